@@ -1,0 +1,82 @@
+"""Geometric learning on unstructured meshes: load meshes, call `fit`, get fields back on your mesh.
+
+>>> mesh = ml.shapes.rectangle(2.0, 1.0, n=(4, 2))
+>>> mesh.cell_counts
+{'triangle': 16}
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Public name -> module that defines it (loaded at first use, so that `import meshlearn` stays cheap).
+# A name whose module is "" is a sub-module of the package.
+_PUBLIC: dict[str, str] = {
+    "Mesh": "mesh.mesh",
+    "MeshBatch": "mesh.batch",
+    "Trajectory": "mesh.trajectory",
+    "meshes_equal": "mesh.compare",
+    "PointLocator": "mesh.location",
+    "interpolate": "mesh.interpolation",
+    "interpolation_operator": "mesh.interpolation",
+    "shapes": "mesh",
+    "read": "io",
+    "write": "io",
+    "read_many": "io",
+    "split": "io",
+    "MeshDataset": "io",
+    "Estimator": "train.estimator",
+    "NetworkEstimator": "train.network",
+    "load": "train.estimator",
+    "register_estimator": "train.estimator",
+    "MeshGraphNet": "models.meshgraphnet",
+    "MeanField": "models.baselines",
+    "NearestNeighbor": "models.baselines",
+    "RidgeRegression": "models.baselines",
+    "io": "",
+    "mesh": "",
+    "models": "",
+    "nn": "",
+    "ops": "",
+    "sim": "",
+    "testing": "",
+    "train": "",
+    "viz": "",
+    **dict.fromkeys(
+        (
+            "CheckpointError",
+            "ConvergenceError",
+            "FieldError",
+            "MeshError",
+            "MeshReadError",
+            "MeshReadWarning",
+            "MeshWriteError",
+            "MeshlearnError",
+            "MissingDependencyError",
+            "NotFittedError",
+            "ParameterError",
+            "TopologyError",
+        ),
+        "errors",
+    ),
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'meshlearn' has no attribute {name!r}")
+    if not _PUBLIC[name]:
+        value = import_module(f"meshlearn.{name}")
+    else:
+        value = getattr(import_module(f"meshlearn.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
