@@ -1,0 +1,30 @@
+"""Scatter and gather on plain tensors: segment reductions, sparse products, neighbours, sampling.
+
+This room knows tensors only. Everything that indexes, reduces or searches in meshlearn goes through it, so that a
+faster back end helps every model at once (see `ops.registry`).
+"""
+
+from . import registry
+from .adjacency import Adjacency
+from .gather import gather, gather_receivers, gather_senders
+from .pointers import check_ptr, counts_to_ptr, ptr_to_rows
+from .segment import segment_max, segment_mean, segment_min, segment_softmax, segment_sum
+from .sparse import SparseOperator, spmm
+
+__all__ = [
+    "Adjacency",
+    "SparseOperator",
+    "check_ptr",
+    "counts_to_ptr",
+    "gather",
+    "gather_receivers",
+    "gather_senders",
+    "ptr_to_rows",
+    "registry",
+    "segment_max",
+    "segment_mean",
+    "segment_min",
+    "segment_softmax",
+    "segment_sum",
+    "spmm",
+]

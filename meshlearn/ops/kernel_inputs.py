@@ -1,0 +1,71 @@
+"""Example arguments on which every back end must agree with its baseline: empty, one row, a hub, random, ties."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .adjacency import Adjacency
+from .pointers import counts_to_ptr
+
+
+def _ragged(n_rows: int, longest: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, longest + 1, (n_rows,), generator=generator)
+
+
+def _normal(shape: tuple[int, ...], dtype: torch.dtype, device: str) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(shape, generator=generator, dtype=torch.float64).to(device, dtype)
+
+
+def messages(dtype: torch.dtype, device: str) -> list[tuple]:
+    """(x, ptr) for segment reductions, with empty rows, a hub row, ties, and trailing shapes (), (f,), (a, b)."""
+    cases = [
+        (torch.zeros(0, dtype=torch.int64), (3,)),
+        (torch.zeros(4, dtype=torch.int64), (3,)),
+        (torch.tensor([5]), (2,)),
+        (torch.tensor([0, 700, 1, 0]), (8,)),
+        (_ragged(50, 9, 1), ()),
+        (_ragged(60, 6, 2), (64,)),
+        (_ragged(40, 5, 3), (3, 2)),
+        (_ragged(10, 3, 4), (0,)),
+    ]
+    made = [(_normal((int(c.sum()), *f), dtype, device), counts_to_ptr(c).to(device)) for c, f in cases]
+    x, ptr = made[5]
+    made.append((x.clamp(-0.5, 0.5), ptr))
+    return made
+
+
+def graphs(device: str) -> list[Adjacency]:
+    """Graphs without rows, without edges, rectangular, with repeated edges, random."""
+    generator = torch.Generator().manual_seed(5)
+
+    def random(n_rows: int, n_cols: int, n_edges: int) -> Adjacency:
+        draw = [torch.randint(0, n, (n_edges,), generator=generator) for n in (n_cols, n_rows)]
+        return Adjacency.from_edges(*draw, n_rows=n_rows, n_cols=n_cols).to(device)
+
+    empty = torch.zeros(0, dtype=torch.int64)
+    return [
+        Adjacency(torch.zeros(1, dtype=torch.int64), empty).to(device),
+        Adjacency(torch.zeros(4, dtype=torch.int64), empty, 2).to(device),
+        random(1, 1, 3),
+        random(7, 4, 30),
+        random(50, 60, 250),
+    ]
+
+
+def sent(dtype: torch.dtype, device: str) -> list[tuple]:
+    """(x, adjacency) with x on the senders."""
+    return [(_normal((g.n_cols, *f), dtype, device), g) for g in graphs(device) for f in ((), (16,), (3, 2))]
+
+
+def received(dtype: torch.dtype, device: str) -> list[tuple]:
+    """(x, adjacency) with x on the receivers."""
+    return [(_normal((g.n_rows, *f), dtype, device), g) for g in graphs(device) for f in ((), (16,), (3, 2))]
+
+
+def products(dtype: torch.dtype, device: str) -> list[tuple]:
+    """(x, values, adjacency) for sparse products, with values and without."""
+    pairs = sent(dtype, device)
+    return [(x, _normal((g.n_edges,), dtype, device), g) for x, g in pairs] + [(x, None, g) for x, g in pairs]

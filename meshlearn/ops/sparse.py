@@ -1,0 +1,285 @@
+"""Sparse matrices with values that carry gradients: y = A x, its transpose, and both derivatives to any order.
+
+With rows r(e) and columns c(e) of the stored entries, spmm is `y[r] = sum_e v[e] x[c(e)]` and its derivative in the
+values is the sampled product `s[e] = <a[r(e)], b[c(e)]>`; each of the two is differentiated by the other.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.autograd import Function
+
+from ..errors import MeshError
+from . import kernel_inputs
+from .adjacency import Adjacency
+from .csr import flat_rows, raw_csr_sum
+from .registry import _FLOATS, Kernel
+
+_spmm = Kernel("spmm", inputs=kernel_inputs.products)
+_SAMPLED_BLOCK = 1 << 16  # entries of a sampled product formed at a time
+
+
+def spmm(
+    adjacency: Adjacency,
+    values: Float[Tensor, " n_edges"] | None,
+    x: Float[Tensor, "n_cols *features"],
+    backend: str | None = None,
+) -> Float[Tensor, "n_rows *features"]:
+    """Sparse matrix times x: (n_cols, ...) -> (n_rows, ...); values None means ones (the sum over neighbours).
+
+    Differentiable to any order in `values` and `x`. Mixed dtypes are promoted as torch promotes them.
+    Raises MeshError when the shapes do not fit the adjacency.
+
+    >>> path = ml.ops.Adjacency.from_edges(torch.tensor([0, 1]), torch.tensor([1, 2]), n_rows=3)
+    >>> ml.ops.spmm(path, torch.tensor([2.0, 3.0]), torch.tensor([1.0, 1.0, 1.0]))
+    tensor([0., 2., 3.])
+    """
+    if x.dim() == 0 or x.shape[0] != adjacency.n_cols or (values is not None and values.shape[0] != adjacency.n_edges):
+        seen = None if values is None else tuple(values.shape)
+        raise MeshError(
+            f"a sparse product with {adjacency} needs x of shape ({adjacency.n_cols}, ...) and values of shape "
+            f"({adjacency.n_edges},), got {tuple(x.shape)} and {seen}"
+        )
+    if values is not None and values.dtype != x.dtype:
+        common = torch.promote_types(values.dtype, x.dtype)
+        values, x = values.to(common), x.to(common)
+    return _spmm(x, values, adjacency, backend=backend)
+
+
+class SparseOperator:
+    """A linear map (n_cols, ...) -> (n_rows, ...) stored as compressed rows; `A @ x`, `A.T @ y`, gradients in both.
+
+    - adjacency: `Adjacency` (n_rows, n_cols), the pattern; entry e sits at (receivers[e], index[e]).
+    - values: (n_edges,) float32 or float64, may require a gradient; repeated entries add up.
+
+    >>> A = ml.ops.SparseOperator.from_dense(torch.tensor([[2.0, 0.0], [1.0, 3.0]]))
+    >>> A @ torch.tensor([1.0, 1.0]), A.T @ torch.tensor([1.0, 1.0])
+    (tensor([2., 4.]), tensor([3., 3.]))
+    """
+
+    def __init__(self, adjacency: Adjacency, values: Float[Tensor, " n_edges"]):
+        if values.dim() != 1 or values.shape[0] != adjacency.n_edges:
+            raise MeshError(f"values have shape {tuple(values.shape)}, expected ({adjacency.n_edges},) for {adjacency}")
+        if values.device != adjacency.device:
+            raise MeshError(f"values are on {values.device} and the pattern on {adjacency.device}: move one of them")
+        self.adjacency = adjacency
+        self.values = values
+
+    @classmethod
+    def from_ptr(
+        cls,
+        ptr: Int64[Tensor, " n_offsets"],
+        index: Int64[Tensor, " n_edges"],
+        values: Float[Tensor, " n_edges"],
+        n_cols: int | None = None,
+        validate: bool = True,
+    ) -> SparseOperator:
+        """From compressed rows: `ptr` (n_rows + 1,), `index` (n_edges,) column of each entry, `values` (n_edges,)."""
+        return cls(Adjacency.from_ptr(ptr, index, n_cols, validate), values)
+
+    @classmethod
+    def from_coo(
+        cls,
+        rows: Int64[Tensor, " n_edges"],
+        cols: Int64[Tensor, " n_edges"],
+        values: Float[Tensor, " n_edges"],
+        shape: tuple[int, int],
+    ) -> SparseOperator:
+        """From entries in any order; repeated entries are kept and add up in a product."""
+        adjacency, order = Adjacency.from_edges_with_order(cols, rows, shape[0], shape[1])
+        return cls(adjacency, values.index_select(0, order))
+
+    @classmethod
+    def from_dense(cls, matrix: Float[Tensor, "n_rows n_cols"]) -> SparseOperator:
+        """The non-zero entries of a dense matrix."""
+        rows, cols = torch.nonzero(matrix, as_tuple=True)
+        return cls.from_coo(rows, cols, matrix[rows, cols], (matrix.shape[0], matrix.shape[1]))
+
+    @classmethod
+    def from_scipy(cls, matrix: Any, dtype: torch.dtype | None = None) -> SparseOperator:
+        """From any scipy sparse matrix or array; dtype of the matrix unless given."""
+        import numpy as np
+
+        csr = matrix.tocsr()
+        ptr, index = (torch.from_numpy(np.asarray(a, dtype=np.int64)) for a in (csr.indptr, csr.indices))
+        values = torch.from_numpy(np.ascontiguousarray(csr.data))
+        dtype = dtype or (values.dtype if values.dtype.is_floating_point else torch.get_default_dtype())
+        return cls(Adjacency(ptr, index, csr.shape[1]), values.to(dtype))
+
+    def to_scipy(self):
+        """A scipy csr_array (on the CPU, without gradients)."""
+        from scipy.sparse import csr_array
+
+        pattern = self.adjacency
+        parts = (t.detach().cpu().numpy() for t in (self.values, pattern.index, pattern.ptr))
+        return csr_array(tuple(parts), shape=self.shape)
+
+    def to_dense(self) -> Float[Tensor, "n_rows n_cols"]:
+        """The dense matrix (n_rows, n_cols), differentiable in the values."""
+        flat = self.adjacency.receivers * self.shape[1] + self.adjacency.index
+        size = self.shape[0] * self.shape[1]
+        return self.values.new_zeros(size).index_add(0, flat, self.values).reshape(self.shape)
+
+    @property
+    def ptr(self) -> Int64[Tensor, " n_offsets"]:
+        """(n_rows + 1,) int64 offsets of the rows."""
+        return self.adjacency.ptr
+
+    @property
+    def index(self) -> Int64[Tensor, " n_edges"]:
+        """(n_edges,) int64 column of every entry."""
+        return self.adjacency.index
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_rows, n_cols)."""
+        return self.adjacency.shape
+
+    @property
+    def n_cols(self) -> int:
+        """Number of columns."""
+        return self.adjacency.n_cols
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.adjacency.n_rows
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """dtype of the values."""
+        return self.values.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Device of pattern and values."""
+        return self.values.device
+
+    def apply(self, x: Float[Tensor, "n_cols *features"]) -> Float[Tensor, "n_rows *features"]:
+        """A x for x of shape (n_cols,) or (n_cols, ...); also spelled `A @ x`."""
+        return spmm(self.adjacency, self.values, x)
+
+    def __matmul__(self, x: Float[Tensor, "n_cols *features"]) -> Float[Tensor, "n_rows *features"]:
+        return self.apply(x)
+
+    def transpose(self) -> SparseOperator:
+        """The transposed operator, on the cached transposed pattern; its values follow the gradient of these."""
+        if self.values.requires_grad:
+            return self._make_transpose()
+        return self._transposed
+
+    @property
+    def T(self) -> SparseOperator:
+        """The transpose."""
+        return self.transpose()
+
+    @cached_property
+    def _transposed(self) -> SparseOperator:
+        return self._make_transpose()
+
+    def _make_transpose(self) -> SparseOperator:
+        other, perm = self.adjacency.transpose()
+        return SparseOperator(other, self.values.index_select(0, perm))
+
+    def with_values(self, values: Float[Tensor, " n_edges"]) -> SparseOperator:
+        """The same pattern (and its cached transpose) with other values."""
+        return SparseOperator(self.adjacency, values)
+
+    def diagonal(self) -> Float[Tensor, " n_diagonal"]:
+        """(min(n_rows, n_cols),) the diagonal, differentiable in the values."""
+        rows = self.adjacency.receivers
+        on = (rows == self.adjacency.index).to(self.dtype)
+        sums = self.values.new_zeros(self.n_rows).index_add(0, rows, self.values * on)
+        return sums[: min(self.shape)]
+
+    def to(self, target: torch.device | str | torch.dtype) -> SparseOperator:
+        """On another device, or with values of another dtype."""
+        if isinstance(target, torch.dtype):
+            return SparseOperator(self.adjacency, self.values.to(target))
+        return SparseOperator(self.adjacency.to(target), self.values.to(target))
+
+    def __repr__(self) -> str:
+        return f"SparseOperator(shape={self.shape}, n_entries={self.adjacency.n_edges}, dtype={self.dtype})"
+
+
+class _Product(Function):
+    """y[r] = sum_e v[e] x[c(e)]; values None means ones."""
+
+    @staticmethod
+    def forward(x, values, adjacency, backend):
+        return raw_csr_sum(x, adjacency.ptr, adjacency.index, values, backend)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, values, ctx.adjacency, ctx.backend = inputs
+        ctx.save_for_backward(x, values)
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, values = ctx.saved_tensors
+        grad_x = grad_values = None
+        if ctx.needs_input_grad[0]:
+            other, perm = ctx.adjacency.transpose()
+            turned = None if values is None else values.index_select(0, perm)
+            grad_x = _Product.apply(grad, turned, other, ctx.backend)
+        if ctx.needs_input_grad[1]:
+            grad_values = _Sampled.apply(grad, x, ctx.adjacency, ctx.backend)
+        return grad_x, grad_values, None, None
+
+
+class _Sampled(Function):
+    """s[e] = <a[r(e)], b[c(e)]>, formed block by block so that no (n_edges, f) array is made."""
+
+    @staticmethod
+    def forward(a, b, adjacency, backend):
+        left, right = flat_rows(a), flat_rows(b)
+        out = a.new_empty(adjacency.n_edges)
+        for rows, cols, part in zip(
+            *(t.split(_SAMPLED_BLOCK) for t in (adjacency.receivers, adjacency.index, out)), strict=True
+        ):
+            torch.sum(left.index_select(0, rows).mul_(right.index_select(0, cols)), dim=1, out=part)
+        return out
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b, ctx.adjacency, ctx.backend = inputs
+        ctx.save_for_backward(a, b)
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, b = ctx.saved_tensors
+        grad_a = grad_b = None
+        if ctx.needs_input_grad[0]:
+            grad_a = _Product.apply(b, grad, ctx.adjacency, ctx.backend)
+        if ctx.needs_input_grad[1]:
+            other, perm = ctx.adjacency.transpose()
+            grad_b = _Product.apply(a, grad.index_select(0, perm), other, ctx.backend)
+        return grad_a, grad_b, None, None
+
+
+@_spmm.register("baseline")
+def _spmm_baseline(x, values, adjacency):
+    rows = x.index_select(0, adjacency.index)
+    if values is not None:
+        rows = rows * values.reshape(-1, *[1] * (x.dim() - 1))
+    return x.new_zeros((adjacency.n_rows, *x.shape[1:])).index_add(0, adjacency.receivers, rows)
+
+
+@_spmm.register("bag", rank=10, devices=("cpu", "cuda"), dtypes=_FLOATS)
+def _spmm_bag(x, values, adjacency):
+    return _Product.apply(x, values, adjacency, "bag")
+
+
+@_spmm.register("torch_scatter", rank=-1, devices=("cpu", "cuda"), requires="torch_scatter", extra="scatter")
+def _spmm_torch_scatter(x, values, adjacency):
+    return _Product.apply(x, values, adjacency, "torch_scatter")
+
+
+@_spmm.register("triton", rank=-1, devices=("cuda",), dtypes=_FLOATS, requires="triton")
+def _spmm_triton(x, values, adjacency):
+    return _Product.apply(x, values, adjacency, "triton")
