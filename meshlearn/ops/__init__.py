@@ -9,7 +9,7 @@ from .adjacency import Adjacency
 from .gather import gather, gather_receivers, gather_senders
 from .pointers import check_ptr, counts_to_ptr, ptr_to_rows
 from .segment import segment_max, segment_mean, segment_min, segment_softmax, segment_sum
-from .sparse import SparseOperator, spmm
+from .sparse import SparseOperator, neighbor_sum, spmm
 
 __all__ = [
     "Adjacency",
@@ -19,6 +19,7 @@ __all__ = [
     "gather",
     "gather_receivers",
     "gather_senders",
+    "neighbor_sum",
     "ptr_to_rows",
     "registry",
     "segment_max",

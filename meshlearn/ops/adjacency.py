@@ -56,7 +56,9 @@ class Adjacency:
         n_cols: int | None = None,
         validate: bool = True,
     ) -> Adjacency:
-        """From compressed rows; checks offsets and indices unless `validate` is False (one pass, reads back to the host).
+        """From compressed rows; checks offsets and indices unless `validate` is False.
+
+        The check is one pass that reads back to the host.
 
         Raises MeshError: ptr does not start at 0, falls, or does not end at n_edges; an index out of range.
         """
@@ -211,7 +213,7 @@ def _check_range(name: str, values: Tensor, bound: int) -> None:
         worst = low if low < 0 else high
         raise MeshError(
             f"{name} holds {worst}, but must lie in [0, {bound}).\n"
-            f"  {values.numel()} values from {low} to {high}; is the number of rows or columns right, or are ids 1-based?"
+            f"  {values.numel()} values from {low} to {high}; is the size right, are the ids 0-based?"
         )
 
 

@@ -62,7 +62,7 @@ def _spread_blocked(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Ten
     if step >= n_rows:
         return _spread_whole(grad, x, out, ptr, rows)
     result = torch.empty_like(x)
-    starts = list(range(0, n_rows, step)) + [n_rows]
+    starts = [*range(0, n_rows, step), n_rows]
     edges = ptr[torch.tensor(starts)].tolist()
     for first, last, begin, end in zip(starts, starts[1:], edges, edges[1:], strict=False):
         if begin == end:

@@ -24,45 +24,78 @@ _spmm = Kernel("spmm", inputs=kernel_inputs.products)
 _SAMPLED_BLOCK = 1 << 16  # entries of a sampled product formed at a time
 
 
-def spmm(
+def neighbor_sum(
+    x: Float[Tensor, "n_cols *features"],
     adjacency: Adjacency,
+    weights: Float[Tensor, " n_edges"] | None = None,
+    backend: str | None = None,
+) -> Float[Tensor, "n_rows *features"]:
+    """Weighted sum of the senders' values at every receiver: (n_cols, ...) -> (n_rows, ...).
+
+    Equals `segment_sum(weights * gather_senders(x))` without forming the (n_edges, ...) messages. Differentiable to any
+    order in `x` and `weights`; mixed dtypes are promoted. The transposed graph is looked up once per `adjacency`.
+    Raises MeshError when the shapes do not fit the adjacency.
+
+    >>> path = ml.ops.Adjacency.from_edges(torch.tensor([0, 1]), torch.tensor([1, 2]), n_rows=3)
+    >>> ml.ops.neighbor_sum(torch.tensor([1.0, 1.0, 1.0]), path, torch.tensor([2.0, 3.0]))
+    tensor([0., 2., 3.])
+    """
+    fits = x.dim() > 0 and x.shape[0] == adjacency.n_cols
+    if not fits or (weights is not None and weights.shape[0] != adjacency.n_edges):
+        seen = None if weights is None else tuple(weights.shape)
+        raise MeshError(
+            f"a sparse product with {adjacency} needs x of shape ({adjacency.n_cols}, ...) and one weight per edge "
+            f"({adjacency.n_edges},); got x {tuple(x.shape)} and weights {seen}"
+        )
+    if weights is not None and weights.dtype != x.dtype:
+        common = torch.promote_types(weights.dtype, x.dtype)
+        weights, x = weights.to(common), x.to(common)
+    return _spmm(x, weights, adjacency, backend=backend)
+
+
+def spmm(
+    ptr: Int64[Tensor, " n_offsets"],
+    index: Int64[Tensor, " n_edges"],
     values: Float[Tensor, " n_edges"] | None,
     x: Float[Tensor, "n_cols *features"],
     backend: str | None = None,
 ) -> Float[Tensor, "n_rows *features"]:
-    """Sparse matrix times x: (n_cols, ...) -> (n_rows, ...); values None means ones (the sum over neighbours).
+    """Sparse matrix times x: (n_cols, ...) -> (n_rows, ...), from compressed rows; values None means ones.
 
-    Differentiable to any order in `values` and `x`. Mixed dtypes are promoted as torch promotes them.
-    Raises MeshError when the shapes do not fit the adjacency.
+    For a matrix used more than once prefer `SparseOperator` or `neighbor_sum`: they keep the transposed pattern that
+    the gradient in x needs.
 
-    >>> path = ml.ops.Adjacency.from_edges(torch.tensor([0, 1]), torch.tensor([1, 2]), n_rows=3)
-    >>> ml.ops.spmm(path, torch.tensor([2.0, 3.0]), torch.tensor([1.0, 1.0, 1.0]))
-    tensor([0., 2., 3.])
+    >>> ptr, index = torch.tensor([0, 1, 2]), torch.tensor([1, 0])
+    >>> ml.ops.spmm(ptr, index, torch.tensor([2.0, 3.0]), torch.tensor([10.0, 1.0]))
+    tensor([ 2., 30.])
     """
-    if x.dim() == 0 or x.shape[0] != adjacency.n_cols or (values is not None and values.shape[0] != adjacency.n_edges):
-        seen = None if values is None else tuple(values.shape)
-        raise MeshError(
-            f"a sparse product with {adjacency} needs x of shape ({adjacency.n_cols}, ...) and values of shape "
-            f"({adjacency.n_edges},), got {tuple(x.shape)} and {seen}"
-        )
-    if values is not None and values.dtype != x.dtype:
-        common = torch.promote_types(values.dtype, x.dtype)
-        values, x = values.to(common), x.to(common)
-    return _spmm(x, values, adjacency, backend=backend)
+    return neighbor_sum(x, Adjacency(ptr, index, x.shape[0]), values, backend=backend)
 
 
 class SparseOperator:
     """A linear map (n_cols, ...) -> (n_rows, ...) stored as compressed rows; `A @ x`, `A.T @ y`, gradients in both.
 
-    - adjacency: `Adjacency` (n_rows, n_cols), the pattern; entry e sits at (receivers[e], index[e]).
-    - values: (n_edges,) float32 or float64, may require a gradient; repeated entries add up.
+    - ptr: (n_rows + 1,) int64 offsets; index: (n_edges,) int64 column of every entry.
+    - values: (n_edges,) floats, one per entry; may require a gradient. Repeated entries add up.
+    - n_cols: number of columns; n_rows when left out.
+    - validate: check offsets and columns (one pass, reads back to the host); MeshError says what is wrong.
 
     >>> A = ml.ops.SparseOperator.from_dense(torch.tensor([[2.0, 0.0], [1.0, 3.0]]))
     >>> A @ torch.tensor([1.0, 1.0]), A.T @ torch.tensor([1.0, 1.0])
     (tensor([2., 4.]), tensor([3., 3.]))
     """
 
-    def __init__(self, adjacency: Adjacency, values: Float[Tensor, " n_edges"]):
+    def __init__(
+        self,
+        ptr: Int64[Tensor, " n_offsets"],
+        index: Int64[Tensor, " n_edges"],
+        values: Float[Tensor, " n_values"],
+        n_cols: int | None = None,
+        validate: bool = True,
+    ):
+        self._set(Adjacency.from_ptr(ptr, index, n_cols, validate), values)
+
+    def _set(self, adjacency: Adjacency, values: Tensor) -> None:
         if values.dim() != 1 or values.shape[0] != adjacency.n_edges:
             raise MeshError(f"values have shape {tuple(values.shape)}, expected ({adjacency.n_edges},) for {adjacency}")
         if values.device != adjacency.device:
@@ -71,16 +104,11 @@ class SparseOperator:
         self.values = values
 
     @classmethod
-    def from_ptr(
-        cls,
-        ptr: Int64[Tensor, " n_offsets"],
-        index: Int64[Tensor, " n_edges"],
-        values: Float[Tensor, " n_edges"],
-        n_cols: int | None = None,
-        validate: bool = True,
-    ) -> SparseOperator:
-        """From compressed rows: `ptr` (n_rows + 1,), `index` (n_edges,) column of each entry, `values` (n_edges,)."""
-        return cls(Adjacency.from_ptr(ptr, index, n_cols, validate), values)
+    def from_adjacency(cls, adjacency: Adjacency, values: Float[Tensor, " n_values"]) -> SparseOperator:
+        """On the pattern of an adjacency, entry e at (receivers[e], index[e]); shares its cached transpose."""
+        operator = cls.__new__(cls)
+        operator._set(adjacency, values)
+        return operator
 
     @classmethod
     def from_coo(
@@ -92,7 +120,7 @@ class SparseOperator:
     ) -> SparseOperator:
         """From entries in any order; repeated entries are kept and add up in a product."""
         adjacency, order = Adjacency.from_edges_with_order(cols, rows, shape[0], shape[1])
-        return cls(adjacency, values.index_select(0, order))
+        return cls.from_adjacency(adjacency, values.index_select(0, order))
 
     @classmethod
     def from_dense(cls, matrix: Float[Tensor, "n_rows n_cols"]) -> SparseOperator:
@@ -109,7 +137,7 @@ class SparseOperator:
         ptr, index = (torch.from_numpy(np.asarray(a, dtype=np.int64)) for a in (csr.indptr, csr.indices))
         values = torch.from_numpy(np.ascontiguousarray(csr.data))
         dtype = dtype or (values.dtype if values.dtype.is_floating_point else torch.get_default_dtype())
-        return cls(Adjacency(ptr, index, csr.shape[1]), values.to(dtype))
+        return cls(ptr, index, values.to(dtype), csr.shape[1])
 
     def to_scipy(self):
         """A scipy csr_array (on the CPU, without gradients)."""
@@ -162,7 +190,7 @@ class SparseOperator:
 
     def apply(self, x: Float[Tensor, "n_cols *features"]) -> Float[Tensor, "n_rows *features"]:
         """A x for x of shape (n_cols,) or (n_cols, ...); also spelled `A @ x`."""
-        return spmm(self.adjacency, self.values, x)
+        return neighbor_sum(x, self.adjacency, self.values)
 
     def __matmul__(self, x: Float[Tensor, "n_cols *features"]) -> Float[Tensor, "n_rows *features"]:
         return self.apply(x)
@@ -184,11 +212,11 @@ class SparseOperator:
 
     def _make_transpose(self) -> SparseOperator:
         other, perm = self.adjacency.transpose()
-        return SparseOperator(other, self.values.index_select(0, perm))
+        return SparseOperator.from_adjacency(other, self.values.index_select(0, perm))
 
     def with_values(self, values: Float[Tensor, " n_edges"]) -> SparseOperator:
         """The same pattern (and its cached transpose) with other values."""
-        return SparseOperator(self.adjacency, values)
+        return SparseOperator.from_adjacency(self.adjacency, values)
 
     def diagonal(self) -> Float[Tensor, " n_diagonal"]:
         """(min(n_rows, n_cols),) the diagonal, differentiable in the values."""
@@ -200,8 +228,8 @@ class SparseOperator:
     def to(self, target: torch.device | str | torch.dtype) -> SparseOperator:
         """On another device, or with values of another dtype."""
         if isinstance(target, torch.dtype):
-            return SparseOperator(self.adjacency, self.values.to(target))
-        return SparseOperator(self.adjacency.to(target), self.values.to(target))
+            return SparseOperator.from_adjacency(self.adjacency, self.values.to(target))
+        return SparseOperator.from_adjacency(self.adjacency.to(target), self.values.to(target))
 
     def __repr__(self) -> str:
         return f"SparseOperator(shape={self.shape}, n_entries={self.adjacency.n_edges}, dtype={self.dtype})"
