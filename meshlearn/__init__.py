@@ -13,7 +13,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Public name -> module that defines it (loaded at first use, so that `import meshlearn` stays cheap).
-# A name whose module is "" is a sub-module of the package.
+# A name that its module does not define is that module itself.
 _PUBLIC: dict[str, str] = {
     "Mesh": "mesh.mesh",
     "MeshBatch": "mesh.batch",
@@ -22,7 +22,7 @@ _PUBLIC: dict[str, str] = {
     "PointLocator": "mesh.location",
     "interpolate": "mesh.interpolation",
     "interpolation_operator": "mesh.interpolation",
-    "shapes": "mesh",
+    "shapes": "mesh.shapes",
     "read": "io",
     "write": "io",
     "read_many": "io",
@@ -36,15 +36,15 @@ _PUBLIC: dict[str, str] = {
     "MeanField": "models.baselines",
     "NearestNeighbor": "models.baselines",
     "RidgeRegression": "models.baselines",
-    "io": "",
-    "mesh": "",
-    "models": "",
-    "nn": "",
-    "ops": "",
-    "sim": "",
-    "testing": "",
-    "train": "",
-    "viz": "",
+    "io": "io",
+    "mesh": "mesh",
+    "models": "models",
+    "nn": "nn",
+    "ops": "ops",
+    "sim": "sim",
+    "testing": "testing",
+    "train": "train",
+    "viz": "viz",
     **dict.fromkeys(
         (
             "CheckpointError",
@@ -70,10 +70,9 @@ __all__ = ["__version__", *_PUBLIC]
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'meshlearn' has no attribute {name!r}")
-    if not _PUBLIC[name]:
-        value = import_module(f"meshlearn.{name}")
-    else:
-        value = getattr(import_module(f"meshlearn.{_PUBLIC[name]}"), name)
+    path = _PUBLIC[name]
+    module = import_module(f"meshlearn.{path}")
+    value = module if path.rpartition(".")[2] == name else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -1,0 +1,193 @@
+"""What a Mesh accepts: every attribute is turned into tensors and checked here, with errors that teach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshlearn.errors import FieldError, MeshError
+from meshlearn.mesh.cells import CELL_TYPES, RAGGED
+from meshlearn.mesh.frozen import FrozenDict
+
+
+def tensor(values: Any, what: str, device: torch.device | None = None) -> Tensor:
+    """`values` as a tensor: numpy is shared when it is writable and native-endian, anything else is copied."""
+    if isinstance(values, Tensor):
+        return values
+    try:
+        array = np.asarray(values)
+        if array.dtype.byteorder not in "=|" or not array.flags.writeable or any(s < 0 for s in array.strides):
+            array = array.astype(array.dtype.newbyteorder("="))  # copies, contiguous
+        if array.dtype in (np.uint16, np.uint32, np.uint64):
+            array = array.astype(np.int64)
+        result = torch.from_numpy(array) if isinstance(values, np.ndarray) else torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise MeshError(f"{what} cannot be made a tensor: {error}.") from None
+    return result if device is None else result.to(device)
+
+
+def points_tensor(points: Any, source: str | None) -> Tensor:
+    """Points as a (n_points, dim) float32 or float64 tensor."""
+    points = tensor(points, "points")
+    if points.ndim != 2 or not 1 <= points.shape[1] <= 3:
+        raise MeshError(
+            f"points must have shape (n_points, dim) with dim 1, 2 or 3, got {tuple(points.shape)}{_of(source)}."
+        )
+    if points.is_complex() or points.dtype in (torch.float16, torch.bfloat16):
+        raise MeshError(f"points must be float32 or float64, got {points.dtype}{_of(source)}: convert them first.")
+    return points if points.is_floating_point() else points.to(torch.get_default_dtype())
+
+
+def cell_tables(
+    cells: Mapping[str, Any], n_points: int, source: str | None, device: torch.device
+) -> FrozenDict[str, Tensor]:
+    """Cells as {type: (n, k) int64}, with the right k and with node numbers in range."""
+    if not isinstance(cells, Mapping):
+        raise MeshError(f"cells must be a dictionary {{type: (n, k) node numbers}}, got {type(cells).__name__}.")
+    tables = {}
+    for kind, values in cells.items():
+        nodes = tensor(values, f"cells[{kind!r}]", device)
+        if nodes.is_floating_point() or nodes.is_complex() or nodes.dtype == torch.bool:
+            if nodes.numel():
+                raise MeshError(f"cells[{kind!r}] must hold integers (point numbers), got {nodes.dtype}{_of(source)}.")
+            nodes = nodes.to(torch.int64)
+        expected = CELL_TYPES[kind].n_nodes if kind in CELL_TYPES else None
+        if nodes.numel() == 0 and nodes.ndim != 2:
+            nodes = nodes.reshape(0, expected or 0)
+        if nodes.ndim != 2 or (expected is not None and nodes.shape[1] != expected):
+            raise MeshError(
+                f"cells[{kind!r}] must have shape (n, {expected or 'k'}), got {tuple(nodes.shape)}{_of(source)}."
+            )
+        nodes = nodes.to(device=device, dtype=torch.int64)
+        _check_range(kind, nodes, n_points, source)
+        tables[str(kind)] = nodes
+    return FrozenDict(tables)
+
+
+def _check_range(kind: str, nodes: Tensor, n_points: int, source: str | None) -> None:
+    if not nodes.numel() or kind == "polyhedron":  # a face stream mixes counts with point numbers
+        return
+    smallest, largest = (int(value) for value in torch.aminmax(nodes))
+    if smallest < (-1 if kind in RAGGED else 0) or largest >= n_points:
+        wrong = smallest if smallest < 0 else largest
+        cell = int((nodes == wrong).any(1).nonzero()[0, 0])
+        raise MeshError(
+            f"cells[{kind!r}] names point {wrong} (in cell {cell}), but the mesh has points 0 to {n_points - 1}"
+            f"{_of(source)}.\n  node numbers count from 0: subtract 1 if they come from a format that counts from 1."
+        )
+
+
+def point_fields(
+    fields: Mapping[str, Any], points: Tensor, cells: Mapping[str, Tensor], source: str | None
+) -> FrozenDict[str, Tensor]:
+    """Point fields as {name: (n_points, ...)}."""
+    result = {}
+    for name, values in fields.items():
+        values = _field_tensor(values, f"point_data[{name!r}]", points.device)
+        if values.ndim == 0 or len(values) != len(points):
+            rows = len(values) if values.ndim else "no"
+            counts = {kind: len(nodes) for kind, nodes in cells.items()}
+            if values.ndim and len(values) in (*counts.values(), sum(counts.values())):
+                hint = f"{rows} is a number of its cells: use with_cell_data."
+            else:
+                hint = f"{rows} is neither its point nor a cell count."
+            raise FieldError(
+                f"point_data[{name!r}] has {rows} rows, the mesh has {len(points)} points.\n"
+                f"  mesh: {source}, cells {counts}\n  {hint}"
+            )
+        result[str(name)] = values
+    return FrozenDict(result)
+
+
+def cell_fields(
+    fields: Mapping[str, Any], points: Tensor, cells: Mapping[str, Tensor], source: str | None
+) -> FrozenDict[str, FrozenDict[str, Tensor]]:
+    """Cell fields as {name: {type: (n_cells_of_type, ...)}}."""
+    result = {}
+    for name, per_type in fields.items():
+        if not isinstance(per_type, Mapping):
+            raise FieldError(
+                f"cell_data[{name!r}] must be a dictionary {{cell type: values}}, got {type(per_type).__name__}.\n"
+                "  for one array in global cell order use mesh.with_cell_data(name=values)."
+            )
+        blocks = {}
+        for kind, values in per_type.items():
+            values = _field_tensor(values, f"cell_data[{name!r}][{kind!r}]", points.device)
+            _known_kind(f"cell_data[{name!r}]", kind, cells, source)
+            if values.ndim == 0 or len(values) != len(cells[kind]):
+                rows = len(values) if values.ndim else "no"
+                raise FieldError(
+                    f"cell_data[{name!r}][{kind!r}] has {rows} rows, the mesh has {len(cells[kind])} such cells"
+                    f"{_of(source)}."
+                )
+            blocks[str(kind)] = values
+        result[str(name)] = FrozenDict(blocks)
+    return FrozenDict(result)
+
+
+def global_fields(fields: Mapping[str, Any], points: Tensor) -> FrozenDict[str, Tensor]:
+    """Values of the whole mesh as tensors of any shape."""
+    return FrozenDict(
+        {str(name): _field_tensor(v, f"global_data[{name!r}]", points.device) for name, v in fields.items()}
+    )
+
+
+def point_sets(sets: Mapping[str, Any], points: Tensor, source: str | None) -> FrozenDict[str, Tensor]:
+    """Point sets as {name: (k,) int64}."""
+    return FrozenDict(
+        {str(name): _members(f"point_sets[{name!r}]", v, len(points), points, source) for name, v in sets.items()}
+    )
+
+
+def cell_sets(
+    sets: Mapping[str, Any], points: Tensor, cells: Mapping[str, Tensor], source: str | None
+) -> FrozenDict[str, FrozenDict[str, Tensor]]:
+    """Cell sets as {name: {type: (k,) int64 row numbers}}."""
+    result = {}
+    for name, per_type in sets.items():
+        if not isinstance(per_type, Mapping):
+            raise MeshError(f"cell_sets[{name!r}] must be a dictionary {{cell type: row numbers}}{_of(source)}.")
+        members = {}
+        for kind, values in per_type.items():
+            _known_kind(f"cell_sets[{name!r}]", kind, cells, source)
+            members[str(kind)] = _members(f"cell_sets[{name!r}][{kind!r}]", values, len(cells[kind]), points, source)
+        result[str(name)] = FrozenDict(members)
+    return FrozenDict(result)
+
+
+def _field_tensor(values: Any, what: str, device: torch.device) -> Tensor:
+    values = tensor(values, what)
+    if values.device != device:
+        raise FieldError(f"{what} is on {values.device}, the points are on {device}: move one of them.")
+    return values
+
+
+def _known_kind(what: str, kind: str, cells: Mapping[str, Tensor], source: str | None) -> None:
+    if kind not in cells:
+        raise FieldError(f"{what} names cell type {kind!r}, the mesh has {list(cells) or 'no cells'}{_of(source)}.")
+
+
+def _members(what: str, values: Any, count: int, points: Tensor, source: str | None) -> Tensor:
+    members = tensor(values, what)
+    if members.numel() == 0:
+        return torch.zeros(0, dtype=torch.int64, device=points.device)
+    if members.ndim != 1 or members.is_floating_point() or members.dtype == torch.bool:
+        raise MeshError(
+            f"{what} must be a list of numbers (k,) int64, got {members.dtype} of shape {tuple(members.shape)}"
+            f"{_of(source)}.\n  turn a mask into numbers with mask.nonzero().squeeze(1)."
+        )
+    members = members.to(points.device, torch.int64)
+    smallest, largest = (int(value) for value in torch.aminmax(members))
+    if smallest < 0 or largest >= count:
+        raise MeshError(
+            f"{what} names {smallest if smallest < 0 else largest}, valid are 0 to {count - 1}{_of(source)}."
+        )
+    return members
+
+
+def _of(source: str | None) -> str:
+    return f" (mesh {source})" if source else ""
