@@ -1,0 +1,156 @@
+"""Data sets of solved plates with holes: geometry, loads and finite-element truth, in memory and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from meshlearn.errors import ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
+from meshlearn.sim.elasticity import elasticity
+from meshlearn.sim.plate import OUTLINES, Plate, draw_plate
+from meshlearn.sim.poisson import poisson
+
+PHYSICS = ("elasticity", "poisson")
+
+
+def make_plates(
+    n: int,
+    folder: str | Path | None = None,
+    seed: int = 0,
+    holes: int | tuple[int, int] = (1, 3),
+    size: float | tuple[float, float] = (3.5, 5.0),
+    physics: str = "elasticity",
+    outlines: Sequence[str] = OUTLINES,
+    order: int = 2,
+    progress: bool = False,
+) -> list[Mesh]:
+    """Draw, mesh and solve `n` plates with holes; write them as `plate_0000.vtu` … when a folder is given.
+
+    n, seed   plate i depends on the seed and on i only, so a larger set begins with the smaller one
+    holes     number of holes, or (smallest, largest)
+    size      edge length of the meshes in mm, or (smallest, largest)
+    physics   "elasticity" or "poisson", see `solve_elasticity` and `solve_heat` for the fields
+    outlines  "rectangle", "tapered" and "chamfered" are drawn with equal chances
+    order     polynomial order of the finite elements, 1 or 2
+    progress  show a progress bar
+
+    Every mesh is planar, float32, with the boundaries "left", "right", "top", "bottom" ("chamfer"), "hole_0", … as
+    cell sets. Raises ParameterError for impossible requests and MeshWriteError for a folder that cannot be written.
+
+    >>> plate, = ml.sim.make_plates(1, size=8.0)
+    >>> list(plate.global_data)
+    ['load', 'young', 'poisson', 'max_stress']
+    """
+    if physics not in PHYSICS:
+        raise ParameterError(f"physics is one of {PHYSICS}, not {physics!r}.")
+    if n < 0:
+        raise ParameterError(f"n is the number of plates to make, not {n}.")
+    from rich.progress import track
+
+    solver = {"elasticity": solve_elasticity, "poisson": solve_heat}[physics]
+    meshes = []
+    for i in track(range(n), "making plates", disable=not progress, transient=True):
+        rng = np.random.default_rng([seed, i])
+        plate = draw_plate(rng, holes, size, outlines)
+        mesh = solver(plate, rng, order).float()
+        if folder is not None:
+            mesh = _write(mesh, Path(folder) / f"plate_{i:04d}.vtu")
+        meshes.append(mesh)
+    return meshes
+
+
+def solve_elasticity(plate: Plate, rng: np.random.Generator | None = None, order: int = 2) -> Mesh:
+    """The plate between two rollers (left: u_x = 0, bottom: u_y = 0), pulled or pushed on its right and top side.
+
+    No corner is clamped, so the stress is finite and its maximum, at a hole, converges with the mesh.
+
+    point_data   hole_distance, edge_distance (): mm, `distance_to_holes` (the plate's length without holes) and
+                 to the outline; traction (2,): the load as applied at the points, MPa; fixed (2,): 1 where a
+                 component of the displacement is held; displacement (2,): mm; stress (3,): xx, yy, xy, MPa;
+                 von_mises (): MPa
+    global_data  load (2,): tension on the right and top side, MPa; young: MPa; poisson; max_stress: MPa
+    """
+    mesh = plate_mesh(plate)
+    right, top = plate.load
+    mesh = elasticity(
+        mesh,
+        plate.young,
+        plate.poisson,
+        fixed={"left": (0.0, None), "bottom": (None, 0.0)},
+        pressure={"right": -right, "top": -top},
+        order=order,
+    )
+    traction, held = torch.zeros_like(mesh.points), torch.zeros_like(mesh.points)
+    for side, tension in (("right", right), ("top", top)):
+        traction[_points_of(mesh, side)] += tension * _outward(plate, side).to(mesh.points)
+    held[_points_of(mesh, "left"), 0] = 1.0
+    held[_points_of(mesh, "bottom"), 1] = 1.0
+    constants = {"load": mesh.points.new_tensor(plate.load), "young": plate.young, "poisson": plate.poisson}
+    return _describe(mesh, plate, {"traction": traction, "fixed": held}, constants)
+
+
+def solve_heat(plate: Plate, rng: np.random.Generator | None = None, order: int = 2) -> Mesh:
+    """Steady heat conduction: two hot spots, the left side and the holes (cooling channels) held at 0 degrees.
+
+    point_data   hole_distance, edge_distance (): mm; source (): heat set free, W/mm^3; temperature (): K;
+                 temperature_flux (2,): W/mm^2
+    global_data  conductivity: W/(mm K); max_temperature: K
+    """
+    rng = rng or np.random.default_rng(0)
+    mesh = plate_mesh(plate)
+    conductivity = float(rng.uniform(0.02, 0.2))
+    low, high = np.min(plate.corners, axis=0), np.max(plate.corners, axis=0)
+    source = torch.zeros_like(mesh.points[:, 0])
+    for _ in range(2):
+        centre, width, heat = rng.uniform(low, high), rng.uniform(8.0, 20.0), rng.uniform(0.002, 0.01)
+        square = (mesh.points - torch.from_numpy(centre)).square().sum(1)
+        source = source + heat * torch.exp(-square / (2 * width**2))
+    cold = {"left": 0.0} | {f"hole_{i}": 0.0 for i in range(len(plate.holes))}
+    mesh = poisson(mesh, source, conductivity, dirichlet=cold, order=order, name="temperature")
+    constants = {"conductivity": conductivity, "max_temperature": mesh.point_data["temperature"].max()}
+    return _describe(mesh, plate, {"source": source}, constants)
+
+
+def plate_mesh(plate: Plate) -> Mesh:
+    """Triangles on the plate in float64, with its sides and holes as cell sets of lines."""
+    from meshlearn.sim._temporary import mesh_polygon
+
+    return mesh_polygon(plate.corners, plate.sides, plate.holes, plate.size)
+
+
+def _describe(mesh: Mesh, plate: Plate, fields: dict, constants: dict) -> Mesh:
+    """Add what a user would know before solving; inputs first, then the results that are there already."""
+    corners = mesh.points.new_tensor(plate.corners)
+    known = {
+        "hole_distance": distance_to_holes(mesh.points, plate.holes, far=max(x for x, _ in plate.corners)),
+        "edge_distance": distance_to_polygon(mesh.points, corners),
+        **fields,
+    }
+    values = {
+        name: mesh.points.new_tensor(value) if isinstance(value, float) else value for name, value in constants.items()
+    }
+    return mesh.replace(point_data={**known, **mesh.point_data}, global_data={**values, **mesh.global_data})
+
+
+def _points_of(mesh: Mesh, side: str) -> torch.Tensor:
+    return mesh.cells["line"][mesh.cell_sets[side]["line"]].unique()
+
+
+def _outward(plate: Plate, side: str) -> torch.Tensor:
+    start = plate.sides.index(side)
+    (ax, ay), (bx, by) = plate.corners[start], plate.corners[(start + 1) % len(plate.corners)]
+    normal = torch.tensor([by - ay, ax - bx], dtype=torch.float64)
+    return normal / normal.norm()
+
+
+def _write(mesh: Mesh, path: Path) -> Mesh:
+    import meshlearn as ml
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ml.write(mesh, path)
+    return mesh.replace(source=str(path))
