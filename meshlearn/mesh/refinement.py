@@ -18,7 +18,7 @@ from meshlearn.mesh.elevation import FULL, Projections, project_points, second_o
 from meshlearn.mesh.mesh import Mesh
 
 # Children as nodes of the full second-order cell; each has the orientation of its parent.
-_TRIANGLE = [(0, 3, 5), (3, 1, 4), (5, 4, 2), (3, 4, 5)]
+_TRIANGLE: list[tuple[int, ...]] = [(0, 3, 5), (3, 1, 4), (5, 4, 2), (3, 4, 5)]
 _TETRA_CORNERS = [(0, 4, 6, 7), (4, 1, 5, 8), (6, 5, 2, 9), (7, 8, 9, 3)]
 _TETRA_INNER = {  # by the diagonal of the octahedron
     (4, 9): [(4, 5, 6, 9), (4, 8, 5, 9), (4, 7, 8, 9), (4, 6, 7, 9)],
@@ -28,7 +28,8 @@ _TETRA_INNER = {  # by the diagonal of the octahedron
 _WEDGE_LEVELS = ((0, 1, 2, 6, 7, 8), (12, 13, 14, 15, 16, 17), (3, 4, 5, 9, 10, 11))
 _GRID = {  # (x, y, z) in half steps -> node of hexahedron27
     (0, 0, 0): 0, (2, 0, 0): 1, (2, 2, 0): 2, (0, 2, 0): 3, (0, 0, 2): 4, (2, 0, 2): 5, (2, 2, 2): 6, (0, 2, 2): 7,
-    (1, 0, 0): 8, (2, 1, 0): 9, (1, 2, 0): 10, (0, 1, 0): 11, (1, 0, 2): 12, (2, 1, 2): 13, (1, 2, 2): 14, (0, 1, 2): 15,
+    (1, 0, 0): 8, (2, 1, 0): 9, (1, 2, 0): 10, (0, 1, 0): 11,
+    (1, 0, 2): 12, (2, 1, 2): 13, (1, 2, 2): 14, (0, 1, 2): 15,
     (0, 0, 1): 16, (2, 0, 1): 17, (2, 2, 1): 18, (0, 2, 1): 19,
     (0, 1, 1): 20, (2, 1, 1): 21, (1, 0, 1): 22, (1, 2, 1): 23, (1, 1, 0): 24, (1, 1, 2): 25, (1, 1, 1): 26,
 }  # fmt: skip
@@ -67,7 +68,7 @@ CHILDREN: dict[str, list[tuple[str, list[tuple[int, ...]]]]] = {
                 (9, 12, 11, 10, 13),
             ],
         ),
-        ("tetra", [(5, 10, 9, 13), (6, 11, 10, 13), (7, 12, 11, 13), (8, 9, 12, 13)]),
+        ("tetra", [(5, 9, 10, 13), (6, 10, 11, 13), (7, 11, 12, 13), (8, 12, 9, 13)]),
     ],
 }
 
