@@ -40,8 +40,8 @@ class Plate:
 
 def draw_plate(
     rng: np.random.Generator,
-    holes: int | tuple[int, int] = (1, 3),
-    size: float | tuple[float, float] = (3.5, 5.0),
+    holes: int | Sequence[int] = (1, 3),
+    size: float | int | Sequence[float | int] = (3.5, 5.0),
     outlines: Sequence[str] = OUTLINES,
 ) -> Plate:
     """Draw one plate, 80 to 130 mm long and 50 to 80 mm high.
@@ -112,8 +112,9 @@ def _depth(x: float, y: float, corners: Sequence[Corner]) -> float:
     return depth
 
 
-def _range(name: str, value: float | tuple[float, float], lowest: float) -> tuple[float, float]:
-    low, high = (value, value) if isinstance(value, (int, float)) else value
+def _range(name: str, value: float | int | Sequence[float | int], lowest: float | int) -> tuple[float, float]:
+    pair = [value, value] if isinstance(value, (int, float)) else list(value)
+    low, high = pair if len(pair) == 2 else (1, 0)
     if not lowest <= low <= high:
         raise ParameterError(f"{name} is a number or a pair (smallest, largest) from {lowest} on, not {value}.")
-    return low, high
+    return float(low), float(high)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor
 from meshlearn.errors import FieldError, ParameterError, TopologyError
 from meshlearn.mesh.mesh import Mesh
 
-Value = float | int | str | Tensor | np.ndarray | Callable[[Tensor], Any]
+Value = float | int | str | Sequence | Tensor | np.ndarray | Callable[[Tensor], Any]
 """A number, a vector, the name of a point field, an array (n_points, ...), or a function of points (n, dim) float64."""
 
 _ELEMENTS = {
@@ -156,7 +156,7 @@ class Space:
         return self.mesh.point_data[name]
 
     def project(self, values: Iterable[np.ndarray]) -> np.ndarray:
-        """L2 projections of quadrature values (n_cells, n_quadrature) each onto the first-order space: (n_points, k)."""
+        """(n_points, k): L2 projections of k functions, given at the quadrature points, onto the first-order space."""
         from scipy.sparse.linalg import splu
 
         basis = self.nodal

@@ -1,0 +1,168 @@
+"""Patch test, manufactured solution, closed-form solutions and the stress concentration at a hole."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import meshlearn as ml
+
+
+def shaken(mesh, amount=0.03):
+    """The mesh with its interior points moved at random."""
+    inside = ~mesh.topology.is_boundary
+    return mesh.replace(points=mesh.points + amount * torch.randn_like(mesh.points) * inside[:, None])
+
+
+@pytest.mark.parametrize("cells", ["triangle", "quad"])
+@pytest.mark.parametrize("order", [1, 2])
+def test_patch_test(cells, order):
+    mesh = shaken(ml.shapes.square(n=5, cells=cells).double())
+    strain = torch.tensor([[0.1, 0.2], [-0.05, 0.3]], dtype=torch.float64)
+    sides = dict.fromkeys(("left", "right", "top", "bottom"), lambda x: x @ strain.T)
+    solved = ml.sim.elasticity(mesh, young=10.0, poisson=0.25, fixed=sides, order=order)
+    torch.testing.assert_close(solved.point_data["displacement"], mesh.points @ strain.T)
+    factor = 10.0 / (1 - 0.25**2)
+    expected = [factor * (0.1 + 0.25 * 0.3), factor * (0.3 + 0.25 * 0.1), 10.0 / 2.5 * 0.15]
+    expected = torch.tensor(expected, dtype=torch.float64).expand(mesh.n_points, 3)
+    torch.testing.assert_close(solved.point_data["stress"], expected)
+    torch.testing.assert_close(solved.global_data["max_stress"], ml.sim.von_mises(expected).max())
+
+
+def body_force(x):
+    """-div(stress) for u = (sin x cos y, cos x sin y) with E = 1 and ratio 0.3: 2 (2 mu + lambda) u."""
+    shear, bulk = 1 / 2.6, 0.3 / (1 - 0.09)
+    return 2 * (2 * shear + bulk) * bulge(x)
+
+
+def bulge(x):
+    a, b = x[:, 0], x[:, 1]
+    return torch.stack([torch.sin(a) * torch.cos(b), torch.cos(a) * torch.sin(b)], 1)
+
+
+@pytest.mark.parametrize("cells", ["triangle", "quad"])
+@pytest.mark.parametrize(("order", "least"), [(1, 2), (2, 3)])
+def test_displacement_errors_fall_at_the_order_of_the_elements(cells, order, least):
+    sizes, found = (4, 8, 16), []
+    for n in sizes:
+        mesh = ml.shapes.rectangle(2.0, 1.0, n=(2 * n, n), cells=cells).double()
+        solved = ml.sim.elasticity(
+            mesh,
+            1.0,
+            0.3,
+            fixed={"left": bulge, "bottom": bulge, "top": bulge, "right": bulge},
+            body_force=body_force,
+            order=order,
+        )
+        error = (solved.point_data["displacement"] - bulge(mesh.points)).square().sum(1)
+        found.append(math.sqrt(float((mesh.point_measures() * error).sum())))
+    rate = -np.polyfit(np.log(sizes), np.log(found), 1)[0]
+    assert rate > least - 0.1, f"order {rate:.2f}, theory {least}: {found}"
+
+
+def test_a_bar_under_its_own_weight():
+    mesh = ml.shapes.rectangle(1.0, 4.0, n=(2, 8)).double()
+    mesh = mesh.replace(point_sets={"corner": [int((mesh.points - torch.tensor([0.0, 4.0])).norm(dim=1).argmin())]})
+    hung = ml.sim.elasticity(
+        mesh, young=100.0, poisson=0.0, fixed={"top": (None, 0.0), "corner": (0.0, None)}, body_force=(0.0, -2.0)
+    )
+    depth = 4.0 - mesh.points[:, 1]
+    torch.testing.assert_close(hung.point_data["displacement"][:, 1], -2.0 / 100 * (4 * depth - depth**2 / 2))
+    torch.testing.assert_close(hung.point_data["stress"][:, 1], 2.0 * (4 - depth))
+
+
+def test_pressure_all_round_is_hydrostatic():
+    mesh = shaken(ml.shapes.square(n=4).double())
+    solved = ml.sim.elasticity(
+        mesh, 5.0, 0.3, fixed={"left": (0.0, None), "bottom": (None, 0.0)}, pressure={"right": 2.0, "top": 2.0}
+    )
+    torch.testing.assert_close(solved.point_data["displacement"], -2.0 * (1 - 0.3) / 5.0 * mesh.points)
+    torch.testing.assert_close(solved.point_data["von_mises"], torch.full_like(mesh.points[:, 0], 2.0))
+
+
+def test_hole_in_a_wide_plate_triples_the_stress():
+    """Kirsch: 3 at the sides of the hole, -1 at its poles; a plate 20 radii wide adds about three per cent."""
+    mesh = ml.sim.plate_mesh(
+        ml.sim.Plate(
+            corners=((0.0, 0.0), (20.0, 0.0), (20.0, 20.0), (0.0, 20.0)),
+            sides=("bottom", "right", "top", "left"),
+            holes=((10.0, 10.0, 1.0),),
+            size=0.25,
+            load=(1.0, 0.0),
+            young=1.0,
+            poisson=0.3,
+        )
+    )
+    solved = ml.sim.elasticity(
+        mesh, 1.0, 0.3, fixed={"left": (0.0, None), "bottom": (None, 0.0)}, traction={"right": (1.0, 0.0)}
+    )
+    from_centre = mesh.points - 10.0
+    rim = mesh.cells["line"][mesh.cell_sets["hole_0"]["line"]].unique()
+    along = solved.point_data["stress"][rim, 0]
+    side = along[from_centre[rim, 1].abs().argmax()]
+    pole = solved.point_data["stress"][rim, 1][from_centre[rim, 0].abs().argmax()]
+    assert abs(side - 3.0) < 0.15
+    assert abs(pole + 1.0) < 0.15
+    assert abs(solved.global_data["max_stress"] - 3.0) < 0.15
+
+
+def kirsch(x):
+    """Stress (xx, yy, xy) around a circular hole of radius 1 at the origin, unit tension along x far away."""
+    r2, angle = x.square().sum(1), torch.atan2(x[:, 1], x[:, 0])
+    c2, c4, s2, s4 = (f(k * angle) for f, k in ((torch.cos, 2), (torch.cos, 4), (torch.sin, 2), (torch.sin, 4)))
+    xx = 1 - (1.5 * c2 + c4) / r2 + 1.5 * c4 / r2**2
+    yy = -(0.5 * c2 - c4) / r2 - 1.5 * c4 / r2**2
+    xy = -(0.5 * s2 + s4) / r2 + 1.5 * s4 / r2**2
+    return torch.stack([xx, yy, xy], 1)
+
+
+def test_stress_field_of_kirsch():
+    """With the exact tractions on the outer sides, the finite plate carries Kirsch's infinite-plate solution."""
+    found = []
+    for size in (0.4, 0.2):
+        mesh = ml.sim.plate_mesh(
+            ml.sim.Plate(
+                corners=((-4.0, -4.0), (4.0, -4.0), (4.0, 4.0), (-4.0, 4.0)),
+                sides=("bottom", "right", "top", "left"),
+                holes=((0.0, 0.0, 1.0),),
+                size=size,
+                load=(0.0, 0.0),
+                young=1.0,
+                poisson=0.3,
+            )
+        )
+        corner = [int((mesh.points - torch.tensor(p)).norm(dim=1).argmin()) for p in ([-4.0, -4.0], [4.0, -4.0])]
+        mesh = mesh.replace(point_sets={"pin": corner[:1], "slider": corner[1:]})
+        normals = {"right": (1.0, 0.0), "left": (-1.0, 0.0), "top": (0.0, 1.0), "bottom": (0.0, -1.0)}
+
+        def pull(normal):
+            a, b = normal
+            return lambda x: kirsch(x)[:, [0, 2]] * a + kirsch(x)[:, [2, 1]] * b
+
+        tractions = {side: pull(normal) for side, normal in normals.items()}
+        solved = ml.sim.elasticity(mesh, 1.0, 0.3, fixed={"pin": (0.0, 0.0), "slider": (None, 0.0)}, traction=tractions)
+        weights = mesh.point_measures()
+        difference = solved.point_data["stress"] - kirsch(mesh.points)
+        found.append(math.sqrt(float((weights * difference.square().sum(1)).sum() / weights.sum())))
+    assert found[1] < 0.02
+    assert found[1] < 0.5 * found[0], found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "rigid body"),
+        ({"fixed": {"left": (0.0, None)}}, "rigid body"),
+        ({"fixed": {"left": (0.0, 0.0)}, "young": 0.0}, "Young"),
+        ({"fixed": {"left": (0.0, 0.0)}, "poisson": 0.5}, "Poisson"),
+    ],
+)
+def test_errors_say_what_is_wrong(arguments, words):
+    with pytest.raises(ml.ParameterError, match=words):
+        ml.sim.elasticity(ml.shapes.square(n=2), **arguments)
+
+
+def test_solids_are_refused():
+    with pytest.raises(ml.ParameterError, match="2-D"):
+        ml.sim.elasticity(ml.shapes.box(n=(1, 1, 1)))

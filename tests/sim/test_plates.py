@@ -1,0 +1,112 @@
+"""The data set generator: reproducible, conforming to what was asked, and physically sound."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import meshlearn as ml
+
+
+@pytest.fixture(scope="module")
+def plates():
+    return ml.sim.make_plates(6, seed=3, size=6.0)
+
+
+def same(a, b):
+    return ml.meshes_equal(a.replace(source=None), b.replace(source=None))
+
+
+def test_same_seed_same_plates_and_a_larger_set_begins_with_the_smaller(plates):
+    again = ml.sim.make_plates(3, seed=3, size=6.0)
+    assert all(same(a, b) for a, b in zip(again, plates, strict=False))
+    assert not same(ml.sim.make_plates(1, seed=4, size=6.0)[0], plates[0])
+
+
+def test_files_hold_what_the_list_holds(tmp_path, plates):
+    written = ml.sim.make_plates(2, folder=tmp_path / "runs", seed=3, size=6.0)
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["plate_0000.vtu", "plate_0001.vtu"]
+    for path, mesh, plain in zip(sorted((tmp_path / "runs").iterdir()), written, plates, strict=False):
+        assert mesh.source == str(path)
+        assert same(ml.read(path), mesh)
+        assert same(mesh, plain)
+
+
+@pytest.mark.parametrize("count", [0, 2, 5])
+def test_number_of_holes_is_what_was_asked_for(count):
+    for mesh in ml.sim.make_plates(3, holes=count, size=6.0):
+        assert len([name for name in mesh.cell_sets if name.startswith("hole_")]) == count
+        assert mesh.topology.euler_characteristic == 1 - count
+
+
+def test_meshes_are_sound(plates):
+    for mesh in plates:
+        x = mesh.points[mesh.cells["triangle"]]
+        a, b = x[:, 1] - x[:, 0], x[:, 2] - x[:, 0]
+        assert bool((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] > 0).all())
+        tagged = mesh.cells["line"].unique()
+        assert torch.equal(tagged, mesh.boundary_points)
+
+
+def test_truth_obeys_its_boundary_conditions(plates):
+    for mesh in plates:
+        held = mesh.point_data["fixed"].bool()
+        assert float(mesh.point_data["displacement"][held].abs().max()) == 0.0
+        rim = mesh.point_data["hole_distance"] < 1e-3
+        assert bool(rim.any())
+        assert bool(mesh.topology.is_boundary[rim].all())
+        assert mesh.global_data["max_stress"] == mesh.point_data["von_mises"].max()
+
+
+def test_mean_stress_balances_the_load():
+    """On a rectangle, the integral of the stress is the load times the area of the full plate (virtual work)."""
+    for mesh in ml.sim.make_plates(4, outlines=["rectangle"], size=4.0):
+        full = mesh.bounding_box().diff(dim=0).prod()
+        integral = (mesh.point_measures()[:, None] * mesh.point_data["stress"]).sum(0) / full
+        torch.testing.assert_close(integral[:2], mesh.global_data["load"], rtol=1e-3, atol=0.05)
+
+
+def test_refinement_converges_on_the_maximum_stress():
+    plate = ml.sim.draw_plate(np.random.default_rng(5), holes=1, size=5.0)
+    found = []
+    for size in (5.0, 2.5, 1.25):
+        finer = ml.sim.Plate(**{**vars(plate), "size": size})
+        found.append(float(ml.sim.solve_elasticity(finer).global_data["max_stress"]))
+    assert abs(found[1] - found[2]) < abs(found[0] - found[2])
+    assert abs(found[1] / found[2] - 1) < 0.05, found
+
+
+def test_holes_keep_their_distance():
+    for i in range(50):
+        plate = ml.sim.draw_plate(np.random.default_rng(i), holes=4)
+        corners = torch.tensor(plate.corners)
+        for k, (x, y, r) in enumerate(plate.holes):
+            assert float(ml.sim.distance_to_polygon(torch.tensor([[x, y]]), corners)) >= r + 5.99
+            for a, b, s in plate.holes[:k]:
+                assert math.hypot(x - a, y - b) >= r + s + 5.99
+
+
+def test_heat_is_hot_where_it_is_not_cooled():
+    for mesh in ml.sim.make_plates(3, physics="poisson", size=6.0):
+        temperature = mesh.point_data["temperature"]
+        cold = mesh.point_data["hole_distance"] < 1e-3
+        assert float(temperature[cold].abs().max()) == 0.0
+        assert float(temperature.min()) > -1e-2 * float(temperature.max())
+        assert mesh.global_data["max_temperature"] == temperature.max()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"n": -1}, "number of plates"),
+        ({"n": 1, "physics": "magic"}, "physics is one of"),
+        ({"n": 1, "holes": (3, 1)}, "holes"),
+        ({"n": 1, "holes": 40}, "do not fit"),
+        ({"n": 1, "size": 0.0}, "size"),
+        ({"n": 1, "outlines": ["star"]}, "outlines"),
+    ],
+)
+def test_errors_say_what_is_wrong(arguments, words):
+    with pytest.raises(ml.ParameterError, match=words):
+        ml.sim.make_plates(**arguments)
