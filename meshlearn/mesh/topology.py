@@ -12,6 +12,7 @@ from meshlearn.errors import TopologyError
 from meshlearn.mesh.cells import cell_dim, cell_type
 from meshlearn.mesh.components import connected_components
 from meshlearn.mesh.facets import FacetBlock, unique_facets
+from meshlearn.mesh.lone import lone_facets
 from meshlearn.mesh.unique import sorted_unique
 from meshlearn.ops import Adjacency
 
@@ -104,7 +105,10 @@ class Topology:
     @cached_property
     def boundary_facets(self) -> dict[str, Tensor]:
         """{facet type: (n, k) int64}: facets of one cell only, outward where that cell is positively oriented."""
-        blocks = {facet: block.nodes.index_select(0, block.boundary) for facet, block in self.facets.items()}
+        if "facets" in self.__dict__ or self.device.type != "cpu":
+            blocks = {facet: block.nodes.index_select(0, block.boundary) for facet, block in self.facets.items()}
+        else:
+            blocks = lone_facets(self.cells, self.kinds, self.n_points)
         return {facet: nodes for facet, nodes in blocks.items() if len(nodes)}
 
     @cached_property
