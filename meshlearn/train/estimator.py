@@ -1,0 +1,203 @@
+"""`Estimator`: fit, predict, score, save and load, the same for every model."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from meshlearn.errors import CheckpointError, NotFittedError, ParameterError
+from meshlearn.mesh.batch import MeshBatch
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.train import checkpoint
+from meshlearn.train.fields import FieldSet, FieldSpec
+from meshlearn.train.items import as_items, hide_fields, is_single
+from meshlearn.train.params import HasParams, json_params
+from meshlearn.train.registry import find_estimator, register_estimator
+from meshlearn.train.scoring import mean_scores, pair_scores
+from meshlearn.train.steps import Work, frames_to_trajectory, work_of
+
+E = TypeVar("E", bound="Estimator")
+
+__all__ = ["Estimator", "load", "register_estimator"]
+
+Fields = dict[FieldSpec, Tensor]
+
+
+class Estimator(HasParams):
+    """Base of all models: scikit-learn's conventions, on meshes.
+
+    A subclass writes
+
+    `__init__(self, inputs, outputs, ...)`
+        stores every argument under its own name and does nothing else (no checks, no tensors).
+    `fit(self, meshes, ...)`
+        checks the parameters, sets `self.fields_` (a FieldSet, see `resolve_fields`) and the learned state in
+        attributes that end in "_", and returns self.
+    `predict_fields(self, meshes)`
+        a generator: for every mesh of an iterable, in order, yields {FieldSpec: values} (see its docstring).
+    `get_state(self)` and `set_state(self, tensors, meta)`
+        learned state (besides `fields_`) as flat tensors and JSON data, and back; used by `save` and `load`.
+
+    and, when it knows its uncertainty, sets `probabilistic = True` and honours `return_std`.
+    Classes defined in meshlearn can be loaded at once; others after `ml.register_estimator`.
+    """
+
+    probabilistic: ClassVar[bool] = False
+    inputs: Any
+    outputs: Any
+    fields_: FieldSet
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.split(".")[0] == "meshlearn" and not cls.__name__.startswith("_"):
+            register_estimator(cls)
+
+    # -- what a subclass writes ------------------------------------------------------------------------------------
+
+    def fit(self: E, meshes: Any) -> E:
+        """Learn from meshes that carry the input and output fields; returns self."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement fit.")
+
+    def predict_fields(self, meshes: Iterator[Mesh], return_std: bool = False) -> Iterator[tuple[Fields, Fields]]:
+        """For every mesh, in order: ({spec: values}, {spec: standard deviations}), the second {} unless asked for.
+
+        The meshes were checked against `fields_` and carry no output field (unless it is also an input), so that a
+        model cannot see the truth. `values` are (n_points, *shape), (n_cells, *shape) in global cell order, or
+        (*shape) for global fields.
+        It is a generator so that a model may look at several meshes at a time (batches) without holding all of them.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not implement predict_fields.")
+
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Learned state as ({name: tensor}, JSON-able dictionary); `fields_` is saved by the base class."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement get_state.")
+
+    def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """The inverse of `get_state`; parameters and `fields_` are set already."""
+        raise NotImplementedError(f"{type(self).__name__} does not implement set_state.")
+
+    # -- what every estimator has ----------------------------------------------------------------------------------
+
+    @property
+    def is_fitted(self) -> bool:
+        """True after `fit` or `load`."""
+        return "fields_" in self.__dict__
+
+    def check_fitted(self, action: str) -> None:
+        """Raise NotFittedError unless the model was fitted."""
+        if not self.is_fitted:
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(meshes) before {action}.")
+
+    def predict(self, meshes: Any, return_std: bool = False) -> Any:
+        """The same mesh(es) with the predicted fields added, or overwritten where they were present.
+
+        A Mesh gives a Mesh, a Trajectory a Trajectory, a MeshBatch a MeshBatch, any other sequence a list.
+        Everything else on the mesh is kept; the fields come in the mesh's dtype and on its device. An output that the
+        mesh already carries is hidden from the model. Of a Trajectory, frame j is predicted from the frame i of every
+        pair (i, j) of `time_pairs`; frames that no pair predicts keep the fields they have.
+
+        `return_std=True` adds `<name>_std` fields; ParameterError for a model without uncertainty.
+        """
+        self.check_fitted("predict")
+        if return_std and not self.probabilistic:
+            raise ParameterError(f"{type(self).__name__} has no uncertainty: predict without return_std=True.")
+        single = is_single(meshes)
+        items = [meshes] if single else as_items(meshes)
+        results: list[Any] = []
+        frames: dict[int, Mesh] = {}
+        with torch.no_grad():
+            for work, prediction in self._predictions(items, return_std):
+                if isinstance(work.item, Trajectory):
+                    frames[work.frame] = prediction
+                    if work.last:
+                        results.append(frames_to_trajectory(work.item, frames, self.fields_))
+                        frames = {}
+                else:
+                    results.append(prediction)
+        if single:
+            return results[0]
+        return MeshBatch.from_meshes(results) if isinstance(meshes, MeshBatch) else results
+
+    def _predictions(self, items: Sequence[Any], return_std: bool) -> Iterator[tuple[Work, Mesh]]:
+        """For every mesh or pair of frames, in order: where it comes from, and the target mesh with the prediction."""
+        waiting: deque[Work] = deque()
+
+        def sources() -> Iterator[Mesh]:
+            for work in work_of(items, self.fields_):
+                self.fields_.check(work.source, work.where, roles=("inputs",))
+                waiting.append(work)
+                yield hide_fields(work.source, self.fields_.hidden_names)
+
+        for values, std in self.predict_fields(sources(), return_std):
+            work = waiting.popleft()
+            prediction = self.fields_.attach(work.target, values)
+            yield work, (self.fields_.attach(prediction, std, "_std") if std else prediction)
+
+    def score(self, meshes: Any) -> dict[str, float]:
+        """{output: relative L2 error}, each averaged over the meshes (over all pairs of frames of a Trajectory).
+
+        On one mesh the error of a point or cell field is sqrt(sum_i w_i |p_i - t_i|^2 / sum_i w_i |t_i|^2), where w_i
+        is the length, area or volume that row i stands for (`mesh.point_measures()`, `mesh.cell_measures()`; all equal
+        on a point cloud) and |.| the Euclidean norm over the components of the value; of a global field it is
+        |p - t| / |t|. 0 is perfect, 1 is as good as predicting zero. Where the truth is zero: 0 if the prediction is
+        too, else infinite.
+        """
+        self.check_fitted("score")
+        items = as_items(meshes)
+        scores = []
+        with torch.no_grad():
+            for work, prediction in self._predictions(items, False):
+                self.fields_.check(work.target, work.where, roles=("outputs",))
+                scores.append(pair_scores(prediction, work.target, self.fields_))
+        return mean_scores(scores)
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the fitted model into a folder: `model.json` and a `.safetensors` file; returns the folder.
+
+        A model already there is replaced in one step: an interrupt at any time leaves either the old one or the new.
+        Raises NotFittedError, and CheckpointError when the folder cannot be written or an argument is not data.
+        """
+        self.check_fitted("save")
+        tensors, meta = self.saved()
+        return checkpoint.write(Path(folder), meta, {"model": tensors})
+
+    def saved(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What `save` writes: ({name: tensor}, JSON-able dictionary)."""
+        tensors, state = self.get_state()
+        name = type(self).__name__
+        meta = {
+            "estimator": name,
+            "params": json_params(name, self.get_params()),
+            "fields": self.fields_.to_json(),
+            "state": state,
+        }
+        return tensors, meta
+
+
+def load(folder: str | Path) -> Any:
+    """A fitted estimator from a folder written by `save`, or by `fit(..., checkpoint=folder)`.
+
+    Only data are read, and only classes registered in this process are built: a folder from a stranger cannot run code.
+    Raises CheckpointError for a folder that is missing, damaged, from a newer version, or of an unknown class.
+    """
+    meta, tensors = checkpoint.read(Path(folder), groups=("model",))
+    cls = find_estimator(meta["estimator"])
+    known = cls._signature()
+    unknown = sorted(set(meta["params"]) - set(known))
+    if unknown:
+        raise CheckpointError(
+            f"{folder}: {cls.__name__} has no parameter {unknown}; "
+            f"the model was saved by meshlearn {meta['meshlearn']}."
+        )
+    model = cls(**meta["params"])
+    model.fields_ = FieldSet.from_json(meta["fields"])
+    model.set_state(tensors["model"], meta["state"])
+    return model

@@ -1,0 +1,131 @@
+"""`NetworkEstimator.fit`, step by step: look at the data, build the network, run the loop, keep the result."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from meshlearn.errors import ConvergenceError, ParameterError
+from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.train import checkpoint
+from meshlearn.train.batching import Budget, default_budget, mix
+from meshlearn.train.fields import describe, resolve_fields
+from meshlearn.train.items import Subset, as_items, check_item, split_validation
+from meshlearn.train.loop import Job, run
+from meshlearn.train.normalization import Normalizers
+from meshlearn.train.options import FitOptions
+from meshlearn.train.store import SampleStore
+
+
+def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
+    """Fit a network estimator; see `NetworkEstimator.fit`."""
+    if options.checkpoint is not None:
+        checkpoint.prepare_folder(options.checkpoint)
+        model_data(model)  # raises now, not after hours, when the arguments cannot be saved
+    if options.warm_start:
+        model.check_fitted("fit(warm_start=True)")
+    before = {name: model.__dict__.get(name) for name in _LEARNED}
+    fabric = _fabric(options)
+    cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=cuda):
+        try:
+            data = _look_at(model, meshes, options, fabric.device.type)
+            _build(model, options)
+        except BaseException:  # nothing was trained: the model is as it was, fitted or not
+            _restore(model, before)
+            raise
+        result = fabric.launch(run, Job(model, options, data.training, data.validation, data.budget, data.fingerprint))
+    model.module_.load_state_dict(result.weights)
+    model.module_.eval()
+    model.history_ = result.history
+    if result.diverged is not None:
+        raise ConvergenceError(result.diverged)
+    return model
+
+
+_LEARNED = ("fields_", "normalizers_", "module_", "history_")
+
+
+def _restore(model: Any, before: dict[str, Any]) -> None:
+    for name, value in before.items():
+        if value is None:
+            model.__dict__.pop(name, None)
+        else:
+            model.__dict__[name] = value
+
+
+def model_data(model: Any) -> None:
+    """Raise CheckpointError when the arguments of a model are not data."""
+    from meshlearn.train.params import json_params
+
+    json_params(type(model).__name__, model.get_params())
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Samples of both sides of the split, the budget of a batch, and a fingerprint that a resumed fit must match."""
+
+    training: SampleStore
+    validation: SampleStore | None
+    budget: Budget
+    fingerprint: str
+
+
+def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> TrainingData:
+    """Resolve the fields, split, check and prepare all meshes, fit the normalisers on the training side."""
+    training, validation, train_numbers, valid_numbers = _split(meshes, options)
+    if not options.warm_start:
+        first = check_item(training[0], train_numbers[0])
+        frame = first[0] if isinstance(first, Trajectory) else first
+        model.fields_ = resolve_fields(frame, model.inputs, model.outputs, describe(first, train_numbers[0]))
+        model.normalizers_ = Normalizers()
+    dtype = torch.float64 if options.precision == "64-true" else torch.float32
+    fields = model.fields_
+    see = None if options.warm_start else model.normalizers_.see
+
+    def make(source: Any, target: Any) -> Any:
+        return model.make_sample(source, target).to("cpu", dtype)
+
+    train = SampleStore(training, fields, make, options.cache_samples, see, train_numbers)
+    model.normalizers_.finish()
+    valid = None
+    if validation is not None:
+        valid = SampleStore(validation, fields, make, options.cache_samples, model.normalizers_.check, valid_numbers)
+    budget = default_budget(train.costs, options.batch_points, options.batch_edges, device)
+    statistics = {name: values.tolist() for name, values in model.normalizers_.state_dict().items()}
+    seen = repr((train.costs, None if valid is None else valid.costs, statistics)).encode()
+    return TrainingData(train, valid, budget, hashlib.sha256(seen).hexdigest())
+
+
+def _split(meshes: Any, options: FitOptions) -> tuple[Sequence[Any], Sequence[Any] | None, list[int], list[int]]:
+    items = as_items(meshes)
+    everything = list(range(len(items)))
+    validation = options.validation
+    if validation is None:
+        return items, None, everything, []
+    if isinstance(validation, bool) or (isinstance(validation, int) and not isinstance(validation, bool)):
+        raise ParameterError(f"validation={validation!r}: a share such as 0.1, a list of meshes, or None is expected.")
+    if isinstance(validation, float):
+        train, held_out = split_validation(len(items), validation, mix(options.seed, 1))
+        return Subset(items, train), Subset(items, held_out), train, held_out
+    other = as_items(validation, "validation")
+    return items, other, everything, list(range(len(other)))
+
+
+def _build(model: Any, options: FitOptions) -> None:
+    """Make the network, reproducibly, in the dtype of the fit."""
+    if not options.warm_start:
+        torch.manual_seed(mix(options.seed, 2))
+        model.module_ = model.build(model.fields_)
+        model.history_ = []
+    model.module_.to("cpu", torch.float64 if options.precision == "64-true" else torch.float32)
+
+
+def _fabric(options: FitOptions) -> Any:
+    from meshlearn.train.fabric import make_fabric
+
+    return make_fabric(options)

@@ -1,0 +1,322 @@
+"""The fit loop on Lightning Fabric: one process or several, the same arithmetic."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from meshlearn.train.batching import Budget, Step, epoch_steps, mix, pack
+from meshlearn.train.callbacks import Callback, FitContext, as_callbacks
+from meshlearn.train.ema import WeightAverage, all_finite, copy_weights
+from meshlearn.train.interrupt import InterruptGuard
+from meshlearn.train.options import FitOptions
+from meshlearn.train.sample import Sample
+from meshlearn.train.schedule import learning_rate_factor
+from meshlearn.train.state import Position, TrainingState
+from meshlearn.train.store import SampleStore
+
+
+@dataclass(frozen=True)
+class Job:
+    """All a process needs to train: the estimator with an untrained `module_`, the options and the samples."""
+
+    model: Any
+    options: FitOptions
+    training: SampleStore
+    validation: SampleStore | None
+    budget: Budget
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a fit leaves: the weights to keep, the history, and a message if the loss did not stay finite."""
+
+    weights: dict[str, Tensor]
+    history: list[dict[str, Any]]
+    diverged: str | None
+
+
+class Diverged(Exception):
+    """The loss or the gradient is not finite; raised and caught inside the loop."""
+
+
+def run(fabric: Any, job: Job) -> Result:
+    """Train in this process; the entry point that Fabric launches in every process."""
+    return Trainer(fabric, job).train()
+
+
+class Trainer:
+    """State and steps of one fit in one process."""
+
+    def __init__(self, fabric: Any, job: Job):
+        self.fabric, self.job, self.options, self.model = fabric, job, job.options, job.model
+        self.module: nn.Module = job.model.module_
+        compiled = torch.compile(self.module, dynamic=True) if self.options.compile else self.module
+        self.raw = self.model.build_optimizer(self.module, self.options.learning_rate, self.options.weight_decay)
+        self.peaks = [group["lr"] for group in self.raw.param_groups]
+        self.wrapped, self.optimizer = fabric.setup(compiled, self.raw)
+        self.model.normalizers_.to(fabric.device)
+        self.average = WeightAverage(self.module, self.options.ema) if self.options.ema is not None else None
+        self.dtype = next((p.dtype for p in self.module.parameters()), torch.float32)
+        self.at = Position()
+        self.best: dict[str, Tensor] | None = None
+        self.good = copy_weights(self.module)
+        self.context = FitContext(
+            self.model, self.options.epochs, history=self.at.history, is_main=fabric.is_global_zero
+        )
+        self.callbacks = _callbacks(self.options)
+        self.state = TrainingState(self)
+
+    # -- the loop --------------------------------------------------------------------------------------------------
+
+    def train(self) -> Result:
+        """Run until the epochs, the steps, the time or the patience are used up."""
+        if self.options.resume:
+            self.state.resume()
+        self.context.history, self.context.epoch, self.context.step = self.at.history, self.at.epoch, self.at.step
+        self.good = copy_weights(self.module)
+        diverged = None
+        self._call("on_fit_start")
+        with InterruptGuard() as guard:
+            self.guard = guard
+            self.clock = time.perf_counter() - self.at.elapsed
+            try:
+                while self.at.epoch < self.options.epochs and not self._finished():
+                    self._epoch()
+            except Diverged as error:
+                diverged = str(error)
+                if not all_finite(copy_weights(self.module)):
+                    self.module.load_state_dict(self.good)
+            except KeyboardInterrupt:
+                guard.requested = True
+            finally:
+                self._call("on_fit_end")
+        if diverged is None:
+            if guard.requested:
+                guard.warn(self.options.checkpoint, self.at.epoch, self.at.step)
+            if not self.at.closed:
+                self.state.save()
+        return Result(self.final_weights(), self.at.history, diverged)
+
+    def _finished(self) -> bool:
+        out_of_patience = self.options.patience is not None and self.at.stale >= self.options.patience
+        out_of_steps = self.options.max_steps is not None and self.at.step >= self.options.max_steps
+        return out_of_patience or out_of_steps or self.at.stop
+
+    def _epoch(self) -> None:
+        options, at = self.options, self.at
+        steps = epoch_steps(
+            self.job.training.costs,
+            self.job.budget,
+            options.accumulate,
+            self.fabric.world_size,
+            options.seed,
+            at.epoch,
+        )
+        self.context.epoch, self.context.steps_in_epoch = at.epoch, len(steps)
+        self.wrapped.train()
+        started = time.perf_counter()
+        for number in range(at.step_in_epoch, len(steps)):
+            self._step(steps[number], (at.epoch + number / len(steps)) / options.epochs)
+            at.step_in_epoch = number + 1
+            if self._finished() and at.step_in_epoch < len(steps):
+                break
+            if options.checkpoint_steps and at.step % options.checkpoint_steps == 0 and at.step_in_epoch < len(steps):
+                at.epoch_seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                self.state.save()
+        at.epoch_seconds += time.perf_counter() - started
+        if at.step_in_epoch < len(steps):
+            self._close_partial_epoch()
+        else:
+            self._close_epoch()
+
+    def _close_epoch(self) -> None:
+        """Validate, record, and go on to the next epoch."""
+        self._record()
+        at = self.at
+        at.next_epoch()
+        if all_finite(weights := copy_weights(self.module)):
+            self.good = weights
+        self._call("on_epoch_end")
+        at.stop = at.stop or self.context.stopping
+        if at.epoch % self.options.checkpoint_every == 0 or at.epoch == self.options.epochs or self._finished():
+            self.state.save()
+            at.closed = True
+
+    def _close_partial_epoch(self) -> None:
+        """The fit ends within an epoch: the checkpoint keeps the position, the model gets a record of what was done."""
+        frozen = self.state.capture()
+        if not self.guard.requested:
+            self._record()
+            self._call("on_epoch_end")
+        self.state.save(frozen)
+        self.at.closed = True
+
+    def _record(self) -> None:
+        at = self.at
+        train_loss = at.loss_sum / max(at.loss_count, 1)
+        started = time.perf_counter()
+        val_loss = self._validate()
+        at.epoch_seconds += time.perf_counter() - started
+        at.history.append(
+            {
+                "epoch": at.epoch,
+                "step": at.step,
+                "train_loss": train_loss,
+                "val_loss": val_loss,
+                "lr": self.context.learning_rate,
+                "seconds": at.epoch_seconds,
+            }
+        )
+        if val_loss is None:
+            return
+        if math.isfinite(val_loss) and (at.best_loss is None or val_loss < at.best_loss):
+            at.best_loss, at.stale = val_loss, 0
+            self.best = self.current_weights() if self.options.keep_best else None
+        else:
+            at.stale += 1
+
+    # -- one step --------------------------------------------------------------------------------------------------
+
+    def _step(self, step: Step, progress: float) -> None:
+        at, options = self.at, self.options
+        self._set_learning_rate(progress)
+        torch.manual_seed(mix(options.seed, 3, at.step, self.fabric.global_rank))
+        self.optimizer.zero_grad()
+        total = 0.0
+        rounds = step.batches[self.fabric.global_rank]
+        for number, indices in enumerate(rounds):
+            final = number == len(rounds) - 1
+            with self.fabric.no_backward_sync(self.wrapped, enabled=not final and self.fabric.world_size > 1):
+                loss = self._batch_loss(indices)
+                self.fabric.backward(loss * (self.fabric.world_size / step.n_meshes))
+            total += float(loss.detach())
+        elapsed = time.perf_counter() - self.clock
+        total, at.elapsed = self._agree(total, elapsed)
+        self._check_finite(total, "loss")
+        if options.clip is not None:
+            norm = self.fabric.clip_gradients(
+                self.wrapped, self.optimizer, max_norm=options.clip, error_if_nonfinite=False
+            )
+            if options.precision != "16-mixed":  # there the loss scaler skips such a step and lowers its scale
+                self._check_finite(float(norm), "norm of the gradient")
+        self.optimizer.step()
+        if self.average is not None:
+            self.average.update(self.module)
+        at.step += 1
+        at.loss_sum += total
+        at.loss_count += step.n_meshes
+        self.context.step, self.context.step_in_epoch = at.step, at.step_in_epoch + 1
+        self.context.loss = total / step.n_meshes
+        self._call("on_step_end")
+        at.stop = at.stop or self.context.stopping
+
+    def _batch_loss(self, indices: list[int] | None) -> Tensor:
+        """Sum of the losses of the meshes of a batch; 0, with a graph, where there is none for this process."""
+        batch = self._batch(self.job.training, indices or [0])
+        batch = self.model.normalizers_.normalise(self.model.augment(batch))
+        outputs = self.model.network(self.wrapped, batch)
+        loss = self.model.sample_losses(outputs, batch).sum()
+        return loss if indices else loss * 0.0
+
+    def _batch(self, store: SampleStore, indices: list[int]) -> Sample:
+        batch = self.model.collate([store[i] for i in indices])
+        return batch.to(self.fabric.device, self.dtype)
+
+    def _set_learning_rate(self, progress: float) -> None:
+        options = self.options
+        if options.max_steps is not None:
+            progress = max(progress, self.at.step / options.max_steps)
+        if options.time_budget is not None:
+            progress = max(progress, self.at.elapsed / options.time_budget)
+        factor = learning_rate_factor(options.schedule, options.warmup, progress)
+        for group, peak in zip(self.raw.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * factor
+        self.context.learning_rate = self.peaks[0] * factor
+
+    def _check_finite(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            raise Diverged(
+                f"the {what} is {value} in epoch {self.at.epoch} (step {self.at.step}): training has diverged.\n"
+                "  The model keeps the last good weights. Try a smaller learning_rate, clip=1.0, precision='32', "
+                "and look for extreme values in the fields."
+            )
+
+    # -- validation ------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _validate(self) -> float | None:
+        """Mean loss of the validation meshes, with the average weights where they are used."""
+        store = self.job.validation
+        if store is None:
+            return None
+        self.wrapped.eval()
+        batches = pack(range(len(store)), store.costs, self.job.budget)
+        total, count = 0.0, 0.0
+        own = copy_weights(self.module) if self.average is not None else None
+        if self.average is not None:
+            self.module.load_state_dict(self.average.average)
+        for indices in batches[self.fabric.global_rank :: self.fabric.world_size]:
+            batch = self.model.normalizers_.normalise(self._batch(store, indices))
+            outputs = self.model.network(self.wrapped, batch)
+            total += float(self.model.sample_losses(outputs, batch).sum())
+            count += len(indices)
+        if own is not None:
+            self.module.load_state_dict(own)
+        self.wrapped.train()
+        if self.fabric.world_size > 1:
+            mine = torch.tensor([total, float(count)], dtype=torch.float64, device=self.fabric.device)
+            total, count = (float(value) for value in self.fabric.all_gather(mine).sum(0))
+        return total / count
+
+    # -- what is kept ----------------------------------------------------------------------------------------------
+
+    def current_weights(self) -> dict[str, Tensor]:
+        """The averaged weights if there is an average, else the weights of the moment."""
+        if self.average is None:
+            return copy_weights(self.module)
+        return {name: value.clone() for name, value in self.average.average.items()}
+
+    def final_weights(self) -> dict[str, Tensor]:
+        """The weights the model gets if the fit ends here."""
+        return self.best if self.best is not None else self.current_weights()
+
+    # -- several processes -----------------------------------------------------------------------------------------
+
+    def _agree(self, loss: float, elapsed: float) -> tuple[float, float]:
+        """Sum of the loss and longest time over the processes, who all learn of an interrupt or the time limit."""
+        limit = self.options.time_budget
+        stop = float(self.guard.requested), float(limit is not None and elapsed >= limit)
+        if self.fabric.world_size > 1:
+            mine = torch.tensor([loss, elapsed, *stop], dtype=torch.float64, device=self.fabric.device)
+            table = self.fabric.all_gather(mine)
+            loss, elapsed = float(table[:, 0].sum()), float(table[:, 1].max())
+            stop = float(table[:, 2].max()), float(table[:, 3].max())
+            self.guard.requested = bool(stop[0])
+        self.at.stop = self.at.stop or any(stop)
+        return loss, elapsed
+
+    def _call(self, name: str) -> None:
+        for callback in self.callbacks:
+            getattr(callback, name)(self.context)
+
+
+def _callbacks(options: FitOptions) -> list[Callback]:
+    from meshlearn.train.logs import CSVLog, TensorBoardLog
+    from meshlearn.train.progress import ProgressBar
+
+    callbacks = as_callbacks(options.callbacks)
+    if options.progress:
+        callbacks.append(ProgressBar())
+    if options.log is not None:
+        callbacks.append(CSVLog(options.log))
+        if options.tensorboard:
+            callbacks.append(TensorBoardLog(options.log))
+    return callbacks

@@ -1,0 +1,42 @@
+"""How far a prediction is from the truth, weighted by the length, area or volume that each value stands for."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def relative_l2(
+    prediction: Float[Tensor, "n *shape"], truth: Float[Tensor, "n *shape"], weights: Float[Tensor, " n"]
+) -> float:
+    """sqrt(sum_i w_i |p_i - t_i|^2 / sum_i w_i |t_i|^2), the relative error in the (lumped) L2 norm of the mesh.
+
+    Sums are taken in float64. When the truth is zero everywhere the result is 0 for an exact prediction, else infinite.
+
+    >>> relative_l2(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0])) ** 2
+    0.2
+    """
+    p, t, w = (x.detach().to(torch.float64) for x in (prediction, truth, weights))
+    error = float((w * (p - t).reshape(len(w), -1).square().sum(1)).sum())
+    norm = float((w * t.reshape(len(w), -1).square().sum(1)).sum())
+    if norm == 0.0:
+        return 0.0 if error == 0.0 else math.inf
+    return math.sqrt(error / norm)
+
+
+def rmse(
+    prediction: Float[Tensor, "n *shape"], truth: Float[Tensor, "n *shape"], weights: Float[Tensor, " n"]
+) -> float:
+    """sqrt(sum_i w_i |p_i - t_i|^2 / sum_i w_i), in the unit of the field."""
+    p, t, w = (x.detach().to(torch.float64) for x in (prediction, truth, weights))
+    error = float((w * (p - t).reshape(len(w), -1).square().sum(1)).sum())
+    return math.sqrt(error / float(w.sum()))
+
+
+def max_error(prediction: Float[Tensor, "n *shape"], truth: Float[Tensor, "n *shape"]) -> float:
+    """max_i |p_i - t_i|, in the unit of the field; 0 for no rows."""
+    difference = (prediction - truth).detach().to(torch.float64).reshape(len(truth), -1)
+    return float(difference.norm(dim=1).max()) if len(difference) else 0.0

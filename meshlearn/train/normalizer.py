@@ -1,0 +1,82 @@
+"""Shift and scale of every channel, fitted on training data only and stored with the model."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from meshlearn.errors import FieldError
+
+SMALLEST_RELATIVE_SPREAD = 1e-6
+
+
+class Normalizer(nn.Module):
+    """y = (x - mean) / scale per channel; `scale` is the standard deviation, or a safe value for constant channels.
+
+    `update` may be called many times (data are streamed; sums are kept in float64), then `finish` sets mean and scale.
+    A channel whose spread is below 1e-6 of its magnitude counts as constant: its scale is |mean|, or 1 when it is zero,
+    so that a constant channel maps to zero and a new value never overflows.
+
+    >>> normalizer = Normalizer(1).fit(torch.tensor([[1.0], [3.0]]))
+    >>> normalizer(torch.tensor([[3.0]])), normalizer.inverse(torch.tensor([[1.0]]))
+    (tensor([[1.]]), tensor([[3.]]))
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+        self._weight = 0.0
+        self._mean = torch.zeros(size, dtype=torch.float64)
+        self._m2 = torch.zeros(size, dtype=torch.float64)
+
+    @property
+    def size(self) -> int:
+        """Number of channels."""
+        return len(self.mean)
+
+    def update(self, x: Float[Tensor, "n size"], weights: Float[Tensor, " n"] | None = None) -> None:
+        """Add rows to the statistics, each with its weight (default 1); Chan's merge of mean and squared spread."""
+        if x.shape[1] != self.size:
+            raise FieldError(f"the normaliser has {self.size} channels, the data {x.shape[1]}.")
+        if not x.numel():
+            return
+        x = x.detach().to("cpu", torch.float64)
+        w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.detach().to("cpu", torch.float64)
+        total = float(w.sum())
+        if total <= 0:
+            return
+        mean = (w[:, None] * x).sum(0) / total
+        m2 = (w[:, None] * (x - mean).square()).sum(0)
+        delta, new = mean - self._mean, self._weight + total
+        self._mean = self._mean + delta * (total / new)
+        self._m2 = self._m2 + m2 + delta.square() * (self._weight * total / new)
+        self._weight = new
+
+    def finish(self) -> Normalizer:
+        """Set `mean` and `scale` from the statistics gathered so far; returns self."""
+        if self._weight > 0:
+            std = (self._m2 / self._weight).sqrt()
+            magnitude = self._mean.abs()
+            constant = std <= SMALLEST_RELATIVE_SPREAD * magnitude
+            fallback = torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude))
+            self.mean.copy_(self._mean)
+            self.scale.copy_(torch.where(constant, fallback, std))
+        return self
+
+    def fit(self, x: Float[Tensor, "n size"], weights: Float[Tensor, " n"] | None = None) -> Normalizer:
+        """`update` with one table, then `finish`."""
+        self.update(x, weights)
+        return self.finish()
+
+    def forward(self, x: Float[Tensor, "*n size"]) -> Float[Tensor, "*n size"]:
+        """Physical values to normalised ones."""
+        return (x - self.mean.to(x)) / self.scale.to(x)
+
+    def inverse(self, y: Float[Tensor, "*n size"]) -> Float[Tensor, "*n size"]:
+        """Normalised values back to physical ones."""
+        return y * self.scale.to(y) + self.mean.to(y)
