@@ -42,9 +42,7 @@ def points_tensor(points: Any, source: str | None) -> Tensor:
     return points if points.is_floating_point() else points.to(torch.get_default_dtype())
 
 
-def cell_tables(
-    cells: Mapping[str, Any], n_points: int, source: str | None, device: torch.device
-) -> FrozenDict[str, Tensor]:
+def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.device) -> FrozenDict[str, Tensor]:
     """Cells as {type: (n, k) int64}, with the right k and with node numbers in range."""
     if not isinstance(cells, Mapping):
         raise MeshError(f"cells must be a dictionary {{type: (n, k) node numbers}}, got {type(cells).__name__}.")
@@ -82,11 +80,11 @@ def _check_range(kind: str, nodes: Tensor, n_points: int, source: str | None) ->
 
 
 def point_fields(
-    fields: Mapping[str, Any], points: Tensor, cells: Mapping[str, Tensor], source: str | None
+    fields: Any, points: Tensor, cells: Mapping[str, Tensor], source: str | None
 ) -> FrozenDict[str, Tensor]:
     """Point fields as {name: (n_points, ...)}."""
     result = {}
-    for name, values in fields.items():
+    for name, values in _mapping(fields, "point_data").items():
         values = _field_tensor(values, f"point_data[{name!r}]", points.device)
         if values.ndim == 0 or len(values) != len(points):
             rows = len(values) if values.ndim else "no"
@@ -103,12 +101,18 @@ def point_fields(
     return FrozenDict(result)
 
 
+def _mapping(values: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise FieldError(f"{what} must be a dictionary {{name: values}}, got {type(values).__name__}.")
+    return values
+
+
 def cell_fields(
-    fields: Mapping[str, Any], points: Tensor, cells: Mapping[str, Tensor], source: str | None
+    fields: Any, points: Tensor, cells: Mapping[str, Tensor], source: str | None
 ) -> FrozenDict[str, FrozenDict[str, Tensor]]:
     """Cell fields as {name: {type: (n_cells_of_type, ...)}}."""
     result = {}
-    for name, per_type in fields.items():
+    for name, per_type in _mapping(fields, "cell_data").items():
         if not isinstance(per_type, Mapping):
             raise FieldError(
                 f"cell_data[{name!r}] must be a dictionary {{cell type: values}}, got {type(per_type).__name__}.\n"
@@ -129,26 +133,32 @@ def cell_fields(
     return FrozenDict(result)
 
 
-def global_fields(fields: Mapping[str, Any], points: Tensor) -> FrozenDict[str, Tensor]:
+def global_fields(fields: Any, points: Tensor) -> FrozenDict[str, Tensor]:
     """Values of the whole mesh as tensors of any shape."""
     return FrozenDict(
-        {str(name): _field_tensor(v, f"global_data[{name!r}]", points.device) for name, v in fields.items()}
+        {
+            str(name): _field_tensor(v, f"global_data[{name!r}]", points.device)
+            for name, v in _mapping(fields, "global_data").items()
+        }
     )
 
 
-def point_sets(sets: Mapping[str, Any], points: Tensor, source: str | None) -> FrozenDict[str, Tensor]:
+def point_sets(sets: Any, points: Tensor, source: str | None) -> FrozenDict[str, Tensor]:
     """Point sets as {name: (k,) int64}."""
     return FrozenDict(
-        {str(name): _members(f"point_sets[{name!r}]", v, len(points), points, source) for name, v in sets.items()}
+        {
+            str(name): _members(f"point_sets[{name!r}]", v, len(points), points, source)
+            for name, v in _mapping(sets, "point_sets").items()
+        }
     )
 
 
 def cell_sets(
-    sets: Mapping[str, Any], points: Tensor, cells: Mapping[str, Tensor], source: str | None
+    sets: Any, points: Tensor, cells: Mapping[str, Tensor], source: str | None
 ) -> FrozenDict[str, FrozenDict[str, Tensor]]:
     """Cell sets as {name: {type: (k,) int64 row numbers}}."""
     result = {}
-    for name, per_type in sets.items():
+    for name, per_type in _mapping(sets, "cell_sets").items():
         if not isinstance(per_type, Mapping):
             raise MeshError(f"cell_sets[{name!r}] must be a dictionary {{cell type: row numbers}}{_of(source)}.")
         members = {}

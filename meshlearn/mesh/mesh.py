@@ -64,12 +64,12 @@ class Mesh:
     def __init__(
         self,
         points: Any,
-        cells: Mapping[str, Any] | None = None,
-        point_data: Mapping[str, Any] | None = None,
-        cell_data: Mapping[str, Mapping[str, Any]] | None = None,
-        global_data: Mapping[str, Any] | None = None,
-        point_sets: Mapping[str, Any] | None = None,
-        cell_sets: Mapping[str, Mapping[str, Any]] | None = None,
+        cells: Any = None,
+        point_data: Any = None,
+        cell_data: Any = None,
+        global_data: Any = None,
+        point_sets: Any = None,
+        cell_sets: Any = None,
         source: str | None = None,
         report: Iterable[str] = (),
     ) -> None:
@@ -175,7 +175,7 @@ class Mesh:
             new["cell_sets"] = checks.cell_sets(new["cell_sets"] or {}, points, cells, source)
         new["report"] = tuple(new["report"])
         copy = Mesh._trusted(**new)
-        if same_shape and "topology" in self.__dict__:
+        if same_shape:
             copy.__dict__["topology"] = self.topology
         if "points" not in changes and same_shape:
             copy.__dict__.update({k: v for k, v in self.__dict__.items() if k == "_geometry"})
@@ -250,7 +250,7 @@ class Mesh:
                 return tensor.to(target)
 
         copy = Mesh._trusted(**self._mapped(move))
-        if "topology" in self.__dict__ and copy.device == self.device:
+        if copy.device == self.device:
             copy.__dict__["topology"] = self.topology
         return copy
 
@@ -269,7 +269,7 @@ class Mesh:
     def detach(self) -> Mesh:
         """A copy whose tensors carry no gradient history."""
         copy = Mesh._trusted(**self._mapped(Tensor.detach))
-        copy.__dict__.update({k: v for k, v in self.__dict__.items() if k == "topology"})
+        copy.__dict__["topology"] = self.topology
         return copy
 
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> dict[str, Any]:
