@@ -7,7 +7,11 @@ faster back end helps every model at once (see `ops.registry`).
 from . import registry
 from .adjacency import Adjacency
 from .gather import gather, gather_receivers, gather_senders
+from .graph import degree, graph_gradient, laplacian
+from .memory import tune_allocator
+from .neighbors import knn, radius_neighbors
 from .pointers import check_ptr, counts_to_ptr, ptr_to_rows
+from .sampling import farthest_point_sampling
 from .segment import segment_max, segment_mean, segment_min, segment_softmax, segment_sum
 from .sparse import SparseOperator, neighbor_sum, spmm
 
@@ -16,11 +20,17 @@ __all__ = [
     "SparseOperator",
     "check_ptr",
     "counts_to_ptr",
+    "degree",
+    "farthest_point_sampling",
     "gather",
     "gather_receivers",
     "gather_senders",
+    "graph_gradient",
+    "knn",
+    "laplacian",
     "neighbor_sum",
     "ptr_to_rows",
+    "radius_neighbors",
     "registry",
     "segment_max",
     "segment_mean",
@@ -28,4 +38,5 @@ __all__ = [
     "segment_softmax",
     "segment_sum",
     "spmm",
+    "tune_allocator",
 ]

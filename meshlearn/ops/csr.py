@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from .memory import pick_rows
 from .pointers import ptr_to_rows
 
 
@@ -73,7 +74,7 @@ class RowSpread(Function):
 
     @staticmethod
     def forward(y, ptr, order, rows, backend):
-        return y.index_select(0, rows)
+        return pick_rows(y, rows)
 
     @staticmethod
     def setup_context(ctx, inputs, output):

@@ -1,4 +1,4 @@
-"""Row-wise maximum and minimum with a blocked backward that stays in cache; gradients of any order.
+"""Row-wise maximum and minimum whose backward stays in cache; gradients of any order.
 
 With w[e] = 1 / (number of elements equal to their row's extreme) for those elements and 0 for all others, the
 backward is `spread(g)[e] = w[e] * g[row of e]`, and its own backward is the adjoint `collect(h)[r] = sum w[e] * h[e]`.
@@ -6,67 +6,55 @@ backward is `spread(g)[e] = w[e] * g[row of e]`, and its own backward is the adj
 
 from __future__ import annotations
 
+import warnings
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from .blocks import row_blocks
 from .csr import flat_rows, raw_csr_sum
+from .library import library
+from .memory import empty_rows
 from .pointers import ptr_to_rows
 
-_BLOCK_BYTES = 1 << 20  # of the message array; with its two work arrays a block stays in the second-level cache
-
-_library = torch.library.Library("meshlearn", "DEF")
-_library.define("row_extreme(Tensor x, Tensor ptr, bool largest) -> Tensor")
-_library.define("row_extreme_spread(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows) -> Tensor")
+library.define("row_extreme(Tensor x, Tensor ptr, bool largest) -> Tensor")
+library.define("row_extreme_spread(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows) -> Tensor")
 
 
-@torch.library.impl(_library, "row_extreme", "CPU")
-def _row_extreme_cpu(x: Tensor, ptr: Tensor, largest: bool) -> Tensor:
-    import warnings
-
+@torch.library.impl(library, "row_extreme", "CPU")
+def _extreme_cpu(x: Tensor, ptr: Tensor, largest: bool) -> Tensor:
+    _silence_sparse_beta()
     n_edges = x.shape[0]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse (CSR|invariant)")
-        ones = torch.ones((), dtype=x.dtype).expand(n_edges).contiguous()
-        pattern = torch.sparse_csr_tensor(
-            ptr, torch.arange(n_edges), ones, (ptr.shape[0] - 1, n_edges), check_invariants=False
-        )
-    reduce = "amax" if largest else "amin"
-    return torch.ops.aten._sparse_mm_reduce_impl(pattern, x.contiguous(), reduce)[0]
+    shape = (ptr.shape[0] - 1, n_edges)
+    pattern = torch.sparse_csr_tensor(ptr, torch.arange(n_edges), x.new_ones(n_edges), shape, check_invariants=False)
+    return torch.ops.aten._sparse_mm_reduce_impl(pattern, x.contiguous(), "amax" if largest else "amin")[0]
 
 
-@torch.library.impl(_library, "row_extreme", "CUDA")
-def _row_extreme_cuda(x: Tensor, ptr: Tensor, largest: bool) -> Tensor:
+@torch.library.impl(library, "row_extreme", "CUDA")
+def _extreme_cuda(x: Tensor, ptr: Tensor, largest: bool) -> Tensor:
     rows = ptr_to_rows(ptr, x.shape[0]).unsqueeze(1).expand_as(x)
     zeros = x.new_zeros((ptr.shape[0] - 1, x.shape[1]))
     return zeros.scatter_reduce_(0, rows, x, "amax" if largest else "amin", include_self=False)
 
 
-@torch.library.register_fake("meshlearn::row_extreme", lib=_library)
-def _row_extreme_fake(x, ptr, largest):
+@torch.library.register_fake("meshlearn::row_extreme", lib=library)
+def _extreme_fake(x, ptr, largest):
     return x.new_empty((ptr.shape[0] - 1, x.shape[1]))
 
 
-@torch.library.impl(_library, "row_extreme_spread", "CUDA")
+@torch.library.impl(library, "row_extreme_spread", "CUDA")
 def _spread_whole(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
     won = x.eq(out.index_select(0, rows)).to(x.dtype)
     share = grad / raw_csr_sum(won, ptr, None, None, "bag")
     return won.mul_(share.index_select(0, rows))
 
 
-@torch.library.impl(_library, "row_extreme_spread", "CPU")
+@torch.library.impl(library, "row_extreme_spread", "CPU")
 def _spread_blocked(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
-    n_rows, (n_edges, width) = ptr.shape[0] - 1, x.shape
-    per_row = max(n_edges // max(n_rows, 1), 1)
-    step = max(_BLOCK_BYTES // (x.element_size() * width * per_row), 1)
-    if step >= n_rows:
-        return _spread_whole(grad, x, out, ptr, rows)
-    result = torch.empty_like(x)
-    starts = [*range(0, n_rows, step), n_rows]
-    edges = ptr[torch.tensor(starts)].tolist()
-    for first, last, begin, end in zip(starts, starts[1:], edges, edges[1:], strict=False):
-        if begin == end:
-            continue
+    result = empty_rows(x.shape[0], x)
+    for first, last, begin, end in row_blocks(x, ptr):
         here = rows[begin:end] - first
         won = result[begin:end]
         torch.eq(x[begin:end], out[first:last].index_select(0, here), out=won)
@@ -75,9 +63,17 @@ def _spread_blocked(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Ten
     return result
 
 
-@torch.library.register_fake("meshlearn::row_extreme_spread", lib=_library)
+@torch.library.register_fake("meshlearn::row_extreme_spread", lib=library)
 def _spread_fake(grad, x, out, ptr, rows):
     return torch.empty_like(x)
+
+
+@cache
+def _silence_sparse_beta() -> None:
+    """torch warns once per process that compressed sparse tensors are in beta; spend that warning here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support|invariant checks)")
+        torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1), check_invariants=False)
 
 
 class RowExtreme(Function):
@@ -86,15 +82,14 @@ class RowExtreme(Function):
     @staticmethod
     def forward(x, ptr, rows, largest, backend):
         n_rows = ptr.shape[0] - 1
-        if x.numel() == 0:
+        if x.numel() == 0 or n_rows == 0:
             return x.new_zeros((n_rows, *x.shape[1:]))
-        flat = flat_rows(x)
         if backend == "torch_scatter":
             import torch_scatter
 
-            out = torch_scatter.segment_csr(flat, ptr, reduce="max" if largest else "min")
+            out = torch_scatter.segment_csr(flat_rows(x), ptr, reduce="max" if largest else "min")
         else:
-            out = torch.ops.meshlearn.row_extreme(flat, ptr, largest)
+            out = torch.ops.meshlearn.row_extreme(flat_rows(x), ptr, largest)
         return out.reshape(n_rows, *x.shape[1:])
 
     @staticmethod

@@ -11,6 +11,7 @@ from ..errors import MeshError
 from . import kernel_inputs
 from .adjacency import Adjacency
 from .csr import RowSpread, raw_csr_sum
+from .memory import pick_rows
 from .registry import _FLOATS, Kernel
 
 _senders = Kernel("gather_senders", inputs=kernel_inputs.sent)
@@ -54,14 +55,14 @@ def gather(x: Num[Tensor, "n_rows *features"], index: Int64[Tensor, "*picked"]) 
             [4., 2.]])
     """
     flat = index.reshape(-1)
-    rows = _Pick.apply(x, flat) if x.requires_grad else x.index_select(0, flat)
+    rows = _Pick.apply(x, flat) if x.requires_grad else pick_rows(x, flat)
     return rows.reshape(*index.shape, *x.shape[1:])
 
 
 class _Pick(Function):
     @staticmethod
     def forward(x, index):
-        return x.index_select(0, index)
+        return pick_rows(x, index)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
@@ -107,7 +108,7 @@ def _senders_baseline(x, adjacency):
 @_senders.register("paired", rank=10, dtypes=_FLOATS)
 def _senders_paired(x, adjacency):
     if not (torch.is_grad_enabled() and x.requires_grad):
-        return x.index_select(0, adjacency.index)
+        return pick_rows(x, adjacency.index)
     reverse, order = adjacency.transpose()
     return RowSpread.apply(x, reverse.ptr, order, adjacency.index, "bag")
 

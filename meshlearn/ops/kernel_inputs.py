@@ -69,3 +69,33 @@ def products(dtype: torch.dtype, device: str) -> list[tuple]:
     """(x, values, adjacency) for sparse products, with values and without."""
     pairs = sent(dtype, device)
     return [(x, _normal((g.n_edges,), dtype, device), g) for x, g in pairs] + [(x, None, g) for x, g in pairs]
+
+
+def _clouds(dtype: torch.dtype, device: str, dim: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """points, queries and their offsets for three meshes in the same place, so that crossing would show."""
+    points, queries = _normal((90, dim), dtype, device), _normal((60, dim), dtype, device)
+    points[10:20] = points[30:40]
+    ptrs = (torch.tensor(offsets, device=device) for offsets in ([0, 30, 70, 90], [0, 25, 30, 60]))
+    return points, queries, *ptrs
+
+
+def radius_searches(dtype: torch.dtype, device: str) -> list[tuple]:
+    """(points, queries, radius[, points_ptr, queries_ptr]) in one to three dimensions, batched and not."""
+    cases: list[tuple] = []
+    for dim in (1, 2, 3):
+        points, queries, points_ptr, queries_ptr = _clouds(dtype, device, dim)
+        cases += [(points, queries, r) for r in (1e-12, 0.3, 50.0)]
+        cases += [(points, points, 0.5), (points, queries, 0.7, points_ptr, queries_ptr)]
+    grid = torch.cartesian_prod(torch.arange(6), torch.arange(5)).to(device, dtype)
+    empty = grid[:0]
+    return [*cases, (grid, grid, 1.0), (grid, grid + 100, 1.0), (empty, grid, 1.0), (grid, empty, 1.0)]
+
+
+def nearest_searches(dtype: torch.dtype, device: str) -> list[tuple]:
+    """(points, queries, k[, points_ptr, queries_ptr]) with all distances different."""
+    cases: list[tuple] = []
+    for dim in (1, 2, 3):
+        points, queries, points_ptr, queries_ptr = _clouds(dtype, device, dim)
+        points[10:20] += 0.01
+        cases += [(points, queries, k) for k in (1, 7, 90)] + [(points, queries, 4, points_ptr, queries_ptr)]
+    return [*cases, (points, queries[:0], 3)]

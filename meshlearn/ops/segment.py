@@ -6,22 +6,22 @@ the row of every edge is looked up once per graph rather than once per call.
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
-from torch.autograd import Function
 
 from ..errors import MeshError
 from . import kernel_inputs
 from .adjacency import Adjacency
-from .csr import RowSpread, RowSum
+from .csr import RowSum
 from .extreme import RowExtreme
 from .pointers import ptr_to_rows
 from .registry import _FLOATS, Kernel
+from .softmax import RowSoftmax
 
 _sum = Kernel("segment_sum", inputs=kernel_inputs.messages)
 _max = Kernel("segment_max", inputs=kernel_inputs.messages)
 _min = Kernel("segment_min", inputs=kernel_inputs.messages)
+_softmax = Kernel("segment_softmax", inputs=kernel_inputs.messages)
 
 
 def segment_sum(
@@ -77,7 +77,7 @@ def segment_min(
 
 
 def segment_softmax(
-    x: Float[Tensor, "n_edges *features"], ptr: Int64[Tensor, " n_offsets"] | Adjacency
+    x: Float[Tensor, "n_edges *features"], ptr: Int64[Tensor, " n_offsets"] | Adjacency, backend: str | None = None
 ) -> Float[Tensor, "n_edges *features"]:
     """exp(x) over its row's sum of exp(x), per feature: (n_edges, ...) -> (n_edges, ...); safe for large x.
 
@@ -85,28 +85,7 @@ def segment_softmax(
     tensor([0.5000, 0.5000, 1.0000])
     """
     ptr, rows = _row_pointers(x, ptr)
-    rows = ptr_to_rows(ptr, x.shape[0]) if rows is None else rows
-    return _Softmax.apply(x, ptr, rows)
-
-
-class _Softmax(Function):
-    @staticmethod
-    def forward(x, ptr, rows):
-        top = _max(x, ptr, rows).index_select(0, rows)
-        weight = torch.sub(x, top, out=top).exp_()
-        return weight.div_(_sum(weight, ptr, rows).index_select(0, rows))
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, ctx.ptr, ctx.rows = inputs
-        ctx.save_for_backward(output)
-
-    @staticmethod
-    def backward(ctx, grad):
-        (weight,) = ctx.saved_tensors
-        part = weight * grad
-        total = RowSpread.apply(_sum(part, ctx.ptr, ctx.rows), ctx.ptr, None, ctx.rows, "bag")
-        return part - weight * total, None, None
+    return _softmax(x, ptr, rows, backend=backend)
 
 
 def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | None]:
@@ -122,13 +101,13 @@ def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | 
     return ptr, None
 
 
-def _baseline_rows(x: Tensor, ptr: Tensor, rows: Tensor | None) -> Tensor:
+def _known_rows(x: Tensor, ptr: Tensor, rows: Tensor | None) -> Tensor:
     return ptr_to_rows(ptr, x.shape[0]) if rows is None else rows
 
 
 @_sum.register("baseline")
 def _sum_baseline(x, ptr, rows=None):
-    return x.new_zeros((ptr.shape[0] - 1, *x.shape[1:])).index_add(0, _baseline_rows(x, ptr, rows), x)
+    return x.new_zeros((ptr.shape[0] - 1, *x.shape[1:])).index_add(0, _known_rows(x, ptr, rows), x)
 
 
 @_sum.register("bag", rank=10, devices=("cpu", "cuda"), dtypes=_FLOATS)
@@ -147,7 +126,7 @@ def _sum_triton(x, ptr, rows=None):
 
 
 def _extreme_baseline(x, ptr, rows, reduce):
-    rows = _baseline_rows(x, ptr, rows).reshape(-1, *[1] * (x.dim() - 1)).expand_as(x)
+    rows = _known_rows(x, ptr, rows).reshape(-1, *[1] * (x.dim() - 1)).expand_as(x)
     zeros = x.new_zeros((ptr.shape[0] - 1, *x.shape[1:]))
     return zeros.scatter_reduce(0, rows, x, reduce, include_self=False)
 
@@ -171,3 +150,15 @@ for _kernel, _largest in ((_max, True), (_min, False)):
     @_kernel.register("torch_scatter", rank=-1, devices=("cpu", "cuda"), requires="torch_scatter", extra="scatter")
     def _extreme_torch_scatter(x, ptr, rows=None, largest=_largest):
         return RowExtreme.apply(x, ptr, rows, largest, "torch_scatter")
+
+
+@_softmax.register("baseline")
+def _softmax_baseline(x, ptr, rows=None):
+    rows = _known_rows(x, ptr, rows)
+    shifted = (x - _max_baseline(x.detach(), ptr, rows).index_select(0, rows)).exp()
+    return shifted / _sum_baseline(shifted, ptr, rows).index_select(0, rows)
+
+
+@_softmax.register("blocked", rank=10, devices=("cpu", "cuda"), dtypes=_FLOATS)
+def _softmax_blocked(x, ptr, rows=None):
+    return RowSoftmax.apply(x, ptr, _known_rows(x, ptr, rows))

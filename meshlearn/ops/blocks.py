@@ -1,0 +1,24 @@
+"""Walking over rows in blocks that fit in cache, so that several passes over a large array cost one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+_BLOCK_BYTES = 1 << 21  # of the edge array; smaller blocks cost more in calls than they save in traffic
+
+
+def row_blocks(x: Tensor, ptr: Tensor) -> Iterator[tuple[int, int, int, int]]:
+    """(first row, last row, first element, last element) of consecutive blocks of rows, on CPU; skips empty ones."""
+    n_rows, n_edges = ptr.shape[0] - 1, x.shape[0]
+    if n_edges == 0 or n_rows == 0:
+        return
+    row_bytes = x.element_size() * (x.numel() // n_edges) * n_edges / n_rows
+    step = max(int(_BLOCK_BYTES / max(row_bytes, 1)), 1)
+    starts = [*range(0, n_rows, step), n_rows]
+    edges = ptr[torch.tensor(starts)].tolist()
+    for block in range(len(starts) - 1):
+        if edges[block] < edges[block + 1]:
+            yield starts[block], starts[block + 1], edges[block], edges[block + 1]
