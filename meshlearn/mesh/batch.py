@@ -176,7 +176,7 @@ def _common_cell_data(meshes: Sequence[Mesh]) -> dict[str, dict[str, Tensor]]:
             for kind in kinds
         }
         if all(map(_stackable, columns.values())):
-            result[name] = {kind: torch.cat(column) for kind, column in columns.items()}
+            result[name] = {kind: torch.cat([v for v in column if v is not None]) for kind, column in columns.items()}
     return result
 
 
