@@ -42,8 +42,8 @@ def graphs(device: str) -> list[Adjacency]:
     generator = torch.Generator().manual_seed(5)
 
     def random(n_rows: int, n_cols: int, n_edges: int) -> Adjacency:
-        draw = [torch.randint(0, n, (n_edges,), generator=generator) for n in (n_cols, n_rows)]
-        return Adjacency.from_edges(*draw, n_rows=n_rows, n_cols=n_cols).to(device)
+        senders, receivers = (torch.randint(0, n, (n_edges,), generator=generator) for n in (n_cols, n_rows))
+        return Adjacency.from_edges(senders, receivers, n_rows, n_cols).to(device)
 
     empty = torch.zeros(0, dtype=torch.int64)
     return [
@@ -75,8 +75,8 @@ def _clouds(dtype: torch.dtype, device: str, dim: int) -> tuple[Tensor, Tensor, 
     """points, queries and their offsets for three meshes in the same place, so that crossing would show."""
     points, queries = _normal((90, dim), dtype, device), _normal((60, dim), dtype, device)
     points[10:20] = points[30:40]
-    ptrs = (torch.tensor(offsets, device=device) for offsets in ([0, 30, 70, 90], [0, 25, 30, 60]))
-    return points, queries, *ptrs
+    points_ptr, queries_ptr = torch.tensor([[0, 30, 70, 90], [0, 25, 30, 60]], device=device)
+    return points, queries, points_ptr, queries_ptr
 
 
 def radius_searches(dtype: torch.dtype, device: str) -> list[tuple]:

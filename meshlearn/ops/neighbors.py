@@ -190,3 +190,50 @@ def _nearest_kd_tree(points, queries, k, points_ptr=None, queries_ptr=None):
         _, index = tree.query(q.detach().double().numpy(), k=list(range(1, k + 1)), workers=-1)
         out[first_query : first_query + len(q)] = torch.from_numpy(index) + first_point
     return out
+
+
+@_nearest.register("cell_list", rank=5, devices=("cuda", "cpu"))
+def _nearest_cell_list(points, queries, k, points_ptr=None, queries_ptr=None):
+    """Radius searches with a doubling radius; the few queries far from everything are left to the dense search."""
+    out = torch.zeros((len(queries), k), dtype=torch.int64, device=queries.device)
+    open_queries = torch.arange(len(queries), device=queries.device)
+    batch = None if queries_ptr is None else ptr_to_rows(queries_ptr, len(queries))
+    n_meshes = 1 if points_ptr is None else len(points_ptr) - 1
+    radius = _first_radius(points, k * n_meshes)
+    for _ in range(5):
+        if len(open_queries) == 0:
+            return out
+        here = queries.index_select(0, open_queries)
+        ptr = None if batch is None else _offsets(batch.index_select(0, open_queries), n_meshes)
+        query, point = _radius_cell_list(points, here, radius, points_ptr, ptr)
+        count = torch.bincount(query, minlength=len(here))
+        near = (points.index_select(0, point).double() - here.index_select(0, query).double()).square_().sum(1)
+        by_distance = torch.argsort(near, stable=True)
+        by_both = by_distance.index_select(0, torch.argsort(query.index_select(0, by_distance), stable=True))
+        done = torch.nonzero(count >= k).squeeze(1)
+        first = (count.cumsum(0) - count).index_select(0, done)
+        best = by_both.index_select(0, (first.unsqueeze(1) + torch.arange(k, device=first.device)).reshape(-1))
+        out[open_queries.index_select(0, done)] = point.index_select(0, best).reshape(-1, k)
+        open_queries = open_queries.index_select(0, torch.nonzero(count < k).squeeze(1))
+        radius *= 2
+    ptr = None if batch is None else _offsets(batch.index_select(0, open_queries), n_meshes)
+    out[open_queries] = _nearest_dense(points, queries.index_select(0, open_queries), k, points_ptr, ptr)
+    return out
+
+
+def _offsets(batch: Tensor, n_meshes: int) -> Tensor:
+    return counts_to_ptr(torch.bincount(batch, minlength=n_meshes))
+
+
+def _first_radius(points: Tensor, k: int) -> float:
+    """Radius of the ball that would hold 2 k points if they filled their bounding box evenly."""
+    if len(points) == 0:
+        return 1.0
+    extent = (points.amax(0) - points.amin(0)).double()
+    extent = extent[extent > 0]
+    if len(extent) == 0:
+        return 1.0
+    share = min(2 * k / len(points), 1.0)
+    dim = len(extent)
+    ball = math.pi ** (dim / 2) / math.gamma(dim / 2 + 1)
+    return float(extent.log().mean().exp()) * (share / ball) ** (1 / dim)

@@ -89,8 +89,6 @@ def segment_softmax(
 
 
 def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | None]:
-    if x.dim() == 0:
-        raise MeshError("segment reductions need one row of x per edge, got a tensor without dimensions")
     if isinstance(ptr, Adjacency):
         if x.shape[0] != ptr.n_edges:
             raise MeshError(
