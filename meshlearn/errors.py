@@ -32,6 +32,10 @@ class MeshReadWarning(UserWarning):
     """Something in a file that could not be kept as it was (also listed in `mesh.report`)."""
 
 
+class MeshWriteWarning(UserWarning):
+    """Something in a mesh that the chosen file format cannot hold."""
+
+
 class NotFittedError(MeshlearnError, ValueError, AttributeError):
     """A method that needs a fitted model was called before `fit`."""
 

@@ -1,0 +1,26 @@
+"""Files and other libraries <-> `Mesh`.
+
+`read`, `write`, `read_many`, `read_series`, `split` and `MeshDataset` are also in the top-level namespace. `formats()` lists
+what can be read and written; `register_format` adds to it.
+"""
+
+from meshlearn.io import catalogue as _catalogue
+from meshlearn.io.dataset import MeshDataset, read_many, split
+from meshlearn.io.read import read
+from meshlearn.io.registry import Format, formats, register_format
+from meshlearn.io.series import read_series
+from meshlearn.io.write import write
+
+__all__ = [
+    "Format",
+    "MeshDataset",
+    "formats",
+    "read",
+    "read_many",
+    "read_series",
+    "register_format",
+    "split",
+    "write",
+]
+
+del _catalogue

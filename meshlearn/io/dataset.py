@@ -1,0 +1,197 @@
+"""Many meshes: read on access, through a cache, in parallel if asked; and split for training and testing."""
+
+from __future__ import annotations
+
+import glob as globbing
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meshlearn.errors import MeshlearnError, MeshReadError, MeshReadWarning, ParameterError
+from meshlearn.io.cache import default_folder, read_cached
+from meshlearn.io.read import read
+
+
+class MeshDataset(Sequence):
+    """A sequence of meshes that are read when they are asked for.
+
+    paths   the files
+    cache   a folder of native stores keyed on the files' content, True for the user's cache folder, None for none
+    dim     as in `read`
+
+    Indexing gives a Mesh (or Trajectory), slicing and `subset` give a MeshDataset; iteration reads one file at a time and
+    keeps none of them. `load` reads all of them at once, in parallel.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike], cache: Any = None, dim: str | int = "auto"):
+        self.paths = [Path(path) for path in paths]
+        self.cache = default_folder() if cache is True else (Path(cache) if cache else None)
+        self.dim = dim
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.subset(range(len(self))[index])
+        return self._read(self.paths[index])
+
+    def _read(self, path: Path) -> Any:
+        return read_cached(path, self.cache, self.dim) if self.cache else read(path, dim=self.dim)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self._read(path) for path in self.paths)
+
+    def subset(self, rows: Sequence[int] | range) -> MeshDataset:
+        """The meshes with the given numbers, still unread."""
+        return MeshDataset([self.paths[int(row)] for row in rows], self.cache, self.dim)
+
+    def load(self, workers: int | None = None, progress: bool = True, errors: str = "raise") -> list[Any]:
+        """Read everything now: a list of meshes.
+
+        workers   threads (default: one per core)
+        errors    "raise": the first unreadable file ends it; "skip": unreadable files are left out and named in a warning
+        """
+        if errors not in ("raise", "skip"):
+            raise ParameterError(f"errors={errors!r}: expected 'raise' or 'skip'")
+
+        def attempt(path: Path) -> Any:
+            try:
+                return self._read(path)
+            except MeshlearnError as error:
+                return error
+
+        loaded, failed = [], []
+        with ThreadPoolExecutor(max_workers=max(1, workers or os.cpu_count() or 1)) as pool:
+            futures = [pool.submit(attempt, path) for path in self.paths]
+            try:
+                for path, future in _tracked(list(zip(self.paths, futures, strict=True)), progress):
+                    result = future.result()
+                    if not isinstance(result, MeshlearnError):
+                        loaded.append(result)
+                    elif errors == "raise":
+                        raise result
+                    else:
+                        failed.append((path, result))
+            finally:
+                for future in futures:
+                    future.cancel()
+        _warn_skipped(failed, len(self.paths))
+        return loaded
+
+    def __repr__(self) -> str:
+        names = ", ".join(path.name for path in self.paths[:3]) + (", ..." if len(self) > 3 else "")
+        return f"MeshDataset({len(self)} files: {names}" + (f"; cache {self.cache}" if self.cache else "") + ")"
+
+
+def _tracked(items: list, progress: bool) -> Iterator:
+    if not progress or len(items) < 2:
+        return iter(items)
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return iter(track(items, description="reading meshes", console=console, transient=True)) if console.is_terminal else iter(items)
+
+
+def _warn_skipped(failed: list[tuple[Path, MeshlearnError]], total: int) -> None:
+    if failed:
+        names = "\n  ".join(str(error).splitlines()[0] for _, error in failed)
+        warnings.warn(f"{len(failed)} of {total} files were skipped:\n  {names}", MeshReadWarning, stacklevel=3)
+
+
+def read_many(
+    files: Any,
+    *,
+    cache: Any = None,
+    workers: int | None = None,
+    progress: bool = True,
+    errors: str = "raise",
+    dim: str | int = "auto",
+) -> Any:
+    """Meshes of many files: a `MeshDataset` that reads on access, or a list if `workers` is given.
+
+    files     a pattern ("runs/*.vtu", ** reaches into sub-folders), a folder, or a list of paths; patterns are sorted so
+              that run_2 comes before run_10
+    cache     True or a folder: each file is parsed once, then loaded from a native store keyed on its content
+    workers   read everything now with this many threads and return a list; None: read on access
+    progress  show a progress bar while reading (on a terminal)
+    errors    "raise", or "skip": unreadable files are left out and named in a MeshReadWarning (this reads everything now)
+
+    Raises MeshReadError if nothing matches, and, when a file is read, as `read` does.
+
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for k in (2, 3, 4):
+    ...     _ = ml.write(ml.shapes.square(n=k), folder / f"square_{k}.vtu")
+    >>> meshes = ml.read_many(folder / "*.vtu")
+    >>> len(meshes), meshes[1].cell_counts
+    (3, {'triangle': 18})
+    """
+    dataset = MeshDataset(find_files(files), cache, dim)
+    if errors not in ("raise", "skip"):
+        raise ParameterError(f"errors={errors!r}: expected 'raise' or 'skip'")
+    if workers is not None or errors == "skip":
+        return dataset.load(workers, progress, errors)
+    return dataset
+
+
+def find_files(files: Any) -> list[Path]:
+    """The paths that a pattern, a folder or a list stands for."""
+    from meshlearn.io import registry
+
+    if not isinstance(files, str | os.PathLike):
+        paths = [Path(path).expanduser() for path in files]
+        if not paths:
+            raise MeshReadError("read_many was given an empty list of files")
+        return paths
+    text = str(Path(files).expanduser())
+    if os.path.isdir(text):
+        entries = [entry for entry in Path(text).iterdir() if not entry.name.startswith(".")]
+        paths = [entry for entry in entries if entry.is_file() and any(f.reads for f in registry.of_suffix(entry))]
+        what = f"the folder {text} holds no mesh file (of {len(entries)} entries)"
+    elif os.path.isfile(text):
+        return [Path(text)]
+    else:
+        paths = [Path(name) for name in globbing.glob(text, recursive=True)]
+        folder = Path(re.split(r"[*?\[]", text)[0] or ".")
+        folder = folder if folder.is_dir() else folder.parent
+        what = f"no file matches {text}" + ("" if folder.is_dir() else f"; the folder {folder} does not exist")
+    if not paths:
+        raise MeshReadError(f"{what}.\n  supported suffixes: {' '.join(registry.suffixes())}")
+    return sorted(paths, key=natural)
+
+
+def natural(path: Path) -> list[Any]:
+    """A sort key that counts: run_2 before run_10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", str(path)) if part]
+
+
+def split(meshes: Sequence[Any], test: float | int = 0.2, seed: int = 0) -> tuple[Any, Any]:
+    """(train, test): a random, disjoint and repeatable division of a sequence.
+
+    test  a fraction in (0, 1), or a number of meshes; at least one mesh lands on each side
+    A MeshDataset is split without reading a file; any other sequence gives two lists. The order is kept on both sides.
+
+    >>> ml.split(list(range(10)), test=0.3)
+    ([0, 1, 3, 4, 6, 7, 8], [2, 5, 9])
+    """
+    count = len(meshes)
+    if count < 2:
+        raise ParameterError(f"split needs at least 2 meshes, got {count}")
+    if isinstance(test, bool) or not (0 < test < 1 if isinstance(test, float) else 0 < test < count):
+        raise ParameterError(f"test={test!r}: expected a fraction in (0, 1) or a whole number from 1 to {count - 1}")
+    n_test = round(test * count) if isinstance(test, float) else int(test)
+    n_test = min(max(n_test, 1), count - 1)
+    order = np.random.default_rng(seed).permutation(count)
+    chosen = sorted(order[:n_test].tolist())
+    rest = sorted(order[n_test:].tolist())
+    if isinstance(meshes, MeshDataset):
+        return meshes.subset(rest), meshes.subset(chosen)
+    return [meshes[row] for row in rest], [meshes[row] for row in chosen]

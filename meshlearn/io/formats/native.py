@@ -1,0 +1,125 @@
+"""The native store: safetensors for the numbers, JSON in its metadata for the structure.
+
+Loading maps the file into memory and copies nothing, so it costs about as much as opening the file. The layout:
+
+- metadata `meshlearn.mesh` is JSON: {"version", "kind": "mesh" | "trajectory", "source", "report", and the names of points,
+  cells, data and sets with the key of each tensor}
+- tensors are stored under short keys t0, t1, ...; types and shapes are kept exactly
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from meshlearn.errors import MeshReadError
+from meshlearn.mesh.mesh import Mesh
+
+VERSION = 1
+KEY = "meshlearn.mesh"
+_NAMED = ("point_data", "global_data", "point_sets")
+_NESTED = ("cell_data", "cell_sets")
+
+
+def write(mesh: Any, path: Path) -> list[str]:
+    """Write a Mesh or Trajectory; everything is kept."""
+    from safetensors.torch import save_file
+
+    tensors: dict[str, Tensor] = {}
+    if isinstance(mesh, Mesh):
+        structure = {"kind": "mesh"} | _put_mesh(mesh, tensors)
+    else:
+        structure = {
+            "kind": "trajectory",
+            "mesh": _put_mesh(mesh.mesh, tensors),
+            "times": _put(mesh.times, tensors),
+            "moving_points": None if mesh.moving_points is None else _put(mesh.moving_points, tensors),
+            "point_data": _put_named(mesh.point_data, tensors),
+            "cell_data": {name: _put_named(by_kind, tensors) for name, by_kind in mesh.cell_data.items()},
+            "global_data": _put_named(mesh.global_data, tensors),
+        }
+    structure["version"] = VERSION
+    save_file(tensors, str(path), metadata={KEY: json.dumps(structure)})
+    return []
+
+
+def _put(tensor: Tensor, tensors: dict[str, Tensor]) -> str:
+    key = f"t{len(tensors)}"
+    stored = tensor.detach().cpu().resolve_conj().resolve_neg()
+    # tensors that share memory (views of one file buffer, tied fields) are stored apart
+    tensors[key] = stored.clone(memory_format=torch.contiguous_format)
+    return key
+
+
+def _put_named(values: Any, tensors: dict[str, Tensor]) -> dict[str, str]:
+    return {name: _put(tensor, tensors) for name, tensor in values.items()}
+
+
+def _put_mesh(mesh: Mesh, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    structure: dict[str, Any] = {"points": _put(mesh.points, tensors), "cells": _put_named(mesh.cells, tensors)}
+    for attribute in _NAMED:
+        structure[attribute] = _put_named(getattr(mesh, attribute), tensors)
+    for attribute in _NESTED:
+        structure[attribute] = {n: _put_named(by_kind, tensors) for n, by_kind in getattr(mesh, attribute).items()}
+    return structure | {"source": mesh.source, "report": list(mesh.report)}
+
+
+def read(path: Path) -> Any:
+    """Read a Mesh or Trajectory; tensors are views of the mapped file (private: writing to one does not change the file)."""
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import load_file
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+        if KEY not in metadata:
+            raise MeshReadError(f"{path}: a safetensors file, but not a mesh written by meshlearn (no {KEY!r} in its metadata)")
+        structure = json.loads(metadata[KEY])
+        if structure.get("version", 0) > VERSION:
+            raise MeshReadError(
+                f"{path}: store version {structure['version']}, this meshlearn reads up to {VERSION}: update it"
+            )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given buffer is not writable")
+            tensors = load_file(str(path))
+        if structure["kind"] == "mesh":
+            return _get_mesh(structure, tensors, path)
+        return _get_trajectory(structure, tensors, path)
+    except SafetensorError as error:
+        raise MeshReadError(f"{path}: the store is damaged or cut off ({error})") from None
+    except (KeyError, json.JSONDecodeError) as error:
+        raise MeshReadError(f"{path}: the store is damaged: {type(error).__name__} {error}") from None
+
+
+def _get_mesh(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Mesh:
+    parts: dict[str, Any] = {}
+    for attribute in ("cells", *_NAMED):
+        parts[attribute] = {name: tensors[key] for name, key in structure[attribute].items()}
+    for attribute in _NESTED:
+        parts[attribute] = {
+            name: {kind: tensors[key] for kind, key in by_kind.items()} for name, by_kind in structure[attribute].items()
+        }
+    return Mesh(
+        points=tensors[structure["points"]], **parts, source=str(path), report=tuple(structure.get("report", ()))
+    )
+
+
+def _get_trajectory(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Any:
+    from meshlearn.mesh.trajectory import Trajectory
+
+    moving = structure["moving_points"]
+    return Trajectory(
+        _get_mesh(structure["mesh"], tensors, path),
+        tensors[structure["times"]],
+        point_data={name: tensors[key] for name, key in structure["point_data"].items()},
+        cell_data={
+            name: {kind: tensors[key] for kind, key in by_kind.items()} for name, by_kind in structure["cell_data"].items()
+        },
+        global_data={name: tensors[key] for name, key in structure["global_data"].items()},
+        moving_points=None if moving is None else tensors[moving],
+    )
