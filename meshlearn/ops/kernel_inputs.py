@@ -34,6 +34,7 @@ def messages(dtype: torch.dtype, device: str) -> list[tuple]:
     made = [(_normal((int(c.sum()), *f), dtype, device), counts_to_ptr(c).to(device)) for c, f in cases]
     x, ptr = made[5]
     made.append((x.clamp(-0.5, 0.5), ptr))
+    made.append((x.clamp(max=0.0), ptr))
     return made
 
 

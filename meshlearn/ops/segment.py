@@ -6,6 +6,7 @@ the row of every edge is looked up once per graph rather than once per call.
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
@@ -125,8 +126,11 @@ def _sum_triton(x, ptr, rows=None):
 
 def _extreme_baseline(x, ptr, rows, reduce):
     rows = _known_rows(x, ptr, rows).reshape(-1, *[1] * (x.dim() - 1)).expand_as(x)
-    zeros = x.new_zeros((ptr.shape[0] - 1, *x.shape[1:]))
-    return zeros.scatter_reduce(0, rows, x, reduce, include_self=False)
+    # torch's gradient counts a start value equal to the extreme as one more winner; NaN equals nothing
+    start = x.new_full((ptr.shape[0] - 1, *x.shape[1:]), float("nan") if x.is_floating_point() else 0)
+    found = start.scatter_reduce(0, rows, x, reduce, include_self=False)
+    empty = (ptr.diff() == 0).reshape(-1, *[1] * (x.dim() - 1))
+    return torch.where(empty, torch.zeros_like(found), found)
 
 
 @_max.register("baseline")
