@@ -1,0 +1,135 @@
+"""`plot`: one picture of one mesh and one of its fields."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from meshlearn.errors import FieldError, MeshError, ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.viz.planar import curve, draw, draw_tags
+from meshlearn.viz.shade import Shade, shade
+from meshlearn.viz.skin import Skin, skin
+from meshlearn.viz.solid import VIEW, camera, can_render, paint, render
+from meshlearn.viz.style import add_colorbar, figure_size, finish, style
+
+BACKENDS = ("auto", "matplotlib", "pyvista")
+MOST_EDGES = 4000
+"""`edges=None` draws the cell edges of pictures with at most this many of them."""
+
+
+def plot(
+    mesh: Mesh,
+    field: str | Tensor | np.ndarray | None = None,
+    *,
+    component: int | None = None,
+    ax: Any = None,
+    file: str | os.PathLike | None = None,
+    cmap: str = "viridis",
+    clim: Sequence[float | int] | None = None,
+    edges: bool | None = None,
+    tags: bool | Sequence[str] = False,
+    title: str | None = None,
+    view: Sequence[float | int] = VIEW,
+    up: str = "z",
+    backend: str = "auto",
+    show: bool = False,
+) -> Any:
+    """Draw a mesh, coloured by a field if one is given. Returns the matplotlib axes.
+
+    mesh       any cells: planar meshes, surfaces, solids (their boundary), lines, point clouds, graphs of 1-D meshes
+    field      name of a point or cell field, or values (n_points, ...) or (n_cells, ...); None draws the mesh alone
+    component  which component of a vector or tensor; None draws the magnitude
+    ax         axes to draw into; by default a new figure
+    file       picture to write (.png, .pdf, .svg …)
+    cmap       name of a matplotlib colour map
+    clim       (smallest, largest) value of the colour scale; by default those of the field
+    edges      draw the cell edges; by default if there are not too many
+    tags       True draws all point sets and boundary sets in colours with a legend; or the names of some
+    title      by default none
+    view, up   elevation and azimuth of the camera in degrees, and the axis that points up, in 3-D
+    backend    for pictures in 3-D: "pyvista" (sharper, hides what lies behind), "matplotlib" (works everywhere), or
+               "auto": pyvista where it is installed and able to render off screen, else matplotlib
+    show       open a window
+
+    Points without a finite value are drawn grey. Raises FieldError for fields that cannot be found or drawn,
+    MeshWriteError for a file that cannot be written, MissingDependencyError if pyvista is asked for but not there.
+
+    >>> ax = ml.viz.plot(ml.shapes.square(n=4), tags=True)
+    >>> ax.get_aspect()
+    1.0
+    """
+    import matplotlib
+    import matplotlib.pyplot as plt
+    from matplotlib.colors import Normalize
+
+    if backend not in BACKENDS:
+        raise ParameterError(f"backend is one of {', '.join(map(repr, BACKENDS))}, not {backend!r}.")
+    if not mesh.n_points:
+        raise MeshError(f"a mesh without points cannot be drawn (mesh {mesh.source}).")
+    if cmap not in matplotlib.colormaps:
+        raise ParameterError(f"matplotlib has no colour map {cmap!r}; try 'viridis', 'magma' or 'coolwarm'.")
+    colors = None if field is None else shade(mesh, field, component)
+    surface = skin(mesh)
+    norm = (
+        Normalize(*(_checked(clim) if clim is not None else _padded(colors.limits()))) if colors is not None else None
+    )
+    if up not in ("x", "y", "z"):
+        raise ParameterError(f"up is 'x', 'y' or 'z', not {up!r}.")
+    axes = camera((float(view[0]), float(view[1])), up)
+    owned = ax is None
+    with style():
+        if owned:
+            places = surface.points if mesh.dim < 3 else surface.points @ axes.T
+            _, ax = plt.subplots(figsize=figure_size(places), layout="constrained")
+        lines = len(surface.segments) <= MOST_EDGES if edges is None else edges
+        if mesh.dim == 1:
+            curve(ax, mesh, surface, colors)
+        else:
+            mappable = _draw(ax, mesh, surface, colors, norm, plt.get_cmap(cmap), lines, axes, backend)
+            if mappable is not None and colors is not None:
+                add_colorbar(ax, mappable, colors.label)
+            if tags:
+                _tags(ax, mesh, tags, surface)
+        if title:
+            ax.set_title(title)
+        finish(ax.figure, file, show, owned)
+    return ax
+
+
+def _draw(
+    ax: Any, mesh: Mesh, surface: Skin, colors: Shade | None, norm: Any, cmap: Any, edges: bool, axes: Any, backend: str
+) -> Any:
+    if mesh.dim == 2:
+        return draw(ax, surface, colors, norm, cmap, edges)
+    with_pyvista = backend == "pyvista" or (backend == "auto" and can_render())
+    return (render if with_pyvista else paint)(ax, surface, colors, norm, cmap, edges, axes)
+
+
+def _tags(ax: Any, mesh: Mesh, tags: bool | Sequence[str], surface: Skin) -> None:
+    if mesh.dim != 2:
+        raise ParameterError("tags are drawn on planar meshes only; draw the boundary set as a field instead.")
+    names = list(mesh.point_sets) + [name for name in mesh.cell_sets if name not in mesh.point_sets]
+    chosen = names if tags is True else list(tags)  # type: ignore[arg-type]
+    missing = [name for name in chosen if name not in names]
+    if missing:
+        raise FieldError(f"the mesh has no set {missing[0]!r}.\n  sets: {', '.join(names) or 'none'}")
+    draw_tags(ax, mesh, chosen, surface.points)
+
+
+def _checked(clim: Sequence[float | int]) -> tuple[float, float]:
+    low, high = (float(value) for value in clim)
+    if not low <= high:
+        raise ParameterError(f"clim is (smallest, largest), got {tuple(clim)}.")
+    return _padded((low, high))
+
+
+def _padded(limits: tuple[float, float]) -> tuple[float, float]:
+    """A scale of some width even for constant fields, so that rounding errors do not look like a pattern."""
+    low, high = limits
+    size = max(abs(low), abs(high))
+    return (low, high) if high - low > 1e-6 * size else (low - 0.5 * (size or 1.0), high + 0.5 * (size or 1.0))
