@@ -28,7 +28,7 @@ _DENSE_BYTES = 1 << 28
 
 def radius_neighbors(
     points: Float[Tensor, "n_points dim"],
-    queries: Float[Tensor, "n_queries dim"],
+    queries: Float[Tensor, "n_queries _"],
     radius: float,
     exclude_self: bool = False,
     points_ptr: Int64[Tensor, " n_offsets"] | None = None,
@@ -65,7 +65,7 @@ def radius_neighbors(
 
 def knn(
     points: Float[Tensor, "n_points dim"],
-    queries: Float[Tensor, "n_queries dim"],
+    queries: Float[Tensor, "n_queries _"],
     k: int,
     points_ptr: Int64[Tensor, " n_offsets"] | None = None,
     queries_ptr: Int64[Tensor, " n_offsets"] | None = None,
