@@ -1,0 +1,90 @@
+"""Repeated prediction in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from meshlearn.errors import ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.train.steps import steps_in_time
+
+PLACES = ("point_data", "cell_data", "global_data")
+
+
+def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step: float | None) -> Trajectory:
+    """See `MeshGraphNet.rollout`."""
+    fields = model.fields_
+    if not steps_in_time(fields):
+        raise ParameterError(
+            "this model does not step in time: none of its outputs is also an input, so there is no state to carry on.\n"
+            f"  inputs {[spec.name for spec in fields.inputs]}, outputs {[spec.name for spec in fields.outputs]}"
+        )
+    frames = [start] if isinstance(start, Mesh) else start
+    given = len(frames)
+    if steps is None:
+        if isinstance(start, Mesh):
+            raise ParameterError("rollout from one mesh needs the number of steps: rollout(mesh, steps=...).")
+        steps = given - 1
+    if steps < 1:
+        raise ParameterError(f"steps={steps}: a rollout has at least one step.")
+    stepped = {spec.name for spec in fields.outputs}
+    driven = [spec.name for spec in fields.inputs if spec.name not in stepped]
+    if isinstance(start, Trajectory) and driven and steps >= given + 1:
+        raise ParameterError(
+            f"a rollout of {steps} steps needs the inputs {driven} at {steps} times, the trajectory has {given}.\n"
+            "  give fewer steps, a longer trajectory, or one frame of it (its inputs then stay as they are)."
+        )
+    state = frames[0]
+    result = [state]
+    for step in range(steps):
+        if step and step < given:
+            state = _carry(state, frames[step], stepped)
+        state = model.predict(state)
+        result.append(state)
+    series = _series(result, stepped)
+    base = start if isinstance(start, Mesh) else start.mesh
+    clean = base.replace(**{p: {k: v for k, v in getattr(base, p).items() if k not in stepped} for p in PLACES})
+    clean = clean.replace(global_data={k: v for k, v in clean.global_data.items() if k != "time"})
+    return Trajectory(clean, _times(start, steps, time_step), **series)
+
+
+def _carry(state: Mesh, frame: Mesh, stepped: set[str]) -> Mesh:
+    """The frame with the predicted fields of the state."""
+    changes = {}
+    for place in PLACES:
+        predicted = {name: values for name, values in getattr(state, place).items() if name in stepped}
+        changes[place] = {**getattr(frame, place), **predicted}
+    return frame.replace(**changes)
+
+
+def _series(meshes: list[Mesh], names: set[str]) -> dict[str, Any]:
+    series: dict[str, Any] = {}
+    for place in PLACES:
+        found = [name for name in getattr(meshes[0], place) if name in names]
+        found += [name for name in getattr(meshes[-1], place) if name in names and name not in found]
+        series[place] = {name: _stack([getattr(mesh, place).get(name) for mesh in meshes]) for name in found}
+    return series
+
+
+def _stack(values: list[Any]) -> Any:
+    """Values in time; a state that the first frame lacks (an output that is not an input) is NaN there."""
+    last = values[-1]
+    if isinstance(last, torch.Tensor):
+        return torch.stack([torch.full_like(last, torch.nan) if value is None else value for value in values])
+    return {kind: _stack([None if value is None else value[kind] for value in values]) for kind in last}
+
+
+def _times(start: Mesh | Trajectory, steps: int, time_step: float | None) -> torch.Tensor:
+    if isinstance(start, Trajectory):
+        known = start.times[: steps + 1].double()
+        last = float(known[-1] - known[-2]) if len(known) > 1 else 1.0
+        step = last if time_step is None else time_step
+        if time_step is not None:
+            return float(known[0]) + step * torch.arange(steps + 1, dtype=torch.float64)
+        more = known[-1] + step * torch.arange(1, steps + 2 - len(known), dtype=torch.float64)
+        return torch.cat([known.cpu(), more.cpu()])
+    first = float(start.global_data["time"]) if "time" in start.global_data else 0.0
+    return first + (1.0 if time_step is None else time_step) * torch.arange(steps + 1, dtype=torch.float64)
