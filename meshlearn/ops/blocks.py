@@ -10,6 +10,11 @@ from torch import Tensor
 _BLOCK_BYTES = 1 << 21  # of the edge array; smaller blocks cost more in calls than they save in traffic
 
 
+def fits_one_block(x: Tensor) -> bool:
+    """Whether there is nothing to gain from blocks."""
+    return x.numel() * x.element_size() <= _BLOCK_BYTES
+
+
 def row_blocks(x: Tensor, ptr: Tensor) -> Iterator[tuple[int, int, int, int]]:
     """(first row, last row, first element, last element) of consecutive blocks of rows, on CPU; skips empty ones."""
     n_rows, n_edges = ptr.shape[0] - 1, x.shape[0]

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
+from .functions import PositionalFunction
 from .memory import pick_rows
 from .pointers import ptr_to_rows
 
@@ -51,7 +51,7 @@ def raw_csr_sum(x: Tensor, ptr: Tensor, order: Tensor | None, weight: Tensor | N
     return out.reshape(n_rows, *x.shape[1:])
 
 
-class RowSum(Function):
+class RowSum(PositionalFunction):
     """out[r] = sum of x[order[k]] for k in row r; `rows[e]` is the row of element e of x (None: read from ptr)."""
 
     @staticmethod
@@ -69,7 +69,7 @@ class RowSum(Function):
         return RowSpread.apply(grad, ctx.ptr, ctx.order, rows, ctx.backend), None, None, None, None
 
 
-class RowSpread(Function):
+class RowSpread(PositionalFunction):
     """out[e] = y[rows[e]]: the adjoint of RowSum."""
 
     @staticmethod

@@ -11,10 +11,10 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from .blocks import row_blocks
+from .blocks import fits_one_block, row_blocks
 from .csr import flat_rows, raw_csr_sum
+from .functions import PositionalFunction
 from .library import library
 from .memory import empty_rows
 from .pointers import ptr_to_rows
@@ -53,6 +53,8 @@ def _spread_whole(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tenso
 
 @torch.library.impl(library, "row_extreme_spread", "CPU")
 def _spread_blocked(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    if fits_one_block(x):
+        return _spread_whole(grad, x, out, ptr, rows)
     result = empty_rows(x.shape[0], x)
     for first, last, begin, end in row_blocks(x, ptr):
         here = rows[begin:end] - first
@@ -76,7 +78,7 @@ def _silence_sparse_beta() -> None:
         torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.ones(1), (1, 1), check_invariants=False)
 
 
-class RowExtreme(Function):
+class RowExtreme(PositionalFunction):
     """out[r] = largest (or smallest) x[e] of row r, 0 for an empty row."""
 
     @staticmethod
@@ -104,7 +106,7 @@ class RowExtreme(Function):
         return _Spread.apply(grad, x.detach(), out.detach(), ctx.ptr, rows), None, None, None, None
 
 
-class _Spread(Function):
+class _Spread(PositionalFunction):
     @staticmethod
     def forward(grad, x, out, ptr, rows):
         if x.numel() == 0:
@@ -123,7 +125,7 @@ class _Spread(Function):
         return _Collect.apply(grad, x, out, ctx.ptr, ctx.rows), None, None, None, None
 
 
-class _Collect(Function):
+class _Collect(PositionalFunction):
     @staticmethod
     def forward(grad, x, out, ptr, rows):
         won = x.eq(out.index_select(0, rows)).to(x.dtype)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from jaxtyping import Int64, Num
 from torch import Tensor
-from torch.autograd import Function
 
 from ..errors import MeshError
 from . import kernel_inputs
 from .adjacency import Adjacency
 from .csr import RowSpread, raw_csr_sum
+from .functions import PositionalFunction
 from .memory import pick_rows
 from .registry import _FLOATS, Kernel
 
@@ -59,7 +59,7 @@ def gather(x: Num[Tensor, "n_rows *features"], index: Int64[Tensor, "*picked"]) 
     return rows.reshape(*index.shape, *x.shape[1:])
 
 
-class _Pick(Function):
+class _Pick(PositionalFunction):
     @staticmethod
     def forward(x, index):
         return pick_rows(x, index)
@@ -74,7 +74,7 @@ class _Pick(Function):
         return _Put.apply(grad, ctx.index, ctx.n_rows), None
 
 
-class _Put(Function):
+class _Put(PositionalFunction):
     @staticmethod
     def forward(grad, index, n_rows):
         if grad.device.type == "cpu" or grad.dtype not in _FLOATS:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from .blocks import row_blocks
+from .blocks import fits_one_block, row_blocks
 from .csr import RowSpread, RowSum, flat_rows, raw_csr_sum
+from .functions import PositionalFunction
 from .library import library
 from .memory import empty_rows
 
@@ -24,6 +24,8 @@ def _softmax_whole(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
 
 @torch.library.impl(library, "row_softmax", "CPU")
 def _softmax_blocked(x: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    if fits_one_block(x):
+        return _softmax_whole(x, ptr, rows)
     out = empty_rows(x.shape[0], x)
     highest = torch.ops.meshlearn.row_extreme(x, ptr, True)
     for first, last, begin, end in row_blocks(x, ptr):
@@ -50,6 +52,8 @@ def _backward_whole(grad: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Ten
 
 @torch.library.impl(library, "row_softmax_backward", "CPU")
 def _backward_blocked(grad: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
+    if fits_one_block(out):
+        return _backward_whole(grad, out, ptr, rows)
     result = empty_rows(out.shape[0], out)
     for first, last, begin, end in row_blocks(out, ptr):
         part, weight = result[begin:end], out[begin:end]
@@ -64,7 +68,7 @@ def _backward_fake(grad, out, ptr, rows):
     return torch.empty_like(out)
 
 
-class RowSoftmax(Function):
+class RowSoftmax(PositionalFunction):
     """out[e] = exp(x[e]) / sum of exp(x) over the row of e."""
 
     @staticmethod
@@ -84,7 +88,7 @@ class RowSoftmax(Function):
         return _Backward.apply(grad, out, ctx.ptr, ctx.rows), None, None
 
 
-class _Backward(Function):
+class _Backward(PositionalFunction):
     """(g, y) -> y (g - s[row]) with s the row sums of y g; bilinear, so its own derivative is plain arithmetic."""
 
     @staticmethod

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from torch.autograd import Function
 
 from ..errors import MeshError
 from . import kernel_inputs
 from .adjacency import Adjacency
 from .csr import flat_rows, raw_csr_sum
+from .functions import PositionalFunction
 from .registry import _FLOATS, Kernel
 
 _spmm = Kernel("spmm", inputs=kernel_inputs.products)
@@ -235,7 +235,7 @@ class SparseOperator:
         return f"SparseOperator(shape={self.shape}, n_entries={self.adjacency.n_edges}, dtype={self.dtype})"
 
 
-class _Product(Function):
+class _Product(PositionalFunction):
     """y[r] = sum_e v[e] x[c(e)]; values None means ones."""
 
     @staticmethod
@@ -260,7 +260,7 @@ class _Product(Function):
         return grad_x, grad_values, None, None
 
 
-class _Sampled(Function):
+class _Sampled(PositionalFunction):
     """s[e] = <a[r(e)], b[c(e)]>, formed block by block so that no (n_edges, f) array is made."""
 
     @staticmethod
