@@ -37,7 +37,7 @@ def write(folder: Path, meta: dict[str, Any], groups: dict[str, dict[str, Tensor
     prepare_folder(folder)
     written: list[Path] = []
     try:
-        files = {}
+        files: dict[str, dict[str, Any]] = {}
         for group, tensors in groups.items():
             path = folder / f"{group}-{secrets.token_hex(8)}.safetensors"
             written.append(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -16,7 +16,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train import checkpoint
 from meshlearn.train.fields import FieldSet, FieldSpec
-from meshlearn.train.items import as_items, hide_fields, is_single
+from meshlearn.train.items import Items, as_items, hide_fields, is_single
 from meshlearn.train.params import HasParams, json_params
 from meshlearn.train.registry import find_estimator, register_estimator
 from meshlearn.train.scoring import mean_scores, pair_scores
@@ -108,7 +108,7 @@ class Estimator(HasParams):
         if return_std and not self.probabilistic:
             raise ParameterError(f"{type(self).__name__} has no uncertainty: predict without return_std=True.")
         single = is_single(meshes)
-        items = [meshes] if single else as_items(meshes)
+        items = as_items(meshes)
         results: list[Any] = []
         frames: dict[int, Mesh] = {}
         with torch.no_grad():
@@ -124,7 +124,7 @@ class Estimator(HasParams):
             return results[0]
         return MeshBatch.from_meshes(results) if isinstance(meshes, MeshBatch) else results
 
-    def _predictions(self, items: Sequence[Any], return_std: bool) -> Iterator[tuple[Work, Mesh]]:
+    def _predictions(self, items: Items, return_std: bool) -> Iterator[tuple[Work, Mesh]]:
         """For every mesh or pair of frames, in order: where it comes from, and the target mesh with the prediction."""
         waiting: deque[Work] = deque()
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import safetensors.torch
 import torch
 
 from meshlearn.errors import ConvergenceError, ParameterError
+from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train import checkpoint
 from meshlearn.train.batching import Budget, default_budget, mix
 from meshlearn.train.fields import describe, resolve_fields
-from meshlearn.train.items import Subset, as_items, check_item, split_validation
+from meshlearn.train.items import Items, Subset, as_items, check_item, split_validation
 from meshlearn.train.loop import Job, run
 from meshlearn.train.normalization import Normalizers
 from meshlearn.train.options import FitOptions
+from meshlearn.train.sample import Sample
 from meshlearn.train.store import SampleStore
 
 
@@ -30,7 +32,7 @@ def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
         model.check_fitted("fit(warm_start=True)")
     before = {name: model.__dict__.get(name) for name in _LEARNED}
     fabric = _fabric(options)
-    cuda = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    cuda = list(range(torch.cuda.device_count()))
     with torch.random.fork_rng(devices=cuda):
         try:
             data = _look_at(model, meshes, options, fabric.device.type)
@@ -39,7 +41,7 @@ def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
             _restore(model, before)
             raise
         result = fabric.launch(run, Job(model, options, data.training, data.validation, data.budget, data.fingerprint))
-    model.module_.load_state_dict(result.weights)
+    model.module_.load_state_dict(safetensors.torch.load(result.weights))
     model.module_.eval()
     model.history_ = result.history
     if result.diverged is not None:
@@ -66,6 +68,18 @@ def model_data(model: Any) -> None:
 
 
 @dataclass(frozen=True)
+class SampleMaker:
+    """`model.make_sample` on the CPU in the dtype of the fit; a class, so that it can be sent to spawned processes."""
+
+    model: Any
+    dtype: torch.dtype
+
+    def __call__(self, source: Mesh, target: Mesh) -> Sample:
+        """The sample of one mesh or one time step."""
+        return self.model.make_sample(source, target).to("cpu", self.dtype)
+
+
+@dataclass(frozen=True)
 class TrainingData:
     """Samples of both sides of the split, the budget of a batch, and a fingerprint that a resumed fit must match."""
 
@@ -80,16 +94,14 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     training, validation, train_numbers, valid_numbers = _split(meshes, options)
     if not options.warm_start:
         first = check_item(training[0], train_numbers[0])
-        frame = first[0] if isinstance(first, Trajectory) else first
+        frame = first.frame(0) if isinstance(first, Trajectory) else first
         model.fields_ = resolve_fields(frame, model.inputs, model.outputs, describe(first, train_numbers[0]))
         model.normalizers_ = Normalizers()
     dtype = torch.float64 if options.precision == "64-true" else torch.float32
     fields = model.fields_
     see = None if options.warm_start else model.normalizers_.see
 
-    def make(source: Any, target: Any) -> Any:
-        return model.make_sample(source, target).to("cpu", dtype)
-
+    make = SampleMaker(model, dtype)
     train = SampleStore(training, fields, make, options.cache_samples, see, train_numbers)
     model.normalizers_.finish()
     valid = None
@@ -101,7 +113,7 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     return TrainingData(train, valid, budget, hashlib.sha256(seen).hexdigest())
 
 
-def _split(meshes: Any, options: FitOptions) -> tuple[Sequence[Any], Sequence[Any] | None, list[int], list[int]]:
+def _split(meshes: Any, options: FitOptions) -> tuple[Items, Items | None, list[int], list[int]]:
     items = as_items(meshes)
     everything = list(range(len(items)))
     validation = options.validation

@@ -14,6 +14,8 @@ from meshlearn.train.sample import GraphSample
 
 # Edge features depend on coordinates alone: the frames of a trajectory on a fixed mesh share them through this table.
 _EDGE_FEATURES = WeakTensorKeyDictionary()
+_CLOUD_GRAPHS = WeakTensorKeyDictionary()
+CLOUD_NEIGHBOURS = 8
 
 
 def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordinates: bool = False) -> GraphSample:
@@ -37,7 +39,7 @@ def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordin
             columns.append(ops.segment_mean(ops.gather(cell_inputs, point_cells.index), point_cells.ptr))
     if boundary:
         columns.append(boundary_flag(mesh)[:, None])
-    adjacency = mesh.point_adjacency
+    adjacency = point_graph(mesh)
     adjacency.transpose()  # built once here, and kept by every batch made of this sample
     return GraphSample(
         counts=row_counts(mesh),
@@ -51,12 +53,39 @@ def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordin
     )
 
 
+def point_graph(mesh: Mesh) -> ops.Adjacency:
+    """The graph messages travel on: `mesh.point_adjacency`; for a point cloud, the 8 nearest neighbours, symmetric.
+
+    A point cloud's graph is kept as long as its points.
+    """
+    if mesh.domain_types:
+        return mesh.point_adjacency
+    if mesh.points not in _CLOUD_GRAPHS:
+        _CLOUD_GRAPHS[mesh.points] = nearest_graph(mesh.points.detach(), CLOUD_NEIGHBOURS)
+    return _CLOUD_GRAPHS[mesh.points]
+
+
+def nearest_graph(points: Float[Tensor, "n_points dim"], k: int) -> ops.Adjacency:
+    """Every point joined to its k nearest others, in both directions (a point may so have more than k neighbours)."""
+    n = len(points)
+    k = min(k, n - 1)
+    if k < 1:
+        nothing = torch.zeros(0, dtype=torch.int64, device=points.device)
+        return ops.Adjacency.from_edges(nothing, nothing, n)
+    senders = ops.knn(points, points, k + 1)[1].flatten()
+    receivers = torch.arange(n, device=points.device).repeat_interleave(k + 1)
+    different = senders != receivers
+    senders, receivers = senders[different], receivers[different]
+    keys = torch.unique(torch.cat([receivers * n + senders, senders * n + receivers]))
+    return ops.Adjacency.from_edges(keys % n, keys // n, n)
+
+
 def edge_features(mesh: Mesh) -> Float[Tensor, "n_edges k"]:
-    """(n_edges, dim + 1) for every edge of `mesh.point_adjacency`: sender minus receiver position, and its length."""
+    """(n_edges, dim + 1) for every edge of `point_graph(mesh)`: sender minus receiver position, and its length."""
+    adjacency = point_graph(mesh)
     known = _EDGE_FEATURES.get(mesh.points)
-    if known is not None and known[0] is mesh.point_adjacency:
+    if known is not None and known[0] is adjacency:
         return known[1]
-    adjacency = mesh.point_adjacency
     offset = ops.gather(mesh.points, adjacency.index) - ops.gather(mesh.points, adjacency.receivers)
     values = torch.cat([offset, offset.norm(dim=1, keepdim=True)], dim=1).detach()
     _EDGE_FEATURES[mesh.points] = (adjacency, values)

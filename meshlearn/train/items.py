@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -13,12 +13,21 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 
 
+@runtime_checkable
+class Items(Protocol):
+    """Meshes and trajectories by number: a list, or anything lazy with a length and indexing."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
 def is_single(data: Any) -> bool:
     """True for one mesh or one trajectory, False for a collection of them."""
     return isinstance(data, (Mesh, Trajectory))
 
 
-def as_items(data: Any, role: str = "meshes") -> Sequence[Any]:
+def as_items(data: Any, role: str = "meshes") -> Items:
     """One mesh, a list, a lazy sequence (anything with `len` and indexing), a MeshBatch or an iterable, as a sequence.
 
     Sequences are not copied: a lazy one loads a mesh only when it is asked for.
@@ -65,7 +74,7 @@ def hide_fields(mesh: Mesh, names: Iterable[str]) -> Mesh:
 class Subset(Sequence[Any]):
     """Some entries of a sequence, in the given order, loaded when asked for."""
 
-    def __init__(self, data: Sequence[Any], indices: Sequence[int]):
+    def __init__(self, data: Items, indices: Sequence[int]):
         self.data, self.indices = data, list(indices)
 
     def __len__(self) -> int:

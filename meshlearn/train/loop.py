@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from meshlearn.train.batching import Budget, Step, epoch_steps, mix, pack
 from meshlearn.train.callbacks import Callback, FitContext, as_callbacks
+from meshlearn.train.compilation import compile_module
 from meshlearn.train.ema import WeightAverage, all_finite, copy_weights
 from meshlearn.train.interrupt import InterruptGuard
+from meshlearn.train.network import check_outputs
 from meshlearn.train.options import FitOptions
 from meshlearn.train.sample import Sample
 from meshlearn.train.schedule import learning_rate_factor
@@ -21,23 +23,32 @@ from meshlearn.train.state import Position, TrainingState
 from meshlearn.train.store import SampleStore
 
 
-@dataclass(frozen=True)
 class Job:
-    """All a process needs to train: the estimator with an untrained `module_`, the options and the samples."""
+    """All a process needs to train: the estimator with an untrained `module_`, the options and the samples.
 
-    model: Any
-    options: FitOptions
-    training: SampleStore
-    validation: SampleStore | None
-    budget: Budget
-    fingerprint: str
+    Not a dataclass: Fabric would look into every entry of one when it sends it to a new process.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        options: FitOptions,
+        training: SampleStore,
+        validation: SampleStore | None,
+        budget: Budget,
+        fingerprint: str,
+    ):
+        self.model, self.options, self.training, self.validation = model, options, training, validation
+        self.budget, self.fingerprint = budget, fingerprint
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a fit leaves: the weights to keep, the history, and a message if the loss did not stay finite."""
+class Result(NamedTuple):
+    """What a fit leaves: the weights to keep, the history, and a message if the loss did not stay finite.
 
-    weights: dict[str, Tensor]
+    The weights are safetensors bytes: tensors do not outlive a process they were made in.
+    """
+
+    weights: bytes
     history: list[dict[str, Any]]
     diverged: str | None
 
@@ -48,7 +59,36 @@ class Diverged(Exception):
 
 def run(fabric: Any, job: Job) -> Result:
     """Train in this process; the entry point that Fabric launches in every process."""
+    if fabric.world_size > 1:
+        own_memory(job.model.module_)
     return Trainer(fabric, job).train()
+
+
+def own_memory(module: nn.Module) -> None:
+    """Give a module memory of its own: tensors sent to a spawned process are shared with the sender otherwise."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        tensor.data = tensor.data.clone()
+
+
+class Opaque:
+    """Carries a batch through Fabric, which would otherwise copy every tensor of a dataclass at each call."""
+
+    def __init__(self, batch: Sample):
+        self.batch = batch
+
+
+class Forward(nn.Module):
+    """`model.network` as a module, so that Fabric wraps all of it: precision, gradient synchronisation."""
+
+    def __init__(self, model: Any, compiled: bool):
+        super().__init__()
+        self.model = model
+        self.module = compile_module(model.module_) if compiled else model.module_
+
+    def forward(self, carried: Opaque) -> dict[str, Tensor]:
+        """Normalised outputs of a batch, checked."""
+        batch = carried.batch
+        return check_outputs(self.model.network(self.module, batch), batch, self.model.fields_)
 
 
 class Trainer:
@@ -57,14 +97,14 @@ class Trainer:
     def __init__(self, fabric: Any, job: Job):
         self.fabric, self.job, self.options, self.model = fabric, job, job.options, job.model
         self.module: nn.Module = job.model.module_
-        compiled = torch.compile(self.module, dynamic=True) if self.options.compile else self.module
         self.raw = self.model.build_optimizer(self.module, self.options.learning_rate, self.options.weight_decay)
         self.peaks = [group["lr"] for group in self.raw.param_groups]
-        self.wrapped, self.optimizer = fabric.setup(compiled, self.raw)
+        self.wrapped, self.optimizer = fabric.setup(Forward(self.model, self.options.compile), self.raw)
         self.model.normalizers_.to(fabric.device)
         self.average = WeightAverage(self.module, self.options.ema) if self.options.ema is not None else None
         self.dtype = next((p.dtype for p in self.module.parameters()), torch.float32)
         self.at = Position()
+        self.torn = False
         self.best: dict[str, Tensor] | None = None
         self.good = copy_weights(self.module)
         self.context = FitContext(
@@ -100,9 +140,10 @@ class Trainer:
         if diverged is None:
             if guard.requested:
                 guard.warn(self.options.checkpoint, self.at.epoch, self.at.step)
-            if not self.at.closed:
+            if not self.at.closed and not self.torn:  # a step cut in two is not kept: the checkpoint before it is
                 self.state.save()
-        return Result(self.final_weights(), self.at.history, diverged)
+        weights = {name: value.cpu().contiguous() for name, value in self.final_weights().items()}
+        return Result(safetensors.torch.save(weights), self.at.history, diverged)
 
     def _finished(self) -> bool:
         out_of_patience = self.options.patience is not None and self.at.stale >= self.options.patience
@@ -124,7 +165,6 @@ class Trainer:
         started = time.perf_counter()
         for number in range(at.step_in_epoch, len(steps)):
             self._step(steps[number], (at.epoch + number / len(steps)) / options.epochs)
-            at.step_in_epoch = number + 1
             if self._finished() and at.step_in_epoch < len(steps):
                 break
             if options.checkpoint_steps and at.step % options.checkpoint_steps == 0 and at.step_in_epoch < len(steps):
@@ -188,7 +228,7 @@ class Trainer:
     def _step(self, step: Step, progress: float) -> None:
         at, options = self.at, self.options
         self._set_learning_rate(progress)
-        torch.manual_seed(mix(options.seed, 3, at.step, self.fabric.global_rank))
+        self._seed(mix(options.seed, 3, at.step, self.fabric.global_rank))
         self.optimizer.zero_grad()
         total = 0.0
         rounds = step.batches[self.fabric.global_rank]
@@ -207,22 +247,31 @@ class Trainer:
             )
             if options.precision != "16-mixed":  # there the loss scaler skips such a step and lowers its scale
                 self._check_finite(float(norm), "norm of the gradient")
+        self.torn = True
         self.optimizer.step()
         if self.average is not None:
             self.average.update(self.module)
         at.step += 1
+        at.step_in_epoch += 1
         at.loss_sum += total
         at.loss_count += step.n_meshes
-        self.context.step, self.context.step_in_epoch = at.step, at.step_in_epoch + 1
+        self.torn = False
+        self.context.step, self.context.step_in_epoch = at.step, at.step_in_epoch
         self.context.loss = total / step.n_meshes
         self._call("on_step_end")
         at.stop = at.stop or self.context.stopping
+
+    def _seed(self, seed: int) -> None:
+        """Seed the generators a step draws from (torch.manual_seed would spend a millisecond on absent devices)."""
+        torch.default_generator.manual_seed(seed)
+        if self.fabric.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _batch_loss(self, indices: list[int] | None) -> Tensor:
         """Sum of the losses of the meshes of a batch; 0, with a graph, where there is none for this process."""
         batch = self._batch(self.job.training, indices or [0])
         batch = self.model.normalizers_.normalise(self.model.augment(batch))
-        outputs = self.model.network(self.wrapped, batch)
+        outputs = self.wrapped(Opaque(batch))
         loss = self.model.sample_losses(outputs, batch).sum()
         return loss if indices else loss * 0.0
 
@@ -260,17 +309,19 @@ class Trainer:
         self.wrapped.eval()
         batches = pack(range(len(store)), store.costs, self.job.budget)
         total, count = 0.0, 0.0
-        own = copy_weights(self.module) if self.average is not None else None
+        own = copy_weights(self.module)
         if self.average is not None:
             self.module.load_state_dict(self.average.average)
-        for indices in batches[self.fabric.global_rank :: self.fabric.world_size]:
-            batch = self.model.normalizers_.normalise(self._batch(store, indices))
-            outputs = self.model.network(self.wrapped, batch)
-            total += float(self.model.sample_losses(outputs, batch).sum())
-            count += len(indices)
-        if own is not None:
-            self.module.load_state_dict(own)
-        self.wrapped.train()
+        try:
+            for indices in batches[self.fabric.global_rank :: self.fabric.world_size]:
+                batch = self.model.normalizers_.normalise(self._batch(store, indices))
+                outputs = self.wrapped(Opaque(batch))
+                total += float(self.model.sample_losses(outputs, batch).sum())
+                count += len(indices)
+        finally:
+            if self.average is not None:
+                self.module.load_state_dict(own)
+            self.wrapped.train()
         if self.fabric.world_size > 1:
             mine = torch.tensor([total, float(count)], dtype=torch.float64, device=self.fabric.device)
             total, count = (float(value) for value in self.fabric.all_gather(mine).sum(0))

@@ -43,8 +43,8 @@ class NetworkEstimator(Estimator):
         -> Sample of one mesh, all that `forward` needs: graphs, features in physical units. Never sees an output that
         is not an input too. Default: `graph_sample(mesh, self.fields_)`. Samples are kept during a fit.
     `network(self, module, batch)`
-        -> {location: (rows, width)}; default `module(batch)`. Call `module`, never `self.module_`: during a fit it is
-        wrapped (compiled, distributed, mixed precision).
+        -> {location: (rows, width)}; default `module(batch)`. Call `module`, never `self.module_`: during a fit it
+        may be a compiled copy.
     `targets(self, source, target)` and `decode(self, mesh, tables)`
         what is learned instead of the output itself (for example the change from `source` to `target`), and back.
     `augment(self, batch)`
@@ -209,7 +209,7 @@ class NetworkEstimator(Estimator):
         waiting: list[tuple[Mesh, Sample]] = []
         used = (0, 0)
         for mesh in meshes:
-            sample = self.prepare(mesh)
+            sample = self.prepare(mesh).to(self.device, self.dtype)
             self.normalizers_.check(sample)
             cost = (used[0] + sample.cost[0], used[1] + sample.cost[1])
             if waiting and not budget.fits(cost):
@@ -221,7 +221,7 @@ class NetworkEstimator(Estimator):
             yield from self._predict_batch(waiting)
 
     def _predict_batch(self, work: list[tuple[Mesh, Sample]]) -> Iterator[tuple[Fields, Fields]]:
-        batch = self.collate([sample for _, sample in work]).to(self.device, self.dtype)
+        batch = self.collate([sample for _, sample in work])
         outputs = self.network(self.module_, self.normalizers_.normalise(batch))
         tables = self.normalizers_.physical(check_outputs(outputs, batch, self.fields_))
         parts = {

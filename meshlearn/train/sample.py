@@ -144,7 +144,8 @@ def _join(values: list[Any]) -> Any:
         return sum(values)
     if dataclasses.is_dataclass(first):
         fields = [f.name for f in dataclasses.fields(first)]
-        return type(first)(**{name: _join([getattr(value, name) for value in values]) for name in fields})  # type: ignore[operator]
+        make: Any = type(first)
+        return make(**{name: _join([getattr(value, name) for value in values]) for name in fields})
     raise ParameterError(
         f"collate does not know how to concatenate a {type(first).__name__}: samples hold tensors, Adjacency, "
         "dictionaries, tuples, integers and dataclasses of these."

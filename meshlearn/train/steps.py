@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
@@ -12,7 +11,7 @@ from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train.fields import FieldSet, describe
-from meshlearn.train.items import check_item
+from meshlearn.train.items import Items, check_item
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Work:
     where: str
 
 
-def work_of(items: Sequence[Any], fields: FieldSet) -> Iterator[Work]:
+def work_of(items: Items, fields: FieldSet) -> Iterator[Work]:
     """The meshes and pairs of frames of a sequence, in order; each item is loaded once."""
     for index in range(len(items)):
         item = check_item(items[index], index)
@@ -38,7 +37,7 @@ def work_of(items: Sequence[Any], fields: FieldSet) -> Iterator[Work]:
         pairs = time_pairs(item, fields)
         for source, target in pairs:
             last = target == pairs[-1][1]
-            yield Work(item, item[source], item[target], target, last, f"{where}, frame {target}")
+            yield Work(item, frame_of(item, source), frame_of(item, target), target, last, f"{where}, frame {target}")
 
 
 def time_pairs(trajectory: Trajectory, fields: FieldSet) -> list[tuple[int, int]]:
@@ -59,6 +58,14 @@ def time_pairs(trajectory: Trajectory, fields: FieldSet) -> list[tuple[int, int]
 def steps_in_time(fields: FieldSet) -> bool:
     """True if an output is also an input, so that a model maps a frame to the next one."""
     return bool({spec.name for spec in fields.outputs} & {spec.name for spec in fields.inputs})
+
+
+def frame_of(trajectory: Trajectory, index: int) -> Mesh:
+    """One frame, which shares topology (and, on fixed points, measures) with all other frames of the trajectory."""
+    _ = trajectory.mesh.topology
+    if trajectory.moving_points is None and trajectory.mesh.domain_types:
+        trajectory.mesh.point_measures()
+    return trajectory.frame(index)
 
 
 def frames_to_trajectory(trajectory: Trajectory, frames: dict[int, Mesh], fields: FieldSet) -> Trajectory:
@@ -85,7 +92,7 @@ def _is_output(name: str, fields: FieldSet) -> bool:
 
 
 def _frame_value(trajectory: Trajectory, frames: dict[int, Mesh], i: int, place: str, name: str):
-    mesh = frames[i] if i in frames else trajectory[i]
+    mesh = frames[i] if i in frames else frame_of(trajectory, i)
     return getattr(mesh, place).get(name)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train.fields import FieldSet, describe
-from meshlearn.train.items import check_item
+from meshlearn.train.items import Items, check_item
 from meshlearn.train.sample import Sample
-from meshlearn.train.steps import time_pairs
+from meshlearn.train.steps import frame_of, time_pairs
 
 MakeSample = Callable[[Mesh, Mesh], Sample]
 
@@ -25,7 +25,7 @@ class SampleStore:
 
     def __init__(
         self,
-        items: Sequence[Any],
+        items: Items,
         fields: FieldSet,
         make: MakeSample,
         cache: bool = True,
@@ -74,5 +74,5 @@ class SampleStore:
     def _meshes(item: Any, source: int, target: int) -> tuple[Mesh, Mesh]:
         if not isinstance(item, Trajectory):
             return item, item
-        before = item[source]
-        return before, (before if source == target else item[target])
+        before = frame_of(item, source)
+        return before, (before if source == target else frame_of(item, target))
