@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from ..errors import MeshError
@@ -34,6 +34,9 @@ class Adjacency:
     ptr: Int64[Tensor, " n_offsets"]
     index: Int64[Tensor, " n_edges"]
     n_cols: int = -1
+    # kept once computed; plain fields rather than cached properties, so that compilers can follow them
+    _receivers: Tensor | None = field(default=None, init=False, repr=False)
+    _transposed: tuple[Adjacency, Tensor] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.ptr.dim() != 1 or self.ptr.numel() == 0 or self.index.dim() != 1:
@@ -95,7 +98,7 @@ class Adjacency:
         rows = keys // max(n_cols, 1)
         ptr = counts_to_ptr(torch.bincount(rows, minlength=n_rows))
         adjacency = cls(ptr, keys - rows * max(n_cols, 1), n_cols)
-        adjacency.__dict__["receivers"] = rows
+        adjacency._keep(receivers=rows)
         return adjacency, order
 
     @classmethod
@@ -113,11 +116,11 @@ class Adjacency:
         joined = cls(
             *_concatenate([(p.ptr, p.index) for p in parts], [p.n_cols for p in parts]), sum(p.n_cols for p in parts)
         )
-        if all("_transposed" in p.__dict__ for p in parts):
+        if all(p._transposed is not None for p in parts):
             halves = [p.transpose() for p in parts]
             ptr, index = _concatenate([(t.ptr, t.index) for t, _ in halves], [p.n_rows for p in parts])
             order = torch.cat([perm + shift for (_, perm), shift in zip(halves, _shifts(parts), strict=True)])
-            joined.__dict__["_transposed"] = (cls(ptr, index, joined.n_rows), order)
+            joined._keep(transposed=(cls(ptr, index, joined.n_rows), order))
         return joined
 
     @property
@@ -140,10 +143,14 @@ class Adjacency:
         """Device of both tensors."""
         return self.ptr.device
 
-    @cached_property
+    @property
     def receivers(self) -> Int64[Tensor, " n_edges"]:
         """(n_edges,) int64: the row of every edge, non-decreasing."""
-        return ptr_to_rows(self.ptr, self.n_edges)
+        found = self._receivers
+        if found is None:
+            found = ptr_to_rows(self.ptr, self.n_edges)
+            self._keep(receivers=found)
+        return found
 
     def degree(self) -> Int64[Tensor, " n_rows"]:
         """(n_rows,) int64: number of senders of every row."""
@@ -155,26 +162,29 @@ class Adjacency:
 
     def transpose(self) -> tuple[Adjacency, Int64[Tensor, " n_edges"]]:
         """The reversed edges sorted by sender, and perm: edge e of the transpose is edge perm[e] of this. Cached."""
-        return self._transposed
+        found = self._transposed
+        if found is None:
+            senders, perm = torch.sort(self.index, stable=True)
+            ptr = counts_to_ptr(torch.bincount(senders, minlength=self.n_cols))
+            other = Adjacency(ptr, self.receivers.index_select(0, perm), self.n_rows)
+            other._keep(receivers=senders)
+            found = other, perm
+            self._keep(transposed=found)
+        return found
+
+    @property
+    def has_transpose(self) -> bool:
+        """Whether `transpose()` has been computed."""
+        return self._transposed is not None
+
+    def _keep(self, receivers: Tensor | None = None, transposed: tuple[Adjacency, Tensor] | None = None) -> None:
+        if receivers is not None:
+            object.__setattr__(self, "_receivers", receivers)
+        if transposed is not None:
+            object.__setattr__(self, "_transposed", transposed)
 
     @cached_property
-    def _transposed(self) -> tuple[Adjacency, Tensor]:
-        senders, perm = torch.sort(self.index, stable=True)
-        ptr = counts_to_ptr(torch.bincount(senders, minlength=self.n_cols))
-        other = Adjacency(ptr, self.receivers.index_select(0, perm), self.n_rows)
-        other.__dict__["receivers"] = senders
-        return other, perm
-
-    @cached_property
-    def _transposed_back(self) -> Tensor:
-        """The inverse of transpose()'s perm: edge e of this is edge _transposed_back[e] of the transpose."""
-        perm = self.transpose()[1]
-        inverse = torch.empty_like(perm)
-        inverse[perm] = torch.arange(len(perm), device=perm.device)
-        return inverse
-
-    @cached_property
-    def symmetric(self) -> Bool[Tensor, ""] | bool:
+    def symmetric(self) -> bool:
         """Whether every edge has its reverse (with the same multiplicity), order within a row aside."""
         if self.n_rows != self.n_cols:
             return False
@@ -188,11 +198,11 @@ class Adjacency:
         if self.ptr.device == device or (device.index is None and self.ptr.device.type == device.type):
             return self
         moved = Adjacency(self.ptr.to(device), self.index.to(device), self.n_cols)
-        if "receivers" in self.__dict__:
-            moved.__dict__["receivers"] = self.receivers.to(device)
-        if "_transposed" in self.__dict__:
+        if self._receivers is not None:
+            moved._keep(receivers=self._receivers.to(device))
+        if self._transposed is not None:
             other, perm = self._transposed
-            moved.__dict__["_transposed"] = (other.to(device), perm.to(device))
+            moved._keep(transposed=(other.to(device), perm.to(device)))
         return moved
 
     def validate(self) -> Adjacency:

@@ -17,7 +17,7 @@ from .csr import flat_rows, raw_csr_sum
 from .functions import PositionalFunction
 from .library import library
 from .memory import empty_rows
-from .pointers import ptr_to_rows
+from .pointers import check_ptr, ptr_to_rows
 
 library.define("row_extreme(Tensor x, Tensor ptr, bool largest) -> Tensor")
 library.define("row_extreme_spread(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows) -> Tensor")
@@ -27,6 +27,8 @@ library.define("row_extreme_spread(Tensor grad, Tensor x, Tensor out, Tensor ptr
 def _extreme_cpu(x: Tensor, ptr: Tensor, largest: bool) -> Tensor:
     _silence_sparse_beta()
     n_edges = x.shape[0]
+    if int(ptr[0]) != 0 or int(ptr[-1]) != n_edges or int(ptr.diff().amin()) < 0:
+        check_ptr(ptr, n_edges)  # the sparse kernel reads wherever ptr points
     shape = (ptr.shape[0] - 1, n_edges)
     pattern = torch.sparse_csr_tensor(ptr, torch.arange(n_edges), x.new_ones(n_edges), shape, check_invariants=False)
     return torch.ops.aten._sparse_mm_reduce_impl(pattern, x.contiguous(), "amax" if largest else "amin")[0]
@@ -46,7 +48,7 @@ def _extreme_fake(x, ptr, largest):
 
 @torch.library.impl(library, "row_extreme_spread", "CUDA")
 def _spread_whole(grad: Tensor, x: Tensor, out: Tensor, ptr: Tensor, rows: Tensor) -> Tensor:
-    won = x.eq(out.index_select(0, rows)).to(x.dtype)
+    won = out.index_select(0, rows).eq_(x)
     share = grad / raw_csr_sum(won, ptr, None, None, "bag")
     return won.mul_(share.index_select(0, rows))
 
@@ -128,7 +130,7 @@ class _Spread(PositionalFunction):
 class _Collect(PositionalFunction):
     @staticmethod
     def forward(grad, x, out, ptr, rows):
-        won = x.eq(out.index_select(0, rows)).to(x.dtype)
+        won = out.index_select(0, rows).eq_(x)
         count = raw_csr_sum(won, ptr, None, None, "bag").clamp_(min=1)
         return raw_csr_sum(won.mul_(grad), ptr, None, None, "bag").div_(count)
 

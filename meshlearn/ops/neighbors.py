@@ -59,7 +59,7 @@ def radius_neighbors(
         keep = torch.nonzero(query != point).squeeze(1)
         query, point = query.index_select(0, keep), point.index_select(0, keep)
     adjacency = Adjacency(counts_to_ptr(torch.bincount(query, minlength=len(queries))), point, len(points))
-    adjacency.__dict__["receivers"] = query
+    adjacency._keep(receivers=query)
     return adjacency
 
 

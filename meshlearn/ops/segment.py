@@ -15,7 +15,7 @@ from . import kernel_inputs
 from .adjacency import Adjacency
 from .csr import RowSum
 from .extreme import RowExtreme
-from .pointers import ptr_to_rows
+from .pointers import check_ptr, ptr_to_rows
 from .registry import _FLOATS, Kernel
 from .softmax import RowSoftmax
 
@@ -97,6 +97,8 @@ def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | 
                 f"  x: {tuple(x.shape)}, {ptr}; point values go through ops.gather_senders first."
             )
         return ptr.ptr, ptr.receivers
+    if x.device.type == "cpu" and not torch.compiler.is_compiling() and int(ptr[-1]) != x.shape[0]:
+        check_ptr(ptr, x.shape[0])  # on CUDA this would wait for the device: there the caller vouches for ptr
     return ptr, None
 
 

@@ -48,7 +48,7 @@ def test_block_diagonal_keeps_graphs_apart_and_transposes(transposed):
             part.transpose()
     joined = Adjacency.block_diagonal(parts).validate()
     assert torch.equal(as_matrix(joined), torch.block_diag(*map(as_matrix, parts)))
-    assert ("_transposed" in joined.__dict__) == transposed
+    assert joined.has_transpose == transposed
     other, perm = joined.transpose()
     assert torch.equal(as_matrix(other), as_matrix(joined).T)
     assert torch.equal(other.index, joined.receivers[perm])
@@ -109,5 +109,5 @@ def test_moving_keeps_what_was_cached():
     graph.transpose()
     moved = graph.to("cuda")
     assert moved.device.type == "cuda"
-    assert "_transposed" in moved.__dict__
+    assert moved.has_transpose
     assert torch.equal(moved.transpose()[1].cpu(), graph.transpose()[1])

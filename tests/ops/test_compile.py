@@ -30,7 +30,7 @@ layer = Layer()
 
 COMPILED = """
 for function, arguments in ((layer, (x, graph.ptr, graph.index)), (shared, (x,))):
-    compiled = torch.compile(function, backend="aot_eager")
+    compiled = torch.compile(function, backend="aot_eager", fullgraph=True)
     (expected,) = torch.autograd.grad(function(*arguments).square().sum(), x)
     (gradient,) = torch.autograd.grad(compiled(*arguments).square().sum(), x)
     torch.testing.assert_close(compiled(*arguments), function(*arguments))

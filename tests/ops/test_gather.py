@@ -58,4 +58,4 @@ def test_no_transpose_is_made_where_no_gradient_is_needed(graph):
     ops.gather_senders(torch.ones(6, 2), graph)
     with torch.no_grad():
         ops.gather_senders(torch.ones(6, 2, requires_grad=True), graph)
-    assert "_transposed" not in graph.__dict__
+    assert not graph.has_transpose

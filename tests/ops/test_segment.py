@@ -154,3 +154,16 @@ def test_functional_gradient():
     weight = torch.randn(5, 2, dtype=torch.float64)
     gradient = torch.func.grad(lambda v: (ops.segment_sum(v, PTR) * weight).sum())(x)
     torch.testing.assert_close(gradient, weight.repeat_interleave(PTR.diff(), 0))
+
+
+@pytest.mark.parametrize("name", [*REDUCTIONS, "segment_softmax"])
+@pytest.mark.parametrize("ptr", [[0, 5, 100], [0, 5, 8], [0]])
+def test_offsets_that_do_not_cover_the_messages_are_refused(name, ptr):
+    with pytest.raises(ml.MeshError, match="the last offset is their number"):
+        getattr(ops, name)(torch.randn(10, 64), torch.tensor(ptr))
+
+
+@pytest.mark.parametrize(("ptr", "message"), [([2, 5, 10], "starts at 2"), ([0, 70, 5, 10], "falls from 70 to 5")])
+def test_offsets_never_lead_outside_the_messages(ptr, message):
+    with pytest.raises(ml.MeshError, match=message):
+        ops.segment_max(torch.randn(10, 64), torch.tensor(ptr))
