@@ -172,7 +172,7 @@ class FieldSet:
         return cls(inputs, outputs, int(data["dim"]))
 
 
-def resolve_fields(mesh: Mesh, inputs: Iterable[str], outputs: Iterable[str], where: str | None = None) -> FieldSet:
+def resolve_fields(mesh: Mesh, inputs: Iterable[Any], outputs: Iterable[Any], where: str | None = None) -> FieldSet:
     """Look the names up on one mesh (the first of the training set) and remember their locations and shapes.
 
     Raises ParameterError for names that are not strings or appear twice, FieldError for a field that is missing or
@@ -261,7 +261,7 @@ def _lookup(mesh: Mesh, name: str, location: str, where: str) -> Tensor:
     return torch.cat([parts[kind] for kind in mesh.domain_types])
 
 
-def _names(role: str, names: Iterable[str]) -> tuple[str, ...]:
+def _names(role: str, names: Iterable[Any]) -> tuple[str, ...]:
     if isinstance(names, str):
         raise ParameterError(f"{role} is the string {names!r}; a list of names is expected: {role}=[{names!r}].")
     names = tuple(names)

@@ -16,7 +16,7 @@ def relative_l2(
 
     Sums are taken in float64. When the truth is zero everywhere the result is 0 for an exact prediction, else infinite.
 
-    >>> relative_l2(torch.tensor([1.0, 3.0]), torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0])) ** 2
+    >>> relative_l2(torch.tensor([3.0, 3.0]), torch.tensor([3.0, 4.0]), torch.tensor([1.0, 1.0]))
     0.2
     """
     p, t, w = (x.detach().to(torch.float64) for x in (prediction, truth, weights))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any, TypeVar
 
 from meshlearn.errors import CheckpointError, ParameterError
@@ -33,8 +32,10 @@ def register_estimator(cls: C) -> C:
 
 def find_estimator(name: str) -> Any:
     """The registered class of this name; raises CheckpointError for a name that is not registered."""
-    if name not in _CLASSES:
-        _import_models()
+    import meshlearn
+
+    if name not in _CLASSES and meshlearn._PUBLIC.get(name):
+        getattr(meshlearn, name)  # imports the module of this public name, whose classes register themselves
     if name not in _CLASSES:
         raise CheckpointError(
             f"this model was saved by the estimator class {name!r}, which is not registered.\n"
@@ -42,12 +43,3 @@ def find_estimator(name: str) -> Any:
             "ml.register_estimator(TheClass) before ml.load."
         )
     return _CLASSES[name]
-
-
-def _import_models() -> None:
-    """Import the modules behind meshlearn's public names, whose classes register themselves."""
-    import meshlearn
-
-    for target in sorted(set(meshlearn._PUBLIC.values())):
-        if target.startswith(("models", "grids")):
-            import_module(f"meshlearn.{target}")

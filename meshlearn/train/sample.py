@@ -73,6 +73,11 @@ class Sample:
         """A copy with these features in the place of the old ones."""
         return self.replace(**features)
 
+    @classmethod
+    def extending(cls: type[S], base: Sample, **more: Any) -> S:
+        """A sample of this class from one of its base class and the additional fields."""
+        return cls(**{entry.name: getattr(base, entry.name) for entry in dataclasses.fields(base)}, **more)
+
     def replace(self: S, **changes: Any) -> S:
         """A copy with other values of some fields."""
         return dataclasses.replace(self, **changes)
