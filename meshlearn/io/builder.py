@@ -99,6 +99,10 @@ class MeshBuilder:
         """Rows of the kind's whole table."""
         self._cell_sets.setdefault(name, {}).setdefault(kind, []).append(np.asarray(rows).astype(np.int64))
 
+    def cell_set_names(self) -> list[tuple[str, str]]:
+        """(set, kind) of all cell sets so far."""
+        return [(name, kind) for name, by_kind in self._cell_sets.items() for kind in by_kind]
+
     def count(self, kind: str) -> int:
         """Cells of a kind so far."""
         return self._counts.get(kind, 0)

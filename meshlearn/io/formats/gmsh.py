@@ -18,8 +18,10 @@ import numpy as np
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import FROM_GMSH, GMSH, NODES, reorder
 from meshlearn.io.formats.gmsh_data import add_views, read_view
+from meshlearn.io.formats.gmsh_own import finish, fits
 from meshlearn.io.formats.gmsh_sections import elements_2, elements_4, entities_4, nodes_2, nodes_4
 from meshlearn.io.formats.gmsh_text import MshCursor
+from meshlearn.io.positions import Positions
 from meshlearn.mesh.mesh import Mesh
 
 _IGNORED = {
@@ -69,10 +71,11 @@ def read(path: Path) -> MeshBuilder:
     if msh.points is None or msh.tags is None:
         raise builder.fail("there is no $Nodes section: the file is cut off or holds no mesh")
     builder.points = msh.points
+    if msh.own is not None and not fits(msh):
+        builder.lost("nodes or elements were changed after meshlearn wrote the file; exact types, point sets and global data")
+        msh.own = None
     blocks = _add_elements(msh, builder)
     if msh.own is not None:
-        from meshlearn.io.formats.gmsh_own import finish
-
         finish(msh, blocks, builder)
     else:
         add_views(msh.views, msh.tags, blocks, builder)
@@ -149,21 +152,6 @@ def _add_groups(msh: Msh, elements: Elements, block: Block, builder: MeshBuilder
 
 def _name(msh: Msh, dim: int, group: int) -> str:
     return msh.names.get((dim, group), f"physical_{group}")
-
-
-class Positions:
-    """From numbers as a file has them to positions; -1 for numbers it does not have."""
-
-    def __init__(self, tags: np.ndarray):
-        tags = np.asarray(tags, np.int64)
-        self.order = np.argsort(tags, kind="stable")
-        self.sorted = tags[self.order]
-
-    def __call__(self, numbers: np.ndarray) -> np.ndarray:
-        if not len(self.sorted):
-            return np.full(numbers.shape, -1, np.int64)
-        found = np.minimum(np.searchsorted(self.sorted, numbers), len(self.sorted) - 1)
-        return np.where(self.sorted[found] == numbers, self.order[found], -1)
 
 
 def write(mesh: Mesh, path: Path, binary: bool = True) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.formats.gmsh_text import MshCursor
+from meshlearn.io.positions import Positions
 
 
 @dataclass
@@ -74,8 +75,6 @@ def add_views(
 
 def _place(view: View, numbers: np.ndarray, what: str, builder: MeshBuilder) -> np.ndarray:
     """The view's values at the given numbers, NaN where it has none."""
-    from meshlearn.io.formats.gmsh import Positions
-
     where = Positions(view.tags)(numbers)
     values = view.values[:, 0] if view.values.shape[1] == 1 else view.values
     if len(values) and (where >= 0).all():

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.celltypes import TO_GMSH
+from meshlearn.io.positions import Positions
 from meshlearn.io.tensors import TORCH_TYPES, file_array, restore
 from meshlearn.mesh.mesh import Mesh
 
@@ -35,10 +37,17 @@ def describe(mesh: Mesh) -> tuple[dict[str, Any], list[tuple[str, str, np.ndarra
         own["point_data"][name] = _field("NodeData", name, tensor, np.arange(1, mesh.n_points + 1), views)
     for name, by_kind in mesh.cell_data.items():
         own["cell_data"][name] = {}
-        shapes = {(tensor.dtype, tensor.shape[1:]) for tensor in by_kind.values()}
+        groups: dict[tuple, list[str]] = {}
         for kind, tensor in by_kind.items():
-            view = name if len(shapes) == 1 else f"{name}:{kind}"
-            own["cell_data"][name][kind] = _field("ElementData", view, tensor, numbers[kind], views)
+            groups.setdefault((tensor.dtype, tensor.shape[1:]), []).append(kind)
+        for kinds in groups.values():
+            view = name if len(groups) == 1 else f"{name}:{'+'.join(kinds)}"
+            joined = torch.cat([by_kind[kind].detach().cpu() for kind in kinds])
+            entry = _field("ElementData", view, joined, np.concatenate([numbers[kind] for kind in kinds]), views)
+            if entry.get("inline"):
+                own["cell_data"][name] |= {kind: _plain(by_kind[kind]) | {"inline": True} for kind in kinds}
+            else:
+                own["cell_data"][name] |= dict.fromkeys(kinds, entry)
     return own, views
 
 
@@ -61,35 +70,56 @@ def _field(where: str, view: str, tensor: torch.Tensor, numbers: np.ndarray, vie
     if not exact or width == 0 or width > 9:
         return _plain(tensor) | {"inline": True}
     view = clean(view)
-    while any(view == other and where == section for section, other, *_ in views) and where == "NodeData":
+    while any(view == other and where == section for section, other, *_ in views):
         view += "'"
     room = next(size for size in (1, 3, 9) if size >= width)
     views.append((where, view, numbers, np.pad(values.astype(np.float64), ((0, 0), (0, room - width)))))
     return {"dtype": dtype, "shape": shape, "view": view, "width": width}
 
 
+def fits(msh: Any) -> bool:
+    """Whether the section still describes the file (Gmsh carries it along when it changes and saves a mesh)."""
+    own = msh.own
+    counts: dict[int, int] = {}
+    for elements in msh.elements:
+        counts[elements.kind] = counts.get(elements.kind, 0) + len(elements.tags)
+    expected = {TO_GMSH[kind]: count for kind, count in own["kinds"].items() if count}
+    numbers = np.concatenate([elements.tags for elements in msh.elements] or [np.zeros(0, np.int64)])
+    return (
+        own["n_points"] == len(msh.tags)
+        and counts == expected
+        and bool((msh.tags == np.arange(1, len(msh.tags) + 1)).all())
+        and np.array_equal(np.sort(numbers), np.arange(1, len(numbers) + 1))
+    )
+
+
 def finish(msh: Any, blocks: list[tuple[Block, np.ndarray]], builder: MeshBuilder) -> None:
     """Restore order, types, shapes and sets of a file of ours."""
     own = msh.own
-    counts = {kind: builder.count(kind) for kind, count in own["kinds"].items() if count}
-    if own["n_points"] != len(msh.tags) or counts != {kind: n for kind, n in own["kinds"].items() if n}:
-        raise builder.fail("the section $Meshlearn does not fit the nodes and elements; remove it if the file was edited")
     _sort_cells(own, blocks, builder)
     builder.dim = int(own["dim"])
     if own["points"] == "float32" and builder.points is not None:
         builder.points = builder.points.astype(np.float32)
-    views = {(view.where, view.name): [] for view in msh.views}
+    views: dict[tuple[str, str], list[Any]] = {}
     for view in msh.views:
-        views[view.where, view.name].append(view)
+        views.setdefault((view.where, view.name), []).append(view)
     for name, entry in own["point_data"].items():
-        builder.point_data[name] = _tensor(entry, views, "NodeData", np.arange(1, len(msh.tags) + 1), builder)
-    first, numbers = 1, {}
+        tensor = _tensor(entry, views, "NodeData", np.arange(1, len(msh.tags) + 1))
+        if tensor is None:
+            builder.lost(f"point data {name!r}: its view is not in the file")
+        else:
+            builder.point_data[name] = tensor
+    first = 1
     for kind, count in own["kinds"].items():
-        numbers[kind] = np.arange(first, first + count)
+        numbers = np.arange(first, first + count)
         first += count
-    for name, by_kind in own["cell_data"].items():
-        for kind, entry in by_kind.items():
-            builder.set_cell_data(name, kind, _tensor(entry, views, "ElementData", numbers[kind], builder))
+        for name, by_kind in own["cell_data"].items():
+            if kind in by_kind:
+                tensor = _tensor(by_kind[kind], views, "ElementData", numbers)
+                if tensor is None:
+                    builder.lost(f"cell data {name!r}: its view is not in the file")
+                else:
+                    builder.set_cell_data(name, kind, tensor)
     for name, entry in own["global_data"].items():
         builder.global_data[name] = _from_plain(entry)
     for name, rows in own["point_sets"].items():
@@ -114,22 +144,18 @@ def _from_plain(entry: dict[str, Any]) -> torch.Tensor:
     return restore(np.asarray(entry["values"], kind), entry["dtype"], entry["shape"])
 
 
-def _tensor(entry: dict[str, Any], views: dict, where: str, numbers: np.ndarray, builder: MeshBuilder) -> torch.Tensor:
+def _tensor(entry: dict[str, Any], views: dict, where: str, numbers: np.ndarray) -> torch.Tensor | None:
+    """The field's rows for the given numbers; None if its view is gone."""
     if entry.get("inline"):
         return _from_plain(entry)
     shape = [len(numbers), *entry["shape"]]
     if not len(numbers):
         return restore(np.zeros(0), entry["dtype"], shape)
-    found = [view for view in views.get((where, entry["view"]), []) if np.isin(numbers[:1], view.tags).all()]
-    if not found:
-        raise builder.fail(f"the view {entry['view']!r} is missing")
-    from meshlearn.io.formats.gmsh import Positions
-
-    rows = Positions(found[0].tags)(numbers)
-    if (rows < 0).any():
-        raise builder.fail(f"the view {entry['view']!r} lacks values")
-    values = np.ascontiguousarray(found[0].values[rows][:, : entry["width"]])
-    dtype = entry["dtype"]
-    if dtype.startswith(("int", "uint", "bool")):
-        values = values.astype(np.int64)
-    return restore(values, dtype, shape)
+    for view in views.get((where, entry["view"]), []):
+        rows = Positions(view.tags)(numbers)
+        if (rows >= 0).all():
+            values = np.ascontiguousarray(view.values[rows][:, : entry["width"]])
+            if entry["dtype"].startswith(("int", "uint", "bool")):
+                values = values.astype(np.int64)
+            return restore(values, entry["dtype"], shape)
+    return None

@@ -12,10 +12,9 @@ from meshlearn.io.vtk_export import from_mesh
 from meshlearn.io.vtk_model import VtkArrays
 from meshlearn.mesh.mesh import Mesh
 
-_NAMES = {
-    "i1": "char", "u1": "unsigned_char", "i2": "short", "u2": "unsigned_short", "i4": "int", "u4": "unsigned_int",
-    "i8": "vtktypeint64", "u8": "vtktypeuint64", "f4": "float", "f8": "double",
-}  # fmt: skip
+# Integers are written with 64 bits: the one integer type that every reader of version 5.1 takes for the same thing. The
+# tags restore the type.
+_NAMES = {"i8": "vtktypeint64", "f4": "float", "f8": "double"}
 
 
 def write_legacy(mesh: Mesh, path: Path, binary: bool) -> None:
@@ -64,6 +63,7 @@ def _name(array: np.ndarray) -> str:
 def _field(file: BinaryIO, data: dict[str, np.ndarray], binary: bool) -> None:
     file.write(f"FIELD FieldData {len(data)}\n".encode())
     for name, values in data.items():
+        values = values.astype(np.int64) if values.dtype.kind in "iu" else values
         file.write(f"{quote(name, safe=':;,()[]{}<>=+-*/.@!$&|^~')} {values.shape[1]} {len(values)} {_name(values)}\n".encode())
         _numbers(file, values, binary)
 

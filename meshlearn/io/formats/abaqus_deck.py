@@ -1,0 +1,203 @@
+"""The keyword blocks of an Abaqus input file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.celltypes import NODES
+
+_SOLIDS = {4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 15: "wedge15", 20: "hexahedron20",
+           27: "hexahedron27"}  # fmt: skip
+_PLANES = {3: "triangle", 4: "quad", 6: "triangle6", 8: "quad8", 9: "quad9"}
+_FAMILIES = [
+    (r"(?:C3D|DC3D|CC3D|AC3D|Q3D|COH3D|DCC3D|EC3D|EMC3D|F3D|FC3D|GK3D)(\d+)", _SOLIDS),
+    (r"SC(6|8)", {6: "wedge", 8: "hexahedron"}),
+    (r"(?:CPS|CPE|CPEG|CAX|CGAX|DC2D|DCAX|DCC2D|DCCAX|AC2D|ACAX|COH2D|COHAX|WARP2D|M3D|SFM3D|R3D|DS|S|MAX|RAX)(\d)", _PLANES),
+    (r"STRI(3|65)", {3: "triangle", 65: "triangle6"}),
+    (r"(?:T2D|T3D|DC1D|AC1D|R2D|RB2D|RB3D)(\d)", {2: "line", 3: "line3"}),
+    (r"(?:B|PIPE|FRAME)(2|3)([123])", {1: "line", 2: "line3", 3: "line"}),
+    (r"ELBOW3(1|2)", {1: "line", 2: "line3"}),
+    (r"SAX(1|2)", {1: "line", 2: "line3"}),
+    (r"(?:CONN2D|CONN3D|GAPUN|SPRING|DASHPOT|GAP|D)(A|2|UNI)?", {None: "line", "A": "line", 2: "line", "UNI": "line"}),
+    (r"MASS|ROTARYI|SPRING1|DASHPOT1|HEATCAP|CONN1", {None: "vertex"}),
+]
+
+
+def kind_of(name: str) -> str | None:
+    """Our kind of an Abaqus element type, None if it is not known.
+
+    >>> [kind_of(name) for name in ("C3D8R", "CPS4", "S8R5", "STRI65", "B32", "C3D10M", "U1")]
+    ['hexahedron', 'quad', 'quad8', 'triangle6', 'line3', 'tetra10', None]
+    """
+    for pattern, kinds in _FAMILIES:
+        found = re.match(rf"{pattern}(?![0-9])", name.upper())
+        if found:
+            last = found.groups()[-1] if found.groups() else None
+            key = int(last) if last is not None and last.isdigit() else last
+            if key in kinds:
+                return kinds[key]
+    return None
+
+
+@dataclass
+class Part:
+    """Nodes, elements and sets with the part's own numbers."""
+
+    node_ids: list[int] = field(default_factory=list)
+    nodes: list[list[float]] = field(default_factory=list)
+    blocks: list[tuple[str, np.ndarray, np.ndarray]] = field(default_factory=list)  # kind, numbers, nodes
+    elsets: dict[str, list[int]] = field(default_factory=dict)
+    nsets: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass
+class Deck:
+    """All parts (the flat file is the part without a name), instances and sets of the assembly."""
+
+    parts: dict[str, Part] = field(default_factory=lambda: {"": Part()})
+    instances: dict[str, tuple[str, list[list[float]]]] = field(default_factory=dict)
+    assembly_sets: dict[tuple[str, str], list[tuple[str, list[int]]]] = field(default_factory=dict)
+    ignored: set[str] = field(default_factory=set)
+
+
+def parse_deck(path: Path, builder: MeshBuilder) -> Deck:
+    """Parse the file and what it includes."""
+    deck = Deck()
+    state = {"part": "", "instance": "", "assembly": ""}
+    for keyword, options, lines in _blocks(path, builder, depth=0):
+        _block(keyword, options, lines, deck, state, builder)
+    return deck
+
+
+def _blocks(path: Path, builder: MeshBuilder, depth: int):
+    """(keyword, options, data lines), with *INCLUDE followed."""
+    if depth > 8:
+        raise builder.fail("*INCLUDE is nested more than 8 deep")
+    text = path.read_bytes()
+    if b"\x00" in text[:4096]:
+        raise builder.fail("the file is binary; an input file is text")
+    keyword, options, data = "", {}, []
+    for raw in text.decode("utf-8", "replace").splitlines():
+        line = raw.strip()
+        if not line or line.startswith("**"):
+            continue
+        if not line.startswith("*"):
+            data.append(line)
+            continue
+        if line.endswith(",") and keyword == "" and not data:
+            pass
+        if keyword:
+            yield keyword, options, data
+        keyword, options = _keyword(line)
+        data = []
+        if keyword == "INCLUDE":
+            target = path.parent / options.get("INPUT", "")
+            if not target.is_file():
+                raise builder.fail(f"*INCLUDE names {options.get('INPUT')!r}, which is not there")
+            yield from _blocks(target, builder, depth + 1)
+            keyword = ""
+    if keyword:
+        yield keyword, options, data
+
+
+def _keyword(line: str) -> tuple[str, dict[str, str]]:
+    words = re.findall(r'(?:[^,"]|"[^"]*")+', line[1:])
+    options = {}
+    for word in words[1:]:
+        key, _, value = word.partition("=")
+        options[key.strip().upper()] = value.strip().strip('"')
+    return " ".join(words[0].upper().split()) if words else "", options
+
+
+def _block(keyword: str, options: dict, lines: list[str], deck: Deck, state: dict, builder: MeshBuilder) -> None:
+    part = deck.parts.setdefault(state["part"].upper(), Part())
+    if keyword == "PART":
+        state["part"] = options.get("NAME", "")
+        deck.parts.setdefault(state["part"].upper(), Part())
+    elif keyword in ("END PART", "ENDPART"):
+        state["part"] = ""
+    elif keyword in ("ASSEMBLY", "END ASSEMBLY"):
+        state["assembly"] = "yes" if keyword == "ASSEMBLY" else ""
+    elif keyword == "INSTANCE":
+        state["instance"] = options.get("NAME", "")
+        deck.instances[state["instance"]] = (options.get("PART", ""), [_floats(line) for line in lines])
+    elif keyword == "END INSTANCE":
+        state["instance"] = ""
+    elif keyword == "NODE" and not state["instance"]:
+        start = len(part.node_ids)
+        for line in lines:
+            words = line.rstrip(",").split(",")
+            part.node_ids.append(int(words[0]))
+            part.nodes.append([float(word) if word.strip() else 0.0 for word in words[1:4]])
+        if "NSET" in options:
+            part.nsets.setdefault(options["NSET"], []).extend(part.node_ids[start:])
+    elif keyword == "ELEMENT":
+        _elements(options, lines, part, builder)
+    elif keyword in ("NSET", "ELSET"):
+        _set(keyword.lower(), options, lines, part, deck, state, builder)
+    elif keyword == "NGEN" or keyword == "ELGEN" or keyword == "NFILL" or keyword == "NCOPY" or keyword == "ELCOPY":
+        raise builder.fail(f"*{keyword} generates nodes or elements, which is not supported; write the mesh out in full")
+    elif keyword == "SURFACE":
+        builder.lost(f"surface {options.get('NAME', '')!r} (sides of elements)")
+    else:
+        deck.ignored.add(f"*{keyword}")
+
+
+def _floats(line: str) -> list[float]:
+    return [float(word) for word in line.split(",") if word.strip()]
+
+
+def _elements(options: dict, lines: list[str], part: Part, builder: MeshBuilder) -> None:
+    name = options.get("TYPE", "")
+    values = [int(word) for line in lines for word in line.split(",") if word.strip()]
+    kind = kind_of(name)
+    if kind is None:
+        builder.lost(f"elements of type {name!r}, which is not known ({len(lines)} lines)")
+        return
+    width = 1 + NODES[kind]
+    if len(values) % width and kind == "line" and len(values) == 2 * len(lines):
+        kind, width = "vertex", 2  # a spring or dashpot to ground
+    if len(values) % width:
+        raise builder.fail(f"the elements of type {name!r} ({kind}) hold {len(values)} numbers, not a multiple of {width}: cut off?")
+    rows = np.array(values, np.int64).reshape(-1, width)
+    nodes = rows[:, 1:]
+    part.blocks.append((kind, rows[:, 0], nodes[:, [0, 2, 1]] if kind == "line3" else nodes))
+    if "ELSET" in options:
+        part.elsets.setdefault(options["ELSET"], []).extend(rows[:, 0].tolist())
+
+
+def _set(what: str, options: dict, lines: list[str], part: Part, deck: Deck, state: dict, builder: MeshBuilder) -> None:
+    name, sets = options.get(what.upper(), ""), part.elsets if what == "elset" else part.nsets
+    by_upper = {key.upper(): key for key in sets}
+    instance = options.get("INSTANCE", "")
+    labels: list[int] = []
+    for line in lines:
+        words = [word.strip().strip('"') for word in line.split(",") if word.strip()]
+        if "GENERATE" in options:
+            first, last, step = (int(word) for word in [*words, "1"][:3])
+            labels += range(first, last + 1, step)
+            continue
+        for word in words:
+            if re.fullmatch(r"-?\d+", word):
+                labels.append(int(word))
+            elif word.upper() in by_upper:
+                labels += sets[by_upper[word.upper()]]
+            elif "." in word and re.fullmatch(r"\d+", word.rpartition(".")[2]):
+                owner, _, label = word.rpartition(".")
+                deck.assembly_sets.setdefault((what, name), []).append((owner, [int(label)]))
+            elif state["assembly"]:
+                known = [(s, ls) for (w, s), entries in deck.assembly_sets.items() if w == what for ls in [entries]]
+                for entry_name, entries in known:
+                    if entry_name.upper() == word.upper():
+                        deck.assembly_sets.setdefault((what, name), []).extend(entries)
+            else:
+                builder.lost(f"the reference to {word!r} in set {name!r}, which is not defined before it")
+    if instance:
+        deck.assembly_sets.setdefault((what, name), []).append((instance, labels))
+    elif labels or not state["assembly"]:
+        sets.setdefault(by_upper.get(name.upper(), name), []).extend(labels)

@@ -1,0 +1,208 @@
+"""Wavefront OBJ: faces, lines and points; objects, groups and materials become cell sets.
+
+Texture coordinates and normals belong to corners; they become point data where every point has just one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.celltypes import DIMENSION
+from meshlearn.io.faces import add_faces, check_indices
+from meshlearn.io.losses import three_columns, unheld
+from meshlearn.io.tensors import to_numpy
+from meshlearn.io.vtk_model import ragged_table
+from meshlearn.mesh.mesh import Mesh
+
+_QUIET = {"mtllib", "s", "lod", "shadow_obj", "trace_obj", "bevel", "c_interp", "d_interp"}
+
+
+class _Obj:
+    def __init__(self, builder: MeshBuilder):
+        self.builder = builder
+        self.numbers: dict[str, list[list[float]]] = {"v": [], "vt": [], "vn": []}
+        self.faces: list[list[tuple[int, int, int]]] = []
+        self.lines: list[list[int]] = []
+        self.dots: list[int] = []
+        self.labels: dict[str, list[int]] = {}  # set -> faces
+        self.current: dict[str, list[str]] = {"o": [], "g": [], "usemtl": []}
+
+    def corner(self, word: bytes) -> tuple[int, int, int]:
+        """0-based numbers of point, texture and normal; -1 where there is none."""
+        parts = (word.split(b"/") + [b"", b""])[:3]
+        found = []
+        for part, kind in zip(parts, ("v", "vt", "vn"), strict=True):
+            number, count = int(part) if part else 0, len(self.numbers[kind])
+            if part and (number == 0 or number < -count):
+                raise self.builder.fail(f"the corner {word.decode(errors='replace')!r} names no {kind} (there are {count} so far)")
+            found.append(number - 1 if number > 0 else (count + number if number < 0 else -1))
+        if found[0] < 0:
+            raise self.builder.fail(f"the corner {word.decode(errors='replace')!r} names no point")
+        return found[0], found[1], found[2]
+
+
+def read(path: Path) -> MeshBuilder:
+    """Read an OBJ file."""
+    builder = MeshBuilder(path, "Wavefront OBJ")
+    data = path.read_bytes()
+    if b"\x00" in data[:4096]:
+        raise builder.fail("the file is binary, OBJ is text")
+    obj = _Obj(builder)
+    for line in data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
+        words = line.split(b"#")[0].split()
+        if words:
+            _statement(obj, words[0].decode(errors="replace"), words[1:])
+    if not obj.numbers["v"]:
+        raise builder.fail("there is no point (no line starts with 'v')")
+    _points(obj)
+    _cells(obj)
+    return builder
+
+
+def _statement(obj: _Obj, key: str, words: list[bytes]) -> None:
+    if key in obj.numbers:
+        values = [float(word) for word in words]
+        if key == "v" and len(values) < 3:
+            raise obj.builder.fail(f"a point has {len(values)} coordinates, expected 3")
+        obj.numbers[key].append(values)
+    elif key == "f":
+        for kind in ("o", "g", "usemtl"):
+            for name in obj.current[kind]:
+                obj.labels.setdefault(name, []).append(len(obj.faces))
+        obj.faces.append([obj.corner(word) for word in words])
+        if len(words) < 3:
+            raise obj.builder.fail(f"face {len(obj.faces)} has {len(words)} corners; a face needs at least 3")
+    elif key == "l":
+        obj.lines.append([obj.corner(word)[0] for word in words])
+    elif key == "p":
+        obj.dots += [obj.corner(word)[0] for word in words]
+    elif key in obj.current:
+        names = [word.decode("utf-8", "replace") for word in words]
+        if key == "g":
+            obj.current[key] = [name for name in names if name != "default"]
+        else:
+            prefix = "material:" if key == "usemtl" else ""
+            obj.current[key] = [prefix + " ".join(names)] if names else []
+    elif key not in _QUIET:
+        obj.builder.lost(f"{key!r} statements")
+
+
+def _points(obj: _Obj) -> None:
+    builder, rows = obj.builder, obj.numbers["v"]
+    width = max(map(len, rows))
+    table = np.full((len(rows), width), np.nan)
+    for k, row in enumerate(rows):
+        table[k, : len(row)] = row
+    builder.points = np.ascontiguousarray(table[:, :3])
+    if width == 4 and not (np.isnan(table[:, 3]) | (table[:, 3] == 1)).all():
+        builder.point_data["weight"] = table[:, 3]
+    elif width >= 6:
+        builder.point_data["color"] = table[:, 3:]
+
+
+def _cells(obj: _Obj) -> None:
+    builder = obj.builder
+    assert builder.points is not None
+    sizes = np.array([len(face) for face in obj.faces], np.int64)
+    corners = np.array([corner for face in obj.faces for corner in face], np.int64).reshape(-1, 3)
+    check_indices(builder, corners[:, 0], len(builder.points))
+    blocks = add_faces(builder, sizes, corners[:, 0])
+    for name, faces in obj.labels.items():
+        for block, rows in blocks:
+            inside = np.flatnonzero(np.isin(rows, faces))
+            if len(inside):
+                builder.add_cell_set(name, block, inside)
+    starts = np.cumsum(sizes) - sizes
+    for column, key, name in ((1, "vt", "texture"), (2, "vn", "normals")):
+        if obj.numbers[key] and not _point_values(corners[:, [0, column]], obj.numbers[key], name, builder):
+            _corner_values(corners[:, column], starts, blocks, obj.numbers[key], name, builder)
+    if obj.lines:
+        lengths = np.array([len(line) for line in obj.lines], np.int64)
+        members = np.array([node for line in obj.lines for node in line], np.int64)
+        check_indices(builder, members, len(builder.points))
+        starts = lengths.cumsum() - lengths
+        if (lengths < 2).any():
+            raise builder.fail("a line has fewer than 2 points")
+        short = lengths == 2
+        if short.any():
+            builder.add_cells("line", members[starts[short][:, None] + np.arange(2)])
+        if not short.all():
+            builder.add_cells("poly_line", ragged_table(members, starts[~short], lengths[~short]))
+    if obj.dots:
+        check_indices(builder, np.array(obj.dots), len(builder.points))
+        builder.add_cells("vertex", np.array(obj.dots, np.int64)[:, None])
+
+
+def _table(rows: list[list[float]]) -> np.ndarray:
+    width = min(map(len, rows))
+    return np.array([row[:width] for row in rows])
+
+
+def _point_values(pairs: np.ndarray, rows: list[list[float]], name: str, builder: MeshBuilder) -> bool:
+    """Values of corners as point data, if every point has exactly one value; says whether that was so."""
+    used = pairs[pairs[:, 1] >= 0]
+    n_points = len(builder.points) if builder.points is not None else 0
+    table = _table(rows)
+    if len(used) and int(used[:, 1].max()) >= len(rows):
+        raise builder.fail(f"a corner names {name} number {int(used[:, 1].max()) + 1}, there are {len(rows)}")
+    values = np.full((n_points, table.shape[1]), np.nan)
+    values[used[:, 0]] = table[used[:, 1]]
+    single = len(used) > 0 and np.array_equal(values[used[:, 0]], table[used[:, 1]], equal_nan=True)
+    if single and len(np.unique(used[:, 0])) == n_points:
+        builder.point_data[name] = values
+        return True
+    return False
+
+
+def _corner_values(
+    numbers: np.ndarray, starts: np.ndarray, blocks: list, rows: list[list[float]], name: str, builder: MeshBuilder
+) -> None:
+    """Values of corners as cell data (n_cells, n_corners, components); NaN where a corner has none."""
+    table = np.vstack([_table(rows), np.full((1, _table(rows).shape[1]), np.nan)])  # the last row answers to number -1
+    if (numbers < 0).all():
+        builder.lost(f"{len(rows)} {name} values that no face uses")
+        return
+    for block, faces in blocks:
+        size = {"triangle": 3, "quad": 4}.get(block.kind)
+        if size is None:
+            builder.lost(f"{name} values of the corners of polygons")
+            continue
+        builder.add_cell_data(f"corner_{name}", block, table[numbers[starts[faces][:, None] + np.arange(size)]])
+
+
+def write(mesh: Mesh, path: Path) -> list[str]:
+    """Write points, faces, lines and vertices, cell sets as groups, `texture` and `normals` with their corners."""
+    kinds = ("triangle", "quad", "polygon", "line", "poly_line", "vertex")
+    losses = unheld(mesh, "Wavefront OBJ", kinds, ("cell_sets", "point_data"))
+    extra = {name: mesh.point_data[name] for name in ("texture", "normals") if name in mesh.point_data}
+    losses += [f"point data {name!r}" for name in mesh.point_data if name not in (*extra, "color")]
+    points = three_columns(to_numpy(mesh.points))
+    if "color" in mesh.point_data:
+        points = np.column_stack([points, to_numpy(mesh.point_data["color"])])
+    with open(path, "w", newline="\n", encoding="utf-8") as file:
+        file.writelines(f"v {' '.join(map(repr, row))}\n" for row in points.tolist())
+        for name, key in (("texture", "vt"), ("normals", "vn")):
+            if name in extra:
+                file.writelines(f"{key} {' '.join(map(repr, row))}\n" for row in to_numpy(extra[name]).tolist())
+        pattern = {(): "{0}", ("texture",): "{0}/{0}", ("normals",): "{0}//{0}"}.get(tuple(extra), "{0}/{0}/{0}")
+        for kind in kinds:
+            if kind in mesh.cells:
+                _write_kind(file, mesh, kind, pattern if DIMENSION.get(kind, 2) == 2 and kind != "line" else "{0}")
+    return losses
+
+
+def _write_kind(file, mesh: Mesh, kind: str, pattern: str) -> None:
+    key = {"line": "l", "poly_line": "l", "vertex": "p"}.get(kind, "f")
+    names: list[list[str]] = [[] for _ in range(len(mesh.cells[kind]))]
+    for name, by_kind in mesh.cell_sets.items():
+        for row in by_kind[kind].tolist() if kind in by_kind else ():
+            names[row].append("_".join(name.split()))
+    current: list[str] = []
+    for row, nodes in enumerate(to_numpy(mesh.cells[kind]).tolist()):
+        if names[row] != current:
+            current = names[row]
+            file.write(f"g {' '.join(current) or 'default'}\n")
+        file.write(f"{key} {' '.join(pattern.format(node + 1) for node in nodes if node >= 0)}\n")

@@ -1,0 +1,114 @@
+"""SU2 meshes: cells by VTK's numbers, markers as cell sets of boundary cells."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.celltypes import NODES, TO_VTK, VTK, dimension
+from meshlearn.io.losses import unheld
+from meshlearn.io.tensors import to_numpy
+from meshlearn.mesh.mesh import Mesh
+
+_KINDS = ("line", "triangle", "quad", "tetra", "hexahedron", "wedge", "pyramid", "vertex")
+
+
+def read(path: Path) -> MeshBuilder:
+    """Read an SU2 mesh of one zone."""
+    builder = MeshBuilder(path, "SU2")
+    lines = [re.sub(r"%.*", "", line).strip() for line in path.read_text("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line]
+    dim, position, marker = 0, 0, ""
+    while position < len(lines):
+        key, _, value = (part.strip() for part in lines[position].partition("="))
+        position += 1
+        if key == "NDIME":
+            dim = int(value)
+        elif key == "NZONE" and int(value) > 1:
+            raise builder.fail(f"the file holds {value} zones; one is supported: write the zones to files of their own")
+        elif key == "NPOIN":
+            count = int(value.split()[0])
+            _points(lines[position : position + count], count, dim, builder)
+            position += count
+        elif key in ("NELEM", "MARKER_ELEMS"):
+            count = int(value)
+            _cells(lines[position : position + count], count, marker if key == "MARKER_ELEMS" else None, builder)
+            position += count
+        elif key == "MARKER_TAG":
+            marker = value
+        elif key not in ("NMARK", "NZONE", "IZONE", "SEND_RECV"):
+            builder.lost(f"{lines[position - 1][:40]!r}")
+    if builder.points is None:
+        raise builder.fail("there is no NPOIN section: the file is cut off")
+    builder.dim = dim
+    return builder
+
+
+def _points(lines: list[str], count: int, dim: int, builder: MeshBuilder) -> None:
+    if dim not in (2, 3):
+        raise builder.fail(f"NDIME is {dim or 'missing'}, expected 2 or 3 before NPOIN")
+    if len(lines) < count:
+        raise builder.fail(f"NPOIN announces {count} points, {len(lines)} lines are left: the file is cut off")
+    rows = [line.split() for line in lines]
+    if any(len(row) < dim for row in rows):
+        raise builder.fail(f"a point line holds fewer than {dim} coordinates")
+    builder.points = np.array([row[:dim] for row in rows]).astype(np.float64)
+
+
+def _cells(lines: list[str], count: int, marker: str | None, builder: MeshBuilder) -> None:
+    if len(lines) < count:
+        raise builder.fail(f"{count} cells are announced, {len(lines)} lines are left: the file is cut off")
+    by_kind: dict[str, list[list[str]]] = {}
+    for line in lines:
+        words = line.split()
+        kind = VTK.get(int(words[0]), "")
+        if kind not in _KINDS or len(words) <= NODES[kind]:
+            raise builder.fail(f"the cell line {line[:60]!r} is not understood")
+        by_kind.setdefault(kind, []).append(words[1 : 1 + NODES[kind]])
+    for kind, rows in by_kind.items():
+        block = builder.add_cells(kind, np.array(rows).astype(np.int64))
+        if marker is not None:
+            builder.add_cell_set(marker, block)
+
+
+def write(mesh: Mesh, path: Path) -> list[str]:
+    """Write the cells of the domain and, as markers, the cell sets of its boundary."""
+    losses = unheld(mesh, "SU2", _KINDS, ("cell_sets",))
+    if mesh.dim == 1:
+        losses.append("the dimension 1 (written with y = 0)")
+    dim = max(mesh.dim, 2)
+    points = to_numpy(mesh.points)
+    points = np.pad(points, ((0, 0), (0, dim - points.shape[1])))
+    top = mesh.cell_dim
+    marked: dict[str, np.ndarray] = {
+        kind: np.zeros(len(table), bool) for kind, table in mesh.cells.items() if dimension(kind) < top and kind in _KINDS
+    }
+    with open(path, "w", newline="\n") as file:
+        domain = [kind for kind in mesh.cells if dimension(kind) == top and len(mesh.cells[kind])]
+        file.write(f"NDIME= {dim}\nNELEM= {sum(len(mesh.cells[kind]) for kind in domain)}\n")
+        for kind in domain:
+            file.writelines(f"{TO_VTK[kind]} {' '.join(map(str, row))}\n" for row in to_numpy(mesh.cells[kind]).tolist())
+        file.write(f"NPOIN= {len(points)}\n")
+        file.writelines(" ".join(map(repr, row)) + "\n" for row in points.tolist())
+        markers = {}
+        for name, by_kind in mesh.cell_sets.items():
+            rows = []
+            for kind, members in by_kind.items():
+                if kind in marked:
+                    marked[kind][to_numpy(members)] = True
+                    rows += [(TO_VTK[kind], *nodes) for nodes in to_numpy(mesh.cells[kind])[to_numpy(members)].tolist()]
+                elif len(members):
+                    losses.append(f"cell set {name!r} of {kind} cells (SU2 marks boundaries only)")
+            if rows:
+                markers[name] = rows
+        for kind, inside in marked.items():
+            if not inside.all():
+                losses.append(f"{int((~inside).sum())} {kind} cells that are in no cell set")
+        file.write(f"NMARK= {len(markers)}\n")
+        for name, rows in markers.items():
+            file.write(f"MARKER_TAG= {'_'.join(name.split())}\nMARKER_ELEMS= {len(rows)}\n")
+            file.writelines(" ".join(map(str, row)) + "\n" for row in rows)
+    return losses
