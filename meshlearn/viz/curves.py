@@ -62,13 +62,14 @@ def _curves(history: Any) -> dict[str, tuple[list[float], list[float]]]:
         rows = [dict(row) for row in history]
     else:
         raise ParameterError(f"a history is a list of dictionaries, one per epoch, not {type(history).__name__}.")
+    first = 1.0 if not rows or rows[0].get("epoch", 0) == 0 else 0.0
     curves: dict[str, tuple[list[float], list[float]]] = {}
     for number, row in enumerate(rows, 1):
         for name, value in row.items():
             if name in _NOT_CURVES or isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
                 continue
             epochs, values = curves.setdefault(name, ([], []))
-            epochs.append(float(row.get("epoch", number)))
+            epochs.append(float(row.get("epoch", number - 1)) + first)
             values.append(float(value))
     if not curves:
         raise ParameterError("the history is empty: fit a model first, for at least one epoch.")

@@ -1,0 +1,104 @@
+"""What several commands share: file patterns, lists, values, and folders for results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from meshlearn.errors import MeshReadError, MeshWriteError, ParameterError
+
+
+def expand(patterns: Iterable[str]) -> list[Path]:
+    """The files that names, quoted patterns and folders stand for, each once, in the order given.
+
+    Raises MeshReadError when one of them stands for nothing.
+    """
+    from meshlearn.io.dataset import find_files
+
+    files: dict[Path, None] = {}
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        if not path.exists() and not any(mark in pattern for mark in "*?["):
+            raise MeshReadError(f"{pattern}: there is no such file or folder.")
+        files.update(dict.fromkeys(find_files(pattern)))
+    return list(files)
+
+
+def names(text: str) -> list[str]:
+    """A comma-separated list.
+
+    >>> from meshlearn.cli.common import names
+    >>> names("load, young")
+    ['load', 'young']
+    """
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def value(text: str) -> Any:
+    """A number, true/false, none, a JSON list or a plain word.
+
+    >>> from meshlearn.cli.common import value
+    >>> value("64"), value("1e-3"), value("True"), value("none"), value("[1, 2]"), value("mean")
+    (64, 0.001, True, None, [1, 2], 'mean')
+    """
+    plain = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in plain:
+        return plain[text.lower()]
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def settings(pairs: Iterable[str]) -> dict[str, Any]:
+    """name=value pairs as a dictionary; raises ParameterError for an argument without '='."""
+    found = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign or not name.strip():
+            raise ParameterError(f"--set takes name=value, for example --set hidden=64, not {pair!r}.")
+        found[name.strip()] = value(text.strip())
+    return found
+
+
+def bounds(text: str, number: type = float) -> Any:
+    """One number or a range "low-high" (or "low,high").
+
+    >>> from meshlearn.cli.common import bounds
+    >>> bounds("3", int), bounds("1-3", int), bounds("3.5,5")
+    (3, (1, 3), (3.5, 5.0))
+    """
+    parts = text.replace(",", " ").replace("-", " ").split()
+    try:
+        numbers = [number(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise ParameterError(f"a number or a range such as 1-3 is expected, not {text!r}.")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def results_folder(folder: Path) -> Path:
+    """The folder, made if need be; raises MeshWriteError when it cannot be."""
+    folder = folder.expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MeshWriteError(f"{folder}: the folder cannot be made ({error.strerror or error}).") from error
+    return folder
+
+
+def pair(text: str) -> tuple[float, float]:
+    """Two numbers separated by a comma, of any sign.
+
+    >>> from meshlearn.cli.common import pair
+    >>> pair("-1,2.5")
+    (-1.0, 2.5)
+    """
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ParameterError(f"two numbers separated by a comma are expected, not {text!r}.") from None
+    return low, high

@@ -1,0 +1,187 @@
+"""`meshlearn fit`, `predict` and `score`: from files to a model, and from a model to files and numbers."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from meshlearn.cli import common
+from meshlearn.errors import FieldError, MeshError, ParameterError
+
+Files = Annotated[
+    list[str], typer.Argument(help="Mesh files, folders, or quoted patterns such as 'runs/*.vtu'.", show_default=False)
+]
+ModelFolder = Annotated[Path, typer.Argument(help="Folder of a fitted model.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("fit")(fit)
+    app.command("predict")(predict)
+    app.command("score")(score)
+
+
+def fit(
+    files: Files,
+    inputs: Annotated[
+        str, typer.Option(help="Fields the model may use: names, separated by commas.", show_default=False)
+    ],
+    outputs: Annotated[
+        str, typer.Option(help="Fields the model shall predict: names, separated by commas.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the fitted model.")] = Path("model"),
+    model: Annotated[str, typer.Option(help="Kind of model.")] = "MeshGraphNet",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training meshes.")] = None,
+    validation: Annotated[
+        float | None, typer.Option(help="Share of the meshes held out to pick the best epoch, for example 0.1.")
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(help="Any other setting of the model or its training: name=value. May be repeated."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
+    cache: Annotated[bool, typer.Option(help="Keep parsed files in the user's cache folder.")] = False,
+    picture: Annotated[bool, typer.Option(help="Draw the training curves into the model folder.")] = True,
+) -> None:
+    """Train a model on a folder of simulations.
+
+    Inputs and outputs are names of point, cell or global fields that every file has; coordinates are always known
+    to the model. The model folder holds numbers and text only, and works with `predict` and `score`.
+
+    [bold]Examples[/bold]
+
+      meshlearn fit 'runs/*.vtu' --inputs load,young --outputs displacement -o model
+
+      meshlearn fit runs --inputs sdf --outputs pressure --epochs 50 --set hidden=128 --set learning_rate=1e-3
+    """
+    import meshlearn as ml
+
+    paths = common.expand(files)
+    kind = _model_class(model)
+    chosen = common.settings(set or [])
+    for name, option in (("epochs", epochs), ("validation", validation), ("seed", seed)):
+        if option is not None:
+            chosen[name] = option
+    constructor, training = _sort_settings(kind, chosen)
+    estimator = kind(inputs=common.names(inputs), outputs=common.names(outputs), **constructor)
+    meshes = ml.read_many(paths, cache=cache or None)
+    typer.echo(f"{model}: {len(meshes)} meshes, {', '.join(common.names(inputs))} -> {', '.join(common.names(outputs))}")
+    estimator.fit(meshes, **training)
+    folder = estimator.save(output)
+    typer.echo(f"model written to {folder}")
+    if picture and getattr(estimator, "history_", None):
+        from meshlearn.viz import training_curves
+
+        training_curves(estimator, file=folder / "training_curves.png", title=model)
+        typer.echo(f"training curves: {folder / 'training_curves.png'}")
+
+
+def predict(
+    model: ModelFolder,
+    files: Files,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictions.")] = Path("predictions"),
+    std: Annotated[bool, typer.Option("--std", help="Add standard deviations, where the model knows them.")] = False,
+    suffix: Annotated[str | None, typer.Option(help="Format of the results, for example .vtk.")] = None,
+) -> None:
+    """Predict fields on meshes, and write each mesh with its prediction under its own name.
+
+    [bold]Examples[/bold]
+
+      meshlearn predict model new/part.vtu -o predictions
+
+      meshlearn predict model 'new/*.msh' --suffix .vtu
+    """
+    import meshlearn as ml
+
+    estimator = ml.load(model)
+    paths = common.expand(files)
+    folder = common.results_folder(output)
+    targets = [folder / (path.name.split(".")[0] + suffix if suffix else path.name) for path in paths]
+    twice = sorted({target.name for target in targets if targets.count(target) > 1})
+    if twice:
+        raise ParameterError(f"several of the files would be written as {folder / twice[0]}: predict them one by one.")
+    same = [path for path, target in zip(paths, targets, strict=True) if path.resolve() == target.resolve()]
+    if same:
+        raise ParameterError(f"{same[0]} would be overwritten by its prediction: choose another folder with -o.")
+    for path, target in zip(paths, targets, strict=True):
+        ml.write(estimator.predict(_read(path), return_std=std), target)
+        typer.echo(f"{path} -> {target}")
+
+
+def score(
+    model: ModelFolder,
+    files: Files,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    each: Annotated[bool, typer.Option("--each", help="One row per file as well.")] = False,
+) -> None:
+    """Compare predictions with the truth in the files: relative L2 errors (0 is perfect, 1 is as bad as zero).
+
+    [bold]Examples[/bold]
+
+      meshlearn score model 'test/*.vtu'
+
+      meshlearn score model test --json > scores.json
+    """
+    import meshlearn as ml
+
+    estimator = ml.load(model)
+    paths = common.expand(files)
+    rows = {}
+    for path in paths:
+        try:
+            rows[str(path)] = estimator.score(_read(path))
+        except FieldError as error:
+            raise FieldError(f"{path} cannot be scored: {error}") from error
+    fields = list(next(iter(rows.values())))
+    mean = {field: sum(row[field] for row in rows.values()) / len(rows) for field in fields}
+    if as_json:
+        typer.echo(json.dumps({"n_meshes": len(rows), "mean": mean, **({"files": rows} if each else {})}, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"relative L2 error, {len(rows)} meshes", title_justify="left")
+    table.add_column("mesh")
+    for field in fields:
+        table.add_column(field, justify="right")
+    for name, row in rows.items() if each else ():
+        table.add_row(Path(name).name, *(f"{row[field]:.4g}" for field in fields))
+    table.add_row("mean", *(f"{mean[field]:.4g}" for field in fields), style="bold")
+    Console().print(table)
+
+
+def _read(path: Path) -> Any:
+    import meshlearn as ml
+
+    mesh = ml.read(path)
+    if isinstance(mesh, ml.Mesh) and not mesh.n_points:
+        raise MeshError(f"{path} has no points.")
+    return mesh
+
+
+def _model_class(name: str) -> Any:
+    """The estimator class of a public name; raises ParameterError with the names there are."""
+    import meshlearn as ml
+
+    known = [key for key, module in ml._PUBLIC.items() if module.startswith(("models.", "grids."))]
+    if name not in known:
+        raise ParameterError(f"there is no model {name!r}; the models are: {', '.join(known)}.")
+    return getattr(ml, name)
+
+
+def _sort_settings(kind: Any, chosen: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings for the constructor and for `fit`; raises ParameterError for names that neither knows."""
+    of_model = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "inputs", "outputs")]
+    of_fit = [name for name in inspect.signature(kind.fit).parameters if name not in ("self", "meshes")]
+    unknown = [name for name in chosen if name not in of_model and name not in of_fit]
+    if unknown:
+        raise ParameterError(
+            f"{kind.__name__} has no setting {unknown[0]!r}.\n"
+            f"  of the model: {', '.join(of_model) or 'none'}\n  of its training: {', '.join(of_fit) or 'none'}"
+        )
+    constructor = {name: chosen[name] for name in chosen if name in of_model}
+    return constructor, {name: chosen[name] for name in chosen if name not in of_model}

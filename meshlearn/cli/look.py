@@ -1,0 +1,133 @@
+"""`meshlearn info`, `check` and `plot`: what is in a mesh file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from meshlearn.cli import common
+
+Files = Annotated[
+    list[str], typer.Argument(help="Mesh files, folders, or quoted patterns such as 'runs/*.vtu'.", show_default=False)
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("info")(info)
+    app.command("check")(check)
+    app.command("plot")(plot)
+
+
+def info(files: Files) -> None:
+    """Show what mesh files hold: points, cells, fields, tags, extent and shape quality.
+
+    [bold]Examples[/bold]
+
+      meshlearn info bracket.msh
+
+      meshlearn info 'runs/*.vtu'
+    """
+    import meshlearn as ml
+
+    for path in common.expand(files):
+        mesh = ml.read(path)
+        typer.secho(str(path), bold=True)
+        typer.echo(repr(mesh))
+        if isinstance(mesh, ml.Mesh) and mesh.n_points:
+            typer.echo("\n".join(f"  {label:<12} {text}" for label, text in _facts(mesh)))
+
+
+def _facts(mesh: Any) -> list[tuple[str, str]]:
+    from meshlearn.errors import TopologyError
+
+    low, high = mesh.bounding_box().tolist()
+    facts = [("extent", " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low, high, strict=True)))]
+    if not mesh.cell_dim:
+        return facts
+    try:
+        unit = {1: "length", 2: "area", 3: "volume"}[mesh.cell_dim]
+        facts.append((unit, f"{mesh.measure().item():.6g}"))
+        topology = mesh.topology
+        parts = f"{topology.n_components} part" + ("s" if topology.n_components != 1 else "")
+        facts.append(("topology", f"{parts}, {len(mesh.edges)} edges, {len(mesh.boundary_points)} boundary points"))
+        if mesh.cell_dim == 2 and mesh.dim == 3:
+            facts.append(("surface", "watertight" if mesh.is_watertight else "not watertight"))
+        facts += _quality(mesh)
+    except TopologyError as error:
+        facts.append(("note", str(error).splitlines()[0]))
+    return facts
+
+
+def plot(
+    file: Annotated[Path, typer.Argument(help="Mesh file.", show_default=False)],
+    field: Annotated[
+        str | None, typer.Option("--field", "-f", help="Point or cell field to colour by; none draws the mesh.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Picture to write (.png, .pdf, .svg).", show_default="<file>.png")
+    ] = None,
+    component: Annotated[int | None, typer.Option(help="Component of a vector field; none draws its length.")] = None,
+    tags: Annotated[bool, typer.Option("--tags", help="Draw the named point and boundary sets (2-D).")] = False,
+    edges: Annotated[bool | None, typer.Option("--edges/--no-edges", help="Draw the cell edges.", show_default="auto")] = None,
+    cmap: Annotated[str, typer.Option(help="matplotlib colour map.")] = "viridis",
+    clim: Annotated[str | None, typer.Option(help="Ends of the colour scale, for example 0,1.", show_default="auto")] = None,
+    frame: Annotated[int, typer.Option(help="Which time of a time series; -1 is the last.")] = -1,
+    up: Annotated[str, typer.Option(help="Axis that points up, in 3-D: x, y or z.")] = "z",
+    backend: Annotated[str, typer.Option(help="In 3-D: auto, matplotlib or pyvista.")] = "auto",
+    show: Annotated[bool, typer.Option("--show", help="Open a window.")] = False,
+) -> None:
+    """Draw a mesh and one of its fields.
+
+    [bold]Examples[/bold]
+
+      meshlearn plot plate.vtu --field von_mises
+
+      meshlearn plot car.vtu -f pressure --up y -o car.png
+    """
+    import meshlearn as ml
+    from meshlearn.viz import plot as draw
+
+    mesh = ml.read(file)
+    if isinstance(mesh, ml.Trajectory):
+        mesh = mesh[frame]
+    if output is None and not show:
+        output = Path(file.name.split(".")[0] + (f"_{field}" if field else "") + ".png")
+    if not show:
+        import matplotlib
+
+        matplotlib.use("Agg")
+    limits = None if clim is None else common.pair(clim)
+    draw(
+        mesh,
+        field,
+        component=component,
+        file=output,
+        cmap=cmap,
+        clim=limits,
+        edges=edges,
+        tags=tags,
+        title=file.name,
+        up=up,
+        backend=backend,
+        show=show,
+    )
+    if output is not None:
+        typer.echo(f"wrote {output}")
+
+
+def check(
+    files: Files,
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+) -> None:
+    """Look for defects: inverted or degenerate cells, duplicated points, values that are not finite, and more.
+
+    Exit code 0 if no file has a serious defect, 1 otherwise.
+
+    [bold]Example[/bold]
+
+      meshlearn check 'runs/*.vtu'
+    """
+    raise typer.Exit(1)
