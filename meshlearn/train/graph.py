@@ -66,16 +66,19 @@ def point_graph(mesh: Mesh) -> ops.Adjacency:
 
 
 def nearest_graph(points: Float[Tensor, "n_points dim"], k: int) -> ops.Adjacency:
-    """Every point joined to its k nearest others, in both directions (a point may so have more than k neighbours)."""
+    """Every point joined to its k nearest others, in both directions, so that a point may have more than k neighbours.
+
+    Points as far as the k-th nearest (ties, on lattices) are joined too: the graph does not depend on the numbering.
+    """
     n = len(points)
     k = min(k, n - 1)
     if k < 1:
         nothing = torch.zeros(0, dtype=torch.int64, device=points.device)
         return ops.Adjacency.from_edges(nothing, nothing, n)
-    senders = ops.knn(points, points, k + 1)[1].flatten()
-    receivers = torch.arange(n, device=points.device).repeat_interleave(k + 1)
-    different = senders != receivers
-    senders, receivers = senders[different], receivers[different]
+    distance, candidates = ops.knn(points, points, min(4 * k + 1, n))
+    own = torch.arange(n, device=points.device)[:, None].expand_as(candidates)
+    chosen = (distance <= 1.00001 * distance[:, k : k + 1]) & (candidates != own)
+    senders, receivers = candidates[chosen], own[chosen]
     keys = torch.unique(torch.cat([receivers * n + senders, senders * n + receivers]))
     return ops.Adjacency.from_edges(keys % n, keys // n, n)
 
