@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -131,6 +131,12 @@ class Trajectory:
 
     def __len__(self) -> int:
         return self.n_times
+
+    @overload
+    def __getitem__(self, key: int) -> Mesh: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> Trajectory: ...
 
     def __getitem__(self, key: int | slice) -> Mesh | Trajectory:
         return self._part(key) if isinstance(key, slice) else self.frame(key)
