@@ -10,6 +10,7 @@ import torch
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.shapes import planar
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.plate import OUTLINES, Plate, draw_plate
@@ -118,9 +119,7 @@ def solve_heat(plate: Plate, rng: np.random.Generator | None = None, order: int 
 
 def plate_mesh(plate: Plate) -> Mesh:
     """Triangles on the plate in float64, with its sides and holes as cell sets of lines."""
-    from meshlearn.sim._temporary import mesh_polygon
-
-    return mesh_polygon(plate.corners, plate.sides, plate.holes, plate.size)
+    return planar(plate.corners, plate.holes, plate.size, dtype=torch.float64, side_names=plate.sides)
 
 
 def _describe(mesh: Mesh, plate: Plate, fields: dict, constants: dict) -> Mesh:
