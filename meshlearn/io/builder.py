@@ -84,7 +84,9 @@ class MeshBuilder:
         """Values of the cells of one block."""
         if len(values) != block.count:
             raise self.fail(f"cell data {name!r} has {len(values)} rows for {block.count} {block.kind} cells")
-        self._cell_data.setdefault(name, {}).setdefault(block.kind, []).append((block.start, np.asarray(values)))
+        self._cell_data.setdefault(name, {}).setdefault(block.kind, []).append(
+            (block.start, squeeze_components(np.asarray(values)))
+        )
 
     def set_cell_data(self, name: str, kind: str, values: torch.Tensor) -> None:
         """Values of all cells of a kind, as they are to appear in the mesh."""

@@ -1,0 +1,124 @@
+"""meshio.Mesh <-> Mesh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from meshlearn.errors import MeshError
+from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.celltypes import RAGGED
+from meshlearn.io.tensors import to_numpy
+from meshlearn.mesh.mesh import Mesh
+
+_NAMES = {"penta_prism": "pentagonal_prism", "hexa_prism": "hexagonal_prism"}
+
+
+def from_meshio(mesh: Any, source: str | None = None) -> Mesh:
+    """From a `meshio.Mesh`; blocks of one kind are joined, `field_data` becomes global data.
+
+    Raises MeshError for meshes that hold Python objects where numbers are expected.
+    """
+    builder = MeshBuilder(source or "meshio.Mesh", "meshio.Mesh")
+    fill_from_meshio(mesh, builder)
+    result = builder.build(mesh.points.shape[1])
+    return result.replace(source=source)
+
+
+def fill_from_meshio(mesh: Any, builder: MeshBuilder) -> None:
+    """Put a meshio mesh into a builder."""
+    builder.points = np.array(mesh.points)
+    if builder.points.ndim != 2:
+        raise MeshError(f"meshio.Mesh.points has shape {builder.points.shape}, expected (n_points, dim)")
+    blocks = [_block(cells, builder) for cells in mesh.cells]
+    for name, values in mesh.point_data.items():
+        builder.point_data[name] = np.array(values)
+    for name, parts in mesh.cell_data.items():
+        for block, values in zip(blocks, parts, strict=True):
+            builder.add_cell_data(name, block, np.array(values))
+    for name, rows in mesh.point_sets.items():
+        builder.point_sets[name] = np.asarray(rows, np.int64)
+    for name, parts in mesh.cell_sets.items():
+        for block, rows in zip(blocks, parts, strict=True):
+            if rows is not None and len(rows):
+                builder.add_cell_set(name, block, np.asarray(rows, np.int64))
+    for name, values in (mesh.field_data or {}).items():
+        array = np.asarray(values)
+        if array.dtype.kind in "biuf":
+            builder.global_data[name] = array
+        else:
+            builder.lost(f"field data {name!r} of type {array.dtype}")
+
+
+def _block(cells: Any, builder: MeshBuilder) -> Block:
+    kind = _NAMES.get(cells.type, cells.type)
+    if kind.startswith("polyhedron"):
+        streams = [[len(faces), *(v for face in faces for v in (len(face), *map(int, face)))] for faces in cells.data]
+        width = max(map(len, streams), default=1)
+        table = np.array([row + [-1] * (width - len(row)) for row in streams], np.int64).reshape(-1, width)
+        return builder.add_cells("polyhedron", table)
+    rows = cells.data
+    if isinstance(rows, list):
+        width = max(map(len, rows), default=1)
+        rows = np.array([list(row) + [-1] * (width - len(row)) for row in rows], np.int64)
+    return builder.add_cells(kind, np.array(rows, np.int64))
+
+
+def to_meshio(mesh: Mesh) -> Any:
+    """To a `meshio.Mesh`; ragged kinds become one block per number of nodes, global data becomes `field_data`.
+
+    Cell data that not every kind has is filled with NaN (0 for whole numbers), as meshio wants every block filled.
+    """
+    import meshio
+
+    cells: list[tuple[str, Any]] = []
+    rows_of: list[tuple[str, np.ndarray]] = []
+    back = {ours: theirs for theirs, ours in _NAMES.items()}
+    for kind, tensor in mesh.cells.items():
+        table = to_numpy(tensor)
+        if kind not in RAGGED:
+            cells.append((back.get(kind, kind), table))
+            rows_of.append((kind, np.arange(len(table))))
+            continue
+        sizes = (table >= 0).sum(axis=1)
+        for size in np.unique(sizes).tolist():
+            rows = np.flatnonzero(sizes == size)
+            if kind == "polyhedron":
+                data = [_faces(table[row, :size].tolist()) for row in rows]
+                cells.append((f"polyhedron{len(np.unique(np.concatenate([f for c in data for f in c])))}", data))
+            else:
+                cells.append((kind, table[rows, :size]))
+            rows_of.append((kind, rows))
+    cell_data = {name: [_values(by, kind, rows) for kind, rows in rows_of] for name, by in mesh.cell_data.items()}
+    cell_sets = {
+        name: [np.flatnonzero(np.isin(rows, to_numpy(by[kind]))) if kind in by else np.zeros(0, np.int64) for kind, rows in rows_of]
+        for name, by in mesh.cell_sets.items()
+    }
+    return meshio.Mesh(
+        to_numpy(mesh.points),
+        cells,
+        point_data={name: to_numpy(tensor) for name, tensor in mesh.point_data.items()},
+        cell_data=cell_data,
+        field_data={name: to_numpy(tensor) for name, tensor in mesh.global_data.items()},
+        point_sets={name: to_numpy(rows) for name, rows in mesh.point_sets.items()},
+        cell_sets=cell_sets,
+    )
+
+
+def _values(by_kind: Any, kind: str, rows: np.ndarray) -> np.ndarray:
+    if kind in by_kind:
+        return to_numpy(by_kind[kind])[rows]
+    example: torch.Tensor = next(iter(by_kind.values()))
+    filler = np.nan if example.is_floating_point() else 0
+    return np.full((len(rows), *example.shape[1:]), filler, to_numpy(example[:0]).dtype)
+
+
+def _faces(stream: list[int]) -> list[np.ndarray]:
+    faces, position = [], 1
+    for _ in range(stream[0]):
+        size = stream[position]
+        faces.append(np.array(stream[position + 1 : position + 1 + size]))
+        position += size + 1
+    return faces

@@ -1,0 +1,39 @@
+"""Sides of Exodus elements, in Exodus' own numbering."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from meshlearn.io.builder import Block
+
+# corners of side 0, 1, ... in our numbering of the corners
+SIDES: dict[str, list[tuple[int, ...]]] = {
+    "line": [(0,), (1,)],
+    "triangle": [(0, 1), (1, 2), (2, 0)],
+    "quad": [(0, 1), (1, 2), (2, 3), (3, 0)],
+    "tetra": [(0, 1, 3), (1, 2, 3), (0, 3, 2), (0, 2, 1)],
+    "hexahedron": [(0, 1, 5, 4), (1, 2, 6, 5), (2, 3, 7, 6), (0, 4, 7, 3), (0, 3, 2, 1), (4, 5, 6, 7)],
+    "wedge": [(0, 1, 4, 3), (1, 2, 5, 4), (0, 3, 5, 2), (0, 2, 1), (3, 4, 5)],
+    "pyramid": [(0, 1, 4), (1, 2, 4), (2, 3, 4), (0, 4, 3), (0, 3, 2, 1)],
+}
+
+
+def side_nodes(pairs: np.ndarray, blocks: list[Block | None], tables: dict[str, np.ndarray]) -> np.ndarray:
+    """(k,) ascending corner points of the sides (element number over all blocks, side)."""
+    found: list[np.ndarray] = []
+    first = 0
+    for block in blocks:
+        if block is None:
+            continue
+        inside = pairs[(pairs[:, 0] >= first) & (pairs[:, 0] < first + block.count)]
+        first += block.count
+        sides = SIDES.get(block.kind.rstrip("0123456789"))
+        if not len(inside) or sides is None:
+            continue
+        table = tables[block.kind]
+        for side in np.unique(inside[:, 1]).tolist():
+            # shells number their two faces first, then their edges
+            corners = sides[side] if side < len(sides) else tuple(range(len(sides)))
+            rows = inside[inside[:, 1] == side, 0] - (first - block.count) + block.start
+            found.append(table[rows][:, list(corners)].ravel())
+    return np.unique(np.concatenate(found)).astype(np.int64) if found else np.zeros(0, np.int64)

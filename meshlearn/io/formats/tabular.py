@@ -1,0 +1,112 @@
+"""Point clouds as columns of text (.csv, .xyz, .txt, .pts); the first columns, or those named x, y, z, are coordinates."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.losses import unheld
+from meshlearn.io.tensors import file_array, to_numpy
+from meshlearn.mesh.mesh import Mesh
+
+
+def read(path: Path) -> MeshBuilder:
+    """Read a table of numbers: separated by commas, semicolons, tabs or blanks; with or without a line of names."""
+    builder = MeshBuilder(path, "table of points")
+    data = path.read_bytes()
+    if b"\x00" in data[:4096]:
+        raise builder.fail("the file is binary; a table of points is text")
+    lines = [line.split("#")[0].strip() if path.suffix != ".csv" else line.strip() for line in data.decode("utf-8-sig", "replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("#", "//", "%"))]
+    if path.suffix.lower() == ".xyz" and len(lines) > 2 and re.fullmatch(r"\d+", lines[0]):
+        if re.match(r"[A-Za-z]{1,3}\s", lines[2]):
+            raise builder.fail("this .xyz file holds atoms of a molecule, not points of a mesh")
+        if len(lines) - 1 < int(lines[0]):
+            raise builder.fail(f"{lines[0]} points are announced, {len(lines) - 1} lines are present: cut off?")
+        lines = lines[1:]
+    if not lines:
+        raise builder.fail("the file holds no line of numbers")
+    separator = next((mark for mark in (",", ";", "\t") if mark in lines[0]), None)
+    rows = [[word.strip().strip('"') for word in line.split(separator)] for line in lines]
+    names = None if all(map(_is_number, rows[0])) else rows.pop(0)
+    if not rows:
+        raise builder.fail("there are names of columns, but no rows")
+    width = len(names or rows[0])
+    for number, row in enumerate(rows, start=2 if names else 1):
+        if len(row) != width:
+            raise builder.fail(f"row {number} has {len(row)} columns, expected {width}")
+    _place(rows, names, builder)
+    return builder
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return word == ""
+    return True
+
+
+def _place(rows: list[list[str]], names: list[str] | None, builder: MeshBuilder) -> None:
+    columns = list(map(list, zip(*rows, strict=True)))
+    names = names or [*"xyz"][: min(3, len(columns))] + [f"column_{k}" for k in range(3, len(columns))]
+    low = [name.lower().removeprefix("points:").strip() for name in names]
+    axes = [low.index(axis) for axis in "xyz" if axis in low]
+    axes = axes or [low.index(axis) for axis in "012" if axis in low and f"Points:{axis}" in names]
+    if not axes:
+        axes = list(range(min(3, len(columns))))
+        builder.note(f"no columns are named x, y, z: the first {len(axes)} are the coordinates")
+    numbers: dict[int, np.ndarray] = {}
+    for k, column in enumerate(columns):
+        try:
+            values = np.array([float(word) if word else np.nan for word in column])
+        except ValueError:
+            if k in axes:
+                raise builder.fail(f"the column {names[k]!r} holds something that is not a number") from None
+            builder.lost(f"column {names[k]!r}: meshes hold numbers only")
+            continue
+        whole = all(re.fullmatch(r"[+-]?\d{1,18}", word) for word in column)
+        numbers[k] = np.array([int(word) for word in column], np.int64) if whole and k not in axes else values
+    builder.points = np.stack([numbers[k] for k in axes], axis=1)
+    builder.dim = len(axes)
+    fields = {names[k]: values for k, values in numbers.items() if k not in axes}
+    for name, values in _vectors(fields).items():
+        builder.point_data[name] = values
+
+
+def _vectors(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns NAME:0, NAME:1, ... (as ParaView and our writer name them) as one array."""
+    merged: dict[str, np.ndarray] = {}
+    for name, values in fields.items():
+        stem, mark, index = name.rpartition(":")
+        if not mark or not index.isdigit():
+            merged[name] = values
+        elif index == "0":
+            parts = []
+            while f"{stem}:{len(parts)}" in fields:
+                parts.append(fields[f"{stem}:{len(parts)}"])
+            merged[stem] = np.stack(parts, axis=1)
+        elif f"{stem}:0" not in fields:
+            merged[name] = values
+    return merged
+
+
+def write(mesh: Mesh, path: Path) -> list[str]:
+    """Write points and point data as columns, vectors as NAME:0, NAME:1, ...; .csv has commas, the others blanks."""
+    losses = unheld(mesh, "a table of points", (), ("point_data",)) if mesh.cell_dim else unheld(mesh, "a table of points", ("vertex",), ("point_data",))
+    columns = {axis: to_numpy(mesh.points)[:, k] for k, axis in zip(range(mesh.dim), "xyz", strict=False)}
+    for name, tensor in mesh.point_data.items():
+        values, _, _ = file_array(tensor)
+        plain = "_".join(name.replace(",", "_").split())
+        for k in range(values.shape[1]):
+            columns[plain if tensor.ndim == 1 else f"{plain}:{k}"] = values[:, k]
+    separator = "," if path.suffix.lower() == ".csv" else " "
+    with open(path, "w", newline="\n", encoding="utf-8") as file:
+        if path.suffix.lower() == ".csv" or len(columns) > mesh.dim:
+            file.write(separator.join(columns) + "\n")
+        for row in zip(*(column.tolist() for column in columns.values()), strict=True):
+            file.write(separator.join(map(repr, row)) + "\n")
+    return losses

@@ -1,0 +1,22 @@
+"""Formats that only trimesh reads (glTF, 3MF, COLLADA)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from meshlearn.io.builder import MeshBuilder
+
+
+def read(path: Path) -> MeshBuilder:
+    """Read the joined surface of a scene; colours, textures and the scene's tree are lost."""
+    import trimesh
+
+    builder = MeshBuilder(path, "a format of trimesh")
+    scene = trimesh.load_scene(str(path), process=False)
+    surface = scene.to_mesh()
+    if not len(surface.faces):
+        raise builder.fail("the scene holds no triangles")
+    builder.points = surface.vertices
+    builder.add_cells("triangle", surface.faces)
+    builder.note("the parts of the scene were joined; materials and names are not part of a mesh")
+    return builder
