@@ -1,6 +1,6 @@
 """Segment reductions, gathers and sparse products with their gradients, against named peers in the same run.
 
-    python benchmarks/ops.py            # about two minutes on two cores
+    python benchmarks/ops.py            # a few minutes on two idle cores
     python benchmarks/ops.py --quick    # a few seconds, small arrays: checks the script, not the speed
 
 Each implementation of a case runs in turn, round after round, so that a slow spell of the machine hits all alike; the
