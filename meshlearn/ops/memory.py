@@ -45,9 +45,8 @@ def tune_allocator() -> bool:
     """Keep freed memory for the next operation instead of returning it to the system (Linux with glibc; default: off).
 
     Sets glibc's mmap and trim thresholds to 1 GiB for this process: arrays between 32 MB and 1 GiB are then taken from
-    memory that is mapped already. On large graphs a training step on CPU gains: 1.4 times as fast, measured on a busy
-    machine, more for steps of cheap element-wise operations
-    (`benchmarks/ops.py` measures it on your machine). The price: the process keeps its peak of CPU memory until it
+    memory that is mapped already. A message-passing step on a large graph ran 1.4 times as fast on a busy two-core
+    machine; `benchmarks/ops.py` measures it on yours. The price: the process keeps its peak of CPU memory until it
     ends, and the peak may be somewhat higher by fragmentation. Nothing changes on a GPU, in results, or in other
     processes. Call it once, at the start of a script; there is no way back.
 
