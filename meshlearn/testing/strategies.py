@@ -54,9 +54,13 @@ def meshes(
 
 def _make(kind: str, counts: tuple[int, ...], order: int, seed: int, dtype: torch.dtype, fields: bool) -> Mesh:
     if len(counts) == 3:
-        mesh = shapes.box(n=counts, cells="mixed" if kind == MIXED_3D else kind, order=order, dtype=dtype)
+        mesh = shapes.box(
+            n=(counts[0], counts[1], counts[2]), cells="mixed" if kind == MIXED_3D else kind, order=order, dtype=dtype
+        )
     else:
-        mesh = shapes.rectangle(n=counts, cells="triangle" if kind == CLOUD else kind, order=order, dtype=dtype)
+        mesh = shapes.rectangle(
+            n=(counts[0], counts[1]), cells="triangle" if kind == CLOUD else kind, order=order, dtype=dtype
+        )
     mesh = mesh.replace(points=_deform(mesh.points, counts, seed))
     if kind == CLOUD:
         mesh = Mesh(mesh.points)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -23,9 +24,10 @@ if __name__ == "__main__":
     options = dict(epochs=3, batch_points=1, precision="64", validation=waves(3))
     options |= dict(devices=2, strategy=sys.argv[1])
     model = quick(Tiny(outputs=["u", "total"]), waves(5), checkpoint=sys.argv[2] + "/run", **options)
-    again = quick(Tiny(outputs=["u", "total"]), waves(5), **options)
-    for name, value in weights(model).items():
-        assert torch.equal(value, weights(again)[name]), name
+    if sys.argv[1] == "ddp":
+        again = quick(Tiny(outputs=["u", "total"]), waves(5), **options)
+        for name, value in weights(model).items():
+            assert torch.equal(value, weights(again)[name]), name
     rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
     save_file(weights(model), sys.argv[2] + f"/weights{rank}.safetensors")
     losses = torch.tensor([[r["train_loss"], r["val_loss"]] for r in model.history_], dtype=torch.float64)
@@ -78,14 +80,17 @@ def check_two_processes(tmp_path, strategy, ranks):
             torch.testing.assert_close(value, weights(single)[name], rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_process_on_the_same_global_batch(tmp_path):
     """5 meshes, one per batch: the last step has a batch for one process only."""
     check_two_processes(tmp_path, "ddp", ranks=(0, 1))
 
 
+@pytest.mark.slow
 def test_spawned_processes_bring_the_weights_back(tmp_path):
     check_two_processes(tmp_path, "ddp_spawn", ranks=(0,))
 
 
+@pytest.mark.slow
 def test_compiled_network_equals_eager_and_is_one_graph_for_all_sizes(tmp_path):
     script(tmp_path, COMPILED)
