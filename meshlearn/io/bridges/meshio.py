@@ -9,7 +9,7 @@ import torch
 
 from meshlearn.errors import MeshError
 from meshlearn.io.builder import Block, MeshBuilder
-from meshlearn.io.celltypes import RAGGED
+from meshlearn.io.celltypes import RAGGED, dimension
 from meshlearn.io.tensors import to_numpy
 from meshlearn.mesh.mesh import Mesh
 
@@ -72,7 +72,10 @@ def to_meshio(mesh: Mesh) -> Any:
     Cell data that not every kind has is filled with NaN (0 for whole numbers), as meshio wants every block filled.
     """
     import meshio
+    from meshio._mesh import topological_dimension  # lacks pyramid13, wedge15 and others, which makes CellBlock fail
 
+    for kind in mesh.cells:
+        topological_dimension.setdefault({ours: theirs for theirs, ours in _NAMES.items()}.get(kind, kind), dimension(kind))
     cells: list[tuple[str, Any]] = []
     rows_of: list[tuple[str, np.ndarray]] = []
     back = {ours: theirs for theirs, ours in _NAMES.items()}

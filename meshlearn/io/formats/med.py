@@ -36,7 +36,7 @@ def read(path: Path) -> MeshBuilder:
         count = int(nodes["COO"].attrs.get("NBR", len(nodes["COO"]) // dim))
         if nodes["COO"].size != count * dim:
             raise builder.fail(f"{count} nodes of {dim} coordinates are announced, {nodes['COO'].size} numbers are present")
-        builder.points = np.ascontiguousarray(np.asarray(nodes["COO"]).reshape(dim, count).T)
+        builder.points = np.ascontiguousarray(nodes["COO"][()].reshape(dim, count).T)
         builder.dim = dim
         description = mesh.attrs.get("DES", b"")
         ours = description == b"meshlearn" or description == "meshlearn"
@@ -58,7 +58,7 @@ def _groups(families: Any, where: str) -> dict[int, list[str]]:
     part = None if families is None else families.get(where)
     for name, family in (part.items() if part is not None else ()):
         names = family.get("GRO/NOM")
-        found[int(family.attrs["NUM"])] = [name] if names is None else [_text(row) for row in np.asarray(names)]
+        found[int(family.attrs["NUM"])] = [name] if names is None else [_text(row) for row in names[()]]
     return found
 
 
@@ -72,7 +72,7 @@ def _members(numbers: np.ndarray, groups: dict[int, list[str]]) -> dict[str, np.
 
 def _point_groups(nodes: Any, groups: dict[int, list[str]], builder: MeshBuilder) -> None:
     if "FAM" in nodes:
-        builder.point_sets |= _members(np.asarray(nodes["FAM"]), groups)
+        builder.point_sets |= _members(nodes["FAM"][()], groups)
 
 
 def _oriented(kind: str, table: np.ndarray, ours: bool, builder: MeshBuilder) -> np.ndarray:
@@ -96,7 +96,7 @@ def _cells(parts: Any, groups: dict[int, list[str]], n_points: int, ours: bool, 
             builder.lost(f"elements of type {code} (polygons and polyhedra of MED are not supported)")
             continue
         kind = KINDS[code]
-        flat = np.asarray(part["NOD"])
+        flat = part["NOD"][()]
         if flat.size % NODES[kind]:
             raise builder.fail(f"elements {code} hold {flat.size} node numbers, not a multiple of {NODES[kind]}")
         table = flat.reshape(NODES[kind], -1).T.astype(np.int64) - 1
@@ -106,7 +106,7 @@ def _cells(parts: Any, groups: dict[int, list[str]], n_points: int, ours: bool, 
             table = _oriented(kind, table, ours, builder)
         blocks[code] = builder.add_cells(kind, np.ascontiguousarray(table))
         if "FAM" in part:
-            for name, rows in _members(np.asarray(part["FAM"]), groups).items():
+            for name, rows in _members(part["FAM"][()], groups).items():
                 builder.add_cell_set(name, blocks[code], rows)
     return blocks
 
@@ -152,7 +152,7 @@ def _values(step: Any, components: int, builder: MeshBuilder, name: str, place: 
     if int(profile.attrs.get("NGA", 1)) != 1:
         builder.lost(f"field {name!r} at Gauss points")
         return None
-    data = np.asarray(profile["CO"]).reshape(components, -1).T
+    data = profile["CO"][()].reshape(components, -1).T
     if _text(np.frombuffer(profile.attrs.get("PFL", b"") or b"", np.int8)) not in ("", "MED_NO_PROFILE_INTERNAL"):
         builder.lost(f"field {name!r} on a part of the mesh (profile)")
         return None

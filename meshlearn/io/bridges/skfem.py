@@ -1,0 +1,108 @@
+"""skfem.Mesh <-> Mesh. Boundaries become cell sets of facets, subdomains cell sets of cells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from meshlearn.errors import MeshError
+from meshlearn.io.celltypes import dimension
+from meshlearn.io.tensors import to_numpy, to_tensor
+from meshlearn.mesh.mesh import Mesh
+
+# skfem's class name -> (kind, kind of its facets)
+_KINDS = {
+    "MeshLine1": ("line", "vertex"), "MeshTri1": ("triangle", "line"), "MeshTri1DG": ("triangle", "line"),
+    "MeshTri2": ("triangle6", "line3"), "MeshQuad1": ("quad", "line"), "MeshQuad2": ("quad9", "line3"),
+    "MeshTet1": ("tetra", "triangle"), "MeshTet2": ("tetra10", "triangle6"), "MeshHex1": ("hexahedron", "quad"),
+    "MeshHex2": ("hexahedron27", "quad9"), "MeshWedge1": ("wedge", "triangle"),
+}  # fmt: skip
+# ours[:, k] = theirs[:, order[k]]
+_FROM_SKFEM = {"hexahedron": [0, 3, 6, 2, 1, 5, 7, 4]}
+_SECOND = ("triangle6", "quad9", "tetra10", "hexahedron27")
+
+
+def from_skfem(mesh: Any, source: str | None = None) -> Mesh:
+    """From a `skfem.Mesh`; second-order meshes come without their boundaries and subdomains."""
+    name = next((cls.__name__ for cls in type(mesh).__mro__ if cls.__name__ in _KINDS), None)
+    if name is None:
+        raise MeshError(f"skfem's {type(mesh).__name__} is not supported; supported are {', '.join(_KINDS)}")
+    kind, facet_kind = _KINDS[name]
+    if kind in _SECOND:
+        return _from_second_order(mesh, kind, source)
+    table = _ours(kind, mesh.t.T)
+    cells = {kind: to_tensor(np.ascontiguousarray(table, np.int64))}
+    cell_sets = {
+        str(label): {kind: to_tensor(np.array(rows, np.int64))} for label, rows in (mesh.subdomains or {}).items()
+    }
+    facets = np.unique(np.concatenate([np.asarray(rows, np.int64) for rows in (mesh.boundaries or {}).values()] or [[]]))
+    facets = facets.astype(np.int64)
+    if len(facets):
+        nodes = mesh.facets[:, facets].T
+        cells[facet_kind] = to_tensor(np.ascontiguousarray(nodes, np.int64))
+        for label, rows in mesh.boundaries.items():
+            own = np.searchsorted(facets, np.asarray(rows, np.int64))
+            cell_sets.setdefault(str(label), {})[facet_kind] = to_tensor(own)
+    points = np.ascontiguousarray(mesh.p.T, np.float64)
+    return Mesh(to_tensor(points), cells, cell_sets=cell_sets, source=source)
+
+
+def _ours(kind: str, table: np.ndarray) -> np.ndarray:
+    return table[:, _FROM_SKFEM[kind]] if kind in _FROM_SKFEM else table
+
+
+def _from_second_order(mesh: Any, kind: str, source: str | None) -> Mesh:
+    """Curved cells: skfem writes them in meshio's order itself."""
+    from skfem.io.meshio import to_meshio
+
+    from meshlearn.io.bridges.meshio import from_meshio
+
+    return from_meshio(to_meshio(mesh), source)
+
+
+def to_skfem(mesh: Mesh) -> Any:
+    """To a `skfem.Mesh`: one kind of cell of the highest dimension; cell sets become boundaries and subdomains.
+
+    Raises MeshError for mixed meshes (skfem has one kind per mesh), surfaces in space, and kinds that skfem does not have.
+    """
+    import skfem
+
+    kinds = mesh.domain_types
+    names = {kind: name for name, (kind, _) in _KINDS.items() if name != "MeshTri1DG"}
+    if len(kinds) != 1 or kinds[0] not in names:
+        raise MeshError(
+            f"skfem holds one kind of cell per mesh out of {', '.join(names)}; this mesh has {mesh.cell_counts}."
+        )
+    kind = kinds[0]
+    if mesh.dim != mesh.cell_dim:
+        raise MeshError(f"skfem's {names[kind]} needs points with {mesh.cell_dim} coordinates, this mesh has {mesh.dim}.")
+    points, table = to_numpy(mesh.points).astype(np.float64), to_numpy(mesh.cells[kind])
+    if kind in _SECOND:
+        from skfem.io.meshio import from_meshio
+
+        from meshlearn.io.bridges.meshio import to_meshio
+
+        plain = Mesh(mesh.points, {kind: mesh.cells[kind]})
+        return from_meshio(to_meshio(plain))
+    order = np.argsort(_FROM_SKFEM[kind]) if kind in _FROM_SKFEM else slice(None)
+    result = getattr(skfem, names[kind])(points.T.copy(), table[:, order].T.copy())
+    subdomains = {n: to_numpy(by[kind]) for n, by in mesh.cell_sets.items() if kind in by}
+    boundaries = {}
+    for name, by_kind in mesh.cell_sets.items():
+        rows = [_facets(result, to_numpy(mesh.cells[k])[to_numpy(v)]) for k, v in by_kind.items() if dimension(k) == mesh.cell_dim - 1]
+        if rows:
+            boundaries[name] = np.unique(np.concatenate(rows))
+    if subdomains:
+        result = result.with_subdomains(subdomains)
+    return result.with_boundaries(boundaries) if boundaries else result
+
+
+def _facets(mesh: Any, nodes: np.ndarray) -> np.ndarray:
+    """Facet numbers of rows of corner nodes."""
+    corners = nodes[:, : mesh.facets.shape[0]]
+    known = {tuple(sorted(column)): k for k, column in enumerate(mesh.facets.T.tolist())}
+    found = [known.get(tuple(sorted(row)), -1) for row in corners.tolist()]
+    if -1 in found:
+        raise MeshError(f"the cell {corners[found.index(-1)].tolist()} of a boundary set is no facet of the mesh")
+    return np.array(found, np.int64)
