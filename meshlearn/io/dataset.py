@@ -131,8 +131,8 @@ def read_many(
     >>> for k in (2, 3, 4):
     ...     _ = ml.write(ml.shapes.square(n=k), folder / f"square_{k}.vtu")
     >>> meshes = ml.read_many(folder / "*.vtu")
-    >>> len(meshes), meshes[1].cell_counts
-    (3, {'triangle': 18})
+    >>> len(meshes), meshes[1].n_cells
+    (3, 18)
     """
     dataset = MeshDataset(find_files(files), cache, dim)
     if errors not in ("raise", "skip"):

@@ -31,8 +31,8 @@ def read(
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "square.vtu"
     >>> _ = ml.write(ml.shapes.square(n=2), file)
-    >>> ml.read(file).cell_counts
-    {'triangle': 8}
+    >>> ml.read(file).n_cells
+    8
     """
     path = Path(path).expanduser()
     chosen = registry.by_name(format) if format else None
