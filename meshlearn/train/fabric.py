@@ -8,24 +8,19 @@ from typing import Any
 from meshlearn.errors import ParameterError
 from meshlearn.train.options import FitOptions
 
-# Advice that does not apply here, silenced by its text: the loop deals batches to the processes itself, and it asks for
-# the devices it was told to use.
-_ADVICE = (
-    r"GPU available but not used.*",
-    r".*`Trainer.fit` is called within an interactive environment.*",
-    r".*is not supported on CPU.*",
-)
+# Advice for cluster jobs, also given to those who only work on a machine where srun exists.
+_SRUN = r"The `srun` command is available on your system but is not used.*"
 
 
 def make_fabric(options: FitOptions) -> Any:
     """A Fabric for the accelerator, devices, strategy and precision of a fit (not launched yet)."""
     with warnings.catch_warnings():
-        for text in _ADVICE[:2]:
-            warnings.filterwarnings("ignore", message=text)
+        warnings.filterwarnings("ignore", message=_SRUN)
+        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # an error, below
         from lightning_fabric import Fabric
 
         try:
-            return Fabric(
+            fabric = Fabric(
                 accelerator=options.accelerator,
                 devices=options.devices,
                 strategy=options.strategy,
@@ -36,3 +31,6 @@ def make_fabric(options: FitOptions) -> Any:
                 f"accelerator={options.accelerator!r}, devices={options.devices!r}, strategy={options.strategy!r}, "
                 f"precision={options.precision!r} do not go together: {error}"
             ) from error
+    if options.precision == "16-mixed" and fabric.device.type == "cpu":
+        raise ParameterError("precision='16' needs a GPU; on the CPU use precision='bf16' or '32'.")
+    return fabric

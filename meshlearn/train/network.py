@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from meshlearn.errors import FieldError
+from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.train.batching import prediction_budget
 from meshlearn.train.estimator import Estimator, Fields
@@ -56,6 +56,29 @@ class NetworkEstimator(Estimator):
         -> torch optimizer; default AdamW, without decay for vectors (biases, norms).
     `loss`
         class attribute or constructor argument: "mse" (default), "mae" or "huber".
+
+    A pointwise network, complete:
+
+    >>> class PointNetwork(torch.nn.Module):
+    ...     def __init__(self, n_in, n_out):
+    ...         super().__init__()
+    ...         self.hidden, self.out = torch.nn.Linear(n_in, 16), torch.nn.Linear(16, n_out)
+    ...
+    ...     def forward(self, batch):
+    ...         return {"point": self.out(self.hidden(batch.point_inputs).tanh())}
+    >>> class PointModel(ml.NetworkEstimator):
+    ...     def __init__(self, inputs, outputs):
+    ...         self.inputs = inputs
+    ...         self.outputs = outputs
+    ...
+    ...     def build(self, fields):
+    ...         widths = self.normalizers_.sizes["features"]
+    ...         return PointNetwork(widths["point_inputs"], fields.width("outputs", "point"))
+    >>> meshes = [ml.shapes.square(n=n) for n in (3, 4, 5)]
+    >>> meshes = [mesh.with_point_data(f=mesh.points[:, 0], u=mesh.points[:, 0].square()) for mesh in meshes]
+    >>> model = PointModel(["f"], ["u"]).fit(meshes, epochs=100, learning_rate=0.01, progress=False)
+    >>> model.score(meshes)["u"] < 0.2
+    True
 
     After `fit`: `module_` (nn.Module), `normalizers_`, `fields_`, `history_`: a list with one dictionary per epoch
     (epoch, step, train_loss, val_loss, lr, seconds).
@@ -106,6 +129,8 @@ class NetworkEstimator(Estimator):
     def build_optimizer(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         """The optimiser; its learning rate is the peak of the schedule."""
         parameters = [p for p in module.parameters() if p.requires_grad]
+        if not parameters:
+            raise ParameterError(f"the network that {type(self).__name__}.build made has nothing to train.")
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -166,7 +191,9 @@ class NetworkEstimator(Estimator):
         accumulate     batches per optimiser step (and per process)
         precision      "32", "64", "bf16" or "16" (the last two mixed), as in Lightning Fabric
         accelerator, devices, strategy
-                       as in Lightning Fabric ("auto" for the accelerator takes a GPU when there is one)
+                       as in Lightning Fabric ("auto" for the accelerator takes a GPU when there is one). Several
+                       devices: strategy "ddp" runs the script once per device, "ddp_spawn" and "ddp_fork" start
+                       processes here; n devices give the result of one with n times as much `accumulate`
         compile        compile the network with torch.compile, for varying sizes
         ema            decay of an exponential moving average of the weights, which is then validated and kept
         patience       stop when the validation loss has not improved for so many epochs

@@ -160,7 +160,8 @@ def _join(values: list[Any]) -> Any:
 def _convert(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
     if isinstance(value, Tensor):
         kind = dtype if dtype is not None and value.is_floating_point() else value.dtype
-        return value.to(device=device or value.device, dtype=kind, non_blocking=True)
+        to_gpu = device is not None and torch.device(device).type == "cuda"  # the other way it must wait for the copy
+        return value.to(device=device or value.device, dtype=kind, non_blocking=to_gpu)
     if isinstance(value, Adjacency):
         return value if device is None else value.to(torch.device(device))
     if isinstance(value, dict):

@@ -295,6 +295,81 @@ def test_impossible_options(options):
         quick(Tiny(), waves(2), **options)
 
 
+def test_half_precision_needs_a_gpu():
+    with pytest.raises(ml.ParameterError, match="GPU"):
+        quick(Tiny(), waves(2), precision="16")
+
+
+def test_a_network_without_weights_cannot_be_trained():
+    class Nothing(Tiny):
+        def build(self, fields):
+            return torch.nn.Identity()
+
+    with pytest.raises(ml.ParameterError, match="nothing to train"):
+        quick(Nothing(), waves(2))
+
+
+def test_a_network_that_returns_the_wrong_thing():
+    class Wrong(Tiny):
+        def network(self, module, batch):
+            return {"point": module(batch)["point"][:-1]}
+
+    with pytest.raises(ml.FieldError, match="must return 'point' outputs of shape"):
+        quick(Wrong(), waves(2))
+
+
+def test_frozen_weights_stay():
+    class Frozen(Tiny):
+        def build(self, fields):
+            net = super().build(fields)
+            net.encode.requires_grad_(False)
+            return net
+
+    a, b = quick(Frozen(), waves(2), epochs=1), quick(Frozen(), waves(2), epochs=5)
+    name = "module.encode.0.weight"
+    assert torch.equal(weights(a)[name], weights(b)[name])
+    assert not torch.equal(weights(a)["module.mix.weight"], weights(b)["module.mix.weight"])
+
+
+def test_augment_changes_training_batches_only_and_repeats():
+    class Noisy(Tiny):
+        def augment(self, batch):
+            noise = torch.randn_like(batch.point_inputs)
+            return batch.replace(point_inputs=batch.point_inputs + noise)
+
+    a, b = quick(Noisy(), waves(3)), quick(Noisy(), waves(3))
+    assert_same_weights(a, b)
+    assert not torch.equal(weights(a)["module.mix.weight"], weights(quick(Tiny(), waves(3)))["module.mix.weight"])
+
+
+def test_learning_a_change_with_targets_and_decode():
+    class Change(Tiny):
+        def targets(self, source, target):
+            after, before = (self.fields_.table(mesh, "outputs", "point") for mesh in (target, source))
+            return {"point": after - before}
+
+        def decode(self, mesh, tables):
+            return {"point": self.fields_.table(mesh, "outputs", "point") + tables["point"]}
+
+    model = quick(Change(inputs=["u", "f"], outputs=["u"]), [heat()], epochs=30, learning_rate=1e-2)
+    plain = quick(Tiny(inputs=["u", "f"], outputs=["u"]), [heat()], epochs=30, learning_rate=1e-2)
+    assert model.score(heat())["u"] < plain.score(heat())["u"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["32", "16", "bf16"])
+def test_training_on_a_gpu(tmp_path, precision):
+    options = {"accelerator": "cuda", "precision": precision, "epochs": 4, "ema": 0.9, "validation": 0.25}
+    model = quick(Tiny(outputs=["u", "q", "total"]), waves(6), checkpoint=tmp_path, **options)
+    assert model.device.type == "cuda"
+    assert all(math.isfinite(record["val_loss"]) for record in model.history_)
+    mesh = wave()
+    expected = ml.load(tmp_path).predict(mesh).point_data["u"]
+    torch.testing.assert_close(model.predict(mesh).point_data["u"], expected, rtol=1e-4, atol=1e-4)
+    assert model.predict(mesh.to("cuda")).point_data["u"].device.type == "cuda"
+    assert quick(Tiny(outputs=["u", "q", "total"]), waves(6), checkpoint=tmp_path, resume=True, **options).is_fitted
+
+
 def test_unknown_loss():
     with pytest.raises(ml.ParameterError, match="loss"):
         quick(Tiny(loss="l7"), waves(2))
