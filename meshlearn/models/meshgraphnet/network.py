@@ -15,6 +15,48 @@ from meshlearn.nn.mlp import MLP, Picked
 from meshlearn.ops import Adjacency
 
 
+class FeatureModulation(nn.Module):
+    """x <- (1 + G c) * x + B c, with the context c of the mesh (FiLM: Perez et al. 2018, arXiv:1709.07871, eq. 2).
+
+    Loads and material numbers multiply the solution of a linear problem; sums of inputs alone learn products slowly.
+    """
+
+    def __init__(self, width: int, conditioning: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(conditioning, 2 * width)
+
+    def forward(self, x: Tensor, context: Tensor, meshes: Adjacency) -> Tensor:
+        """The modulated latents of the points."""
+        factor, shift = ops.gather_receivers(self.linear(context), meshes).chunk(2, dim=1)
+        return x + factor * x + shift
+
+
+class Amplitude(nn.Module):
+    """y <- exp(a) (y - z) + z, with log-amplitudes a of every output channel from the context of the mesh.
+
+    z is the normalised value of a physical zero, so that the physical output is scaled: one network then covers meshes
+    whose solutions differ in size by orders of magnitude (stiffness, conductivity). It starts as the identity.
+    """
+
+    zero: Tensor
+    LARGEST = 6.0
+
+    def __init__(self, conditioning: int, width: int, zero: Tensor | None = None) -> None:
+        super().__init__()
+        self.linear = nn.Linear(conditioning, width)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.register_buffer("zero", torch.zeros(width) if zero is None else zero.clone())
+
+    def logarithm(self, context: Tensor) -> Tensor:
+        """(n_meshes, width) log-amplitudes, between -6 and 6."""
+        return self.LARGEST * torch.tanh(self.linear(context) / self.LARGEST)
+
+    def forward(self, y: Tensor, log_scale: Tensor) -> Tensor:
+        """The scaled outputs."""
+        return log_scale.exp() * (y - self.zero) + self.zero
+
+
 class GraphNetwork(nn.Module):
     """MultilevelSample -> {location: (rows, width)}.
 
@@ -22,8 +64,9 @@ class GraphNetwork(nn.Module):
     outputs       widths of the outputs by location
     steps         message-passing steps on the points: half on the way down to the coarser graphs, half on the way up
     coarse_steps  the same for every coarser level
-    context       a latent of the whole mesh: made of the global inputs, updated from the mean of the points, and read
-                  by every step
+    context       a latent of the whole mesh: made of the global inputs, updated from the mean of the points, read by
+                  every step; in the end it modulates the point latents and scales the outputs
+    zeros         normalised value of a physical zero by location, for the scaling
 
     With L levels one pass is a V: steps / 2 on each level going down, with the coarse latents gathered from the finer
     ones; coarse_steps on the coarsest; steps / 2 on each level going up, after interpolation from the coarser one.
@@ -44,6 +87,7 @@ class GraphNetwork(nn.Module):
         processor: str,
         processor_options: dict[str, Any],
         fused: bool = True,
+        zeros: dict[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.outputs, self.levels = outputs, levels
@@ -79,6 +123,9 @@ class GraphNetwork(nn.Module):
             extra = [hidden] * self.use_context * (location == "global") + [cell_inputs] * (location == "cell" and cell_inputs > 0)
             inputs = [hidden, *extra] if extra else hidden
             self.decoders[location] = MLP(inputs, width, width=hidden, norm=False, **{**options, "layers": max(layers, 1)})
+        if self.use_context:
+            self.modulate = FeatureModulation(hidden, hidden)
+            self.amplitudes = nn.ModuleDict({k: Amplitude(hidden, w, (zeros or {}).get(k)) for k, w in outputs.items()})
 
     def forward(self, batch: MultilevelSample) -> dict[str, Tensor]:
         """Normalised outputs at every location."""
@@ -127,6 +174,8 @@ class GraphNetwork(nn.Module):
 
     def _decode(self, x: Tensor, context: Tensor | None, batch: MultilevelSample) -> dict[str, Tensor]:
         results = {}
+        if context is not None:
+            x = self.modulate(x, context, batch.meshes)
         for location in self.outputs:
             decode = self.decoders[location]
             if location == "point":
@@ -140,6 +189,11 @@ class GraphNetwork(nn.Module):
             else:
                 pooled = ops.segment_sum(x * batch.point_weights.to(x.dtype)[:, None], batch.meshes)
                 results[location] = decode(pooled) if context is None else decode(pooled, context)
+            if context is not None:
+                log_scale = self.amplitudes[location].logarithm(context)
+                if location != "global":
+                    log_scale = log_scale.index_select(0, batch.mesh_index(location))
+                results[location] = self.amplitudes[location](results[location], log_scale)
         return results
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 from torch import Tensor, nn
@@ -84,7 +85,9 @@ class ConvolutionStep(nn.Module):
 
 
 def _find_convolution(name: str) -> Any:
-    import torch_geometric.nn
+    with warnings.catch_warnings():  # PyTorch Geometric still scripts some classes when it is imported
+        warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
+        import torch_geometric.nn
 
     found = getattr(torch_geometric.nn, name, None)
     base = torch_geometric.nn.MessagePassing

@@ -1,0 +1,32 @@
+"""A fixed-length description of one mesh: its size, its loads, and summaries of its input fields."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.train.fields import FieldSet
+from meshlearn.train.graph import measure_weights
+
+
+def describe_mesh(mesh: Mesh, fields: FieldSet) -> Float64[Tensor, " d"]:
+    """Global inputs; extent along each axis, measure, measure of the boundary; mean and spread of every input field.
+
+    float64, on the CPU. Lengths are in the unit of the points; nothing depends on the position of the mesh.
+    """
+    parts = [fields.table(mesh, "inputs", "global")[0], mesh.points.amax(0) - mesh.points.amin(0)]
+    if mesh.domain_types:
+        total = torch.stack([values.abs().sum() for values in mesh.cell_measures().values()]).sum()
+        parts.append(total.reshape(1))
+        parts.append(mesh.points.new_tensor([float(len(mesh.boundary_points)) / max(mesh.n_points, 1)]))
+    else:
+        parts.append(mesh.points.new_zeros(2))
+    for location in ("point", "cell"):
+        if fields.at("inputs", location):
+            table = fields.table(mesh, "inputs", location)
+            weights = measure_weights(mesh, location)
+            mean = weights @ table
+            parts += [mean, (weights @ (table - mean).square()).sqrt()]
+    return torch.cat([part.detach().double().cpu() for part in parts])

@@ -1,0 +1,27 @@
+"""The walk over training data that the baselines share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.train.fields import FieldSet, describe, resolve_fields
+from meshlearn.train.items import as_items, check_item
+from meshlearn.train.steps import Work, work_of
+
+
+def resolve(meshes: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Sequence[Any], FieldSet]:
+    """(the training items, their fields looked up on the first)."""
+    items = as_items(meshes)
+    first = check_item(items[0], 0)
+    frame = first.frame(0) if isinstance(first, Trajectory) else first
+    return items, resolve_fields(frame, inputs, outputs, describe(first, 0))
+
+
+def checked_work(items: Sequence[Any], fields: FieldSet) -> Iterator[Work]:
+    """Every training mesh or time step, after its fields were checked."""
+    for work in work_of(items, fields):
+        fields.check(work.source, work.where, roles=("inputs",))
+        fields.check(work.target, work.where, roles=("outputs",))
+        yield work

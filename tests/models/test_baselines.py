@@ -1,0 +1,65 @@
+"""The baselines are estimators, and each is exact where it should be."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+import meshlearn as ml
+from meshlearn.models.baselines.ridge import polynomial
+from meshlearn.testing import check_estimator
+
+
+@pytest.mark.parametrize("baseline", ["MeanField", "NearestNeighbor", "RidgeRegression"])
+@pytest.mark.parametrize("outputs", [("u",), ("u", "q", "total")], ids=["points", "everywhere"])
+def test_baselines_are_estimators(baseline, outputs):
+    check_estimator(getattr(ml, baseline), outputs=outputs)
+
+
+def squares(*sizes):
+    meshes = [ml.shapes.square(n=n) for n in sizes]
+    return [mesh.with_point_data(u=mesh.points[:, 0] ** 2 - mesh.points[:, 1]) for mesh in meshes]
+
+
+def test_the_mean_is_weighted_by_measure():
+    mesh = ml.Mesh([[0.0], [1.0], [3.0]], {"line": [[0, 1], [1, 2]]}).with_cell_data(q=torch.tensor([3.0, 6.0]))
+    value = ml.MeanField([], ["q"]).fit([mesh]).predict(mesh).cell_data["q"]["line"]
+    assert_close(value, torch.tensor([5.0, 5.0]))
+
+
+def test_the_nearest_neighbour_remembers():
+    meshes = [
+        mesh.with_global_data(load=torch.tensor(float(i))).with_point_data(u=mesh.points[:, 0] * i)
+        for i, mesh in enumerate(squares(4, 5, 6))
+    ]
+    model = ml.NearestNeighbor(["load"], ["u"]).fit(meshes)
+    assert model.score(meshes)["u"] < 1e-5 or meshes[0].point_data["u"].abs().max() == 0
+    assert model.neighbor(meshes[2]) == 2
+    other = ml.shapes.square(n=9).with_global_data(load=torch.tensor(1.9))
+    assert_close(model.predict(other).point_data["u"], 2 * other.points[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_bounding_box_of_the_neighbour_is_laid_over_the_mesh():
+    small = squares(5)[0].with_point_data(u=ml.shapes.square(n=5).points[:, 0])
+    wide = ml.shapes.rectangle(4.0, 2.0, n=(8, 4))
+    value = ml.NearestNeighbor([], ["u"]).fit([small]).predict(wide).point_data["u"]
+    assert_close(value, wide.points[:, 0] / 4, rtol=1e-4, atol=1e-5)
+
+
+def test_ridge_is_exact_on_polynomials_of_its_degree():
+    train, test = squares(4, 5, 6, 7), squares(9)
+    assert ml.RidgeRegression([], ["u"], degree=2).fit(train).score(test)["u"] < 1e-3
+    assert ml.RidgeRegression([], ["u"], degree=1).fit(train).score(test)["u"] > 1e-2
+
+
+def test_number_of_monomials():
+    assert polynomial(torch.rand(2, 4, dtype=torch.float64), 3).shape == (2, 35)
+
+
+def test_too_many_terms_and_impossible_arguments():
+    mesh = ml.shapes.square(n=3)
+    mesh = mesh.with_point_data(u=mesh.points[:, 0], many=torch.rand(mesh.n_points, 60))
+    with pytest.raises(ml.ParameterError, match="terms"):
+        ml.RidgeRegression(["many"], ["u"]).fit([mesh])
+    for options in (dict(degree=0), dict(penalties=())):
+        with pytest.raises(ml.ParameterError):
+            ml.RidgeRegression([], ["u"], **options).fit([mesh])
