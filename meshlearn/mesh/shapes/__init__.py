@@ -1,6 +1,6 @@
 """Meshes of simple shapes, without an external mesher: for tests, demos and studies.
 
->>> ml.shapes.plate_with_holes([(1.0, 0.5, 0.2)], size=0.1).topology.euler_characteristic
+>>> ml.shapes.plate_with_holes([(0.5, 0.5, 0.2)], size=0.1).topology.euler_characteristic
 0
 """
 

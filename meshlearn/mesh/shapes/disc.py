@@ -31,9 +31,8 @@ def disc(
     size   instead of n: edge length of an unstructured mesh
     order 2 puts the mid-side nodes of the boundary on the circle.
 
-    >>> ml.shapes.disc(n=1)
-    Mesh(7 points in 2-D, 6 triangle, 6 line)
-      cell_sets    circle
+    >>> ml.shapes.disc(n=1).cell_counts
+    {'triangle': 6, 'line': 6}
     """
     positive(radius=radius)
     choice("cells", cells, PLANAR)

@@ -59,9 +59,9 @@ def rectangle(
 
     Raises ParameterError for sizes and counts that are not positive.
 
-    >>> ml.shapes.rectangle(2.0, 1.0, n=(4, 2))
-    Mesh(15 points in 2-D, 16 triangle, 12 line)
-      cell_sets    left, right, bottom, top
+    >>> mesh = ml.shapes.rectangle(2.0, 1.0, n=(4, 2))
+    >>> mesh.cell_counts, list(mesh.cell_sets)
+    ({'triangle': 16, 'line': 12}, ['left', 'right', 'bottom', 'top'])
     """
     positive(lx=lx, ly=ly)
     choice("cells", cells, PLANAR)

@@ -43,7 +43,8 @@ def crosses(a: Curve, b: Curve) -> bool:
         inside = b.contains(a.at(np.linspace(0, 1, 1024, endpoint=False)))
         return bool(inside.any() and not inside.all())
     polygon, ellipse = (a, b) if isinstance(a, Polygon) else (b, a)
-    assert isinstance(polygon, Polygon) and isinstance(ellipse, Ellipse)
+    assert isinstance(polygon, Polygon)
+    assert isinstance(ellipse, Ellipse)
     corners = (polygon.corners - ellipse.centre) @ ellipse.turn / ellipse.axes  # the ellipse is the unit circle here
     along = np.roll(corners, -1, axis=0) - corners
     t = np.clip(-(corners * along).sum(1) / (along * along).sum(1), 0, 1)

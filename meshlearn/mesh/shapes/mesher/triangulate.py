@@ -168,9 +168,9 @@ def _smoothed(curves, fixed, free, segments, field, relax: float) -> np.ndarray:
     weight = np.repeat(area / field(centroid) ** 3, 3)
     corner = triangles.reshape(-1)
     total = np.bincount(corner, weight, len(points))
-    mean = np.stack([np.bincount(corner, weight * np.repeat(target[:, i], 3), len(points)) for i in (0, 1)], axis=1)
+    moment = np.stack([np.bincount(corner, weight * np.repeat(target[:, i], 3), len(points)) for i in (0, 1)], axis=1)
     reached = total[len(fixed) :] > 0
-    mean = mean[len(fixed) :] / np.where(reached, total[len(fixed) :], 1.0)[:, None]
+    mean = moment[len(fixed) :] / np.where(reached, total[len(fixed) :], 1.0)[:, None]
     moved = np.where(reached[:, None], free + relax * (mean - free), free)
     blocked = encroaching(moved, fixed[segments], 1.1) | ~inside_region(curves, moved)
     moved[blocked] = free[blocked]
@@ -208,7 +208,7 @@ def _make_room(fixed, free, segments, missing) -> tuple[np.ndarray, np.ndarray]:
 def _improved(curves, fixed, free, segments, triangles, angle, field) -> np.ndarray | None:
     """Take out an interior point of a short side, or put in the circumcentre, at triangles with a small angle."""
     bad = np.flatnonzero(angle.min(1) < GOOD_ANGLE)
-    points = np.concatenate([fixed, free])
+    points: np.ndarray = np.concatenate([fixed, free])
     x = points[triangles[bad]]
     apex = angle[bad].argmin(1)
     pair = np.take_along_axis(triangles[bad], np.stack([(apex + 1) % 3, (apex + 2) % 3], axis=1), axis=1)
@@ -222,8 +222,7 @@ def _improved(curves, fixed, free, segments, triangles, angle, field) -> np.ndar
     if len(centre):
         centre = centre[~encroaching(centre, fixed[segments], 1.0)]
     if len(centre):
-        keep = _apart(centre, np.arange(len(centre)), field(centre))
-        centre = centre[keep]
+        centre = centre[_apart(centre, np.arange(len(centre)), field(centre))]
         distance, _ = cKDTree(points).query(centre)
         centre = centre[distance > 0.4 * field(centre)]
     if not len(drop) and not len(centre):
