@@ -25,6 +25,8 @@ from meshlearn.errors import CheckpointError
 
 SCHEMA = 1
 INDEX = "model.json"
+# What a killed process may leave: our own temporary files, and those of safetensors.
+_LEFTOVER = re.compile(r"\.model\.json\.[0-9a-f]+|\.probe-[0-9a-f]+|\.tmp[0-9A-Za-z]{6}")
 _FILE_NAME = re.compile(r"[a-z]+-[0-9a-f]{16}\.safetensors")
 
 
@@ -145,7 +147,7 @@ def _clean(folder: Path, keep: set[str]) -> None:
     """Remove tensor files of earlier versions; a file that cannot be removed (open elsewhere) does no harm."""
     for path in folder.iterdir():
         stray = _FILE_NAME.fullmatch(path.name) and path.name not in keep
-        if stray or path.name.startswith(f".{INDEX}."):
+        if stray or _LEFTOVER.fullmatch(path.name):
             try:
                 path.unlink()
             except OSError:

@@ -142,6 +142,14 @@ def test_an_interrupt_at_any_file_operation_leaves_a_whole_model(tmp_path, monke
     assert len(list(tmp_path.iterdir())) == 2  # nothing half-written stays
 
 
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
+    for name in (".tmpAbC123", ".model.json.00ff", ".probe-00ff", "model-0123456789abcdef.safetensors", "notes.txt"):
+        (tmp_path / name).write_text("left")
+    quick(Tiny(), waves(2)).save(tmp_path)
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"model", "model.json", "notes.txt"}
+    ml.load(tmp_path)
+
+
 def test_an_interrupt_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path, monkeypatch):
     replace = os.replace
     calls = iter(range(100))
