@@ -7,6 +7,8 @@ as in `GraphNetwork(levels=1, context=False)`: `copy_weights` makes the two the 
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
@@ -17,7 +19,7 @@ ACTIVATIONS = {"relu": nn.ReLU, "silu": nn.SiLU, "gelu": lambda: nn.GELU(approxi
 def mlp(n_in: int, n_out: int, width: int, layers: int, activation: str, norm: bool = True) -> nn.Sequential:
     sizes = [n_in, *[width] * layers, n_out]
     modules: list[nn.Module] = []
-    for a, b in zip(sizes[:-1], sizes[1:], strict=True):
+    for a, b in itertools.pairwise(sizes):
         modules += [nn.Linear(a, b), ACTIVATIONS[activation]()]
     modules.pop()
     return nn.Sequential(*modules, *([nn.LayerNorm(n_out)] if norm else []))

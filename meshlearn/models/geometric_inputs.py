@@ -39,34 +39,58 @@ def set_points(mesh: Mesh, pattern: str) -> Int[Tensor, " k"]:
     return nodes[nodes >= 0]
 
 
-def boundary_features(mesh: Mesh, patterns: Sequence[str], distances: bool) -> Float[Tensor, "n_points f"]:
-    """Columns: is on the boundary, is in the set of each pattern; with `distances`, how far away each of these is.
+def boundary_features(
+    mesh: Mesh, patterns: Sequence[str], distances: bool, normals: bool = False
+) -> Float[Tensor, "n_points f"]:
+    """Columns: is on the boundary, is in the set of each pattern; how far away each is; which way it faces.
 
-    The distance is to the nearest point of the set, in the unit of the points; where a mesh has no such point it is
-    the diagonal of its bounding box.
+    distances  the distance to the nearest point of the set, in the unit of the points; where a mesh has no such point,
+               the diagonal of its bounding box
+    normals    `dim` columns for each set: the outward direction of the mesh at that nearest point (see
+               `outward_directions`; the mean of several at the same distance), 0 where there is none
     """
     known = _KNOWN.setdefault(mesh.points, {})
     sets = [mesh.boundary_points if mesh.domain_types else mesh.points.new_zeros(0).long()]
     sets += [set_points(mesh, pattern) for pattern in patterns]
-    key = ("boundary", distances, id(mesh.topology), tuple(patterns), tuple(map(id, mesh.cell_sets.values())))
+    key = (distances, normals, id(mesh.topology), tuple(patterns), tuple(map(id, mesh.cell_sets.values())))
     if key in known:
         return known[key][0]
     points = mesh.points.detach()
-    columns = []
+    flags = [points.new_zeros(len(points)).index_fill_(0, nodes, 1.0)[:, None] for nodes in sets]
+    away, facing = [], []
+    outward = outward_directions(mesh) if normals else None
+    diagonal = (points.amax(0) - points.amin(0)).norm()
     for nodes in sets:
-        columns.append(points.new_zeros(len(points)).index_fill_(0, nodes, 1.0))
-    if distances:
-        diagonal = (points.amax(0) - points.amin(0)).norm()
-        for nodes in sets:
-            if len(nodes):
-                columns.append(ops.knn(points.index_select(0, nodes), points, 1)[0][:, 0].to(points.dtype))
-            else:
-                columns.append(diagonal.expand(len(points)))
-    table = torch.stack(columns, dim=1)
+        if not len(nodes):
+            away.append(diagonal.expand(len(points), 1))
+            facing.append(torch.zeros_like(points))
+            continue
+        distance, index = ops.knn(points.index_select(0, nodes), points, min(len(nodes), 16 if normals else 1))
+        away.append(distance[:, :1].to(points.dtype))
+        if outward is not None:
+            nearest = (distance <= distance[:, :1] * (1 + 1e-4)).to(points.dtype)[..., None]
+            directions = ops.gather(outward.index_select(0, nodes), index)
+            facing.append((nearest * directions).sum(1) / nearest.sum(1))
+    table = torch.cat([*flags, *(away if distances else []), *(facing if normals else [])], dim=1)
     known[key] = (table, mesh.topology, mesh.cell_sets)
     return table
 
 
-def centred(points: Float[Tensor, "n_points dim"], weights: Float[Tensor, " n_points"]) -> Float[Tensor, "n_points dim"]:
+def outward_directions(mesh: Mesh) -> Float[Tensor, "n_points dim"]:
+    """Unit vectors away from the mean direction of the neighbours: about the normal on a boundary; 0 for clouds.
+
+    It needs no facets and so works for every mesh. Inside, where neighbours lie on all sides, it means little.
+    """
+    if mesh.cell_dim == 0:
+        return torch.zeros_like(mesh.points)
+    graph, points = mesh.point_adjacency, mesh.points.detach()
+    offset = ops.gather_senders(points, graph) - ops.gather_receivers(points, graph)
+    mean = ops.segment_sum(torch.nn.functional.normalize(offset, dim=1), graph)
+    return -torch.nn.functional.normalize(mean, dim=1)
+
+
+def centred(
+    points: Float[Tensor, "n_points dim"], weights: Float[Tensor, " n_points"]
+) -> Float[Tensor, "n_points dim"]:
     """Coordinates from the centre of mass: they do not change when the mesh is moved."""
     return points - (weights[:, None] * points).sum(0)

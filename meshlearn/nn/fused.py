@@ -65,7 +65,7 @@ def block_rows(width: int, device: torch.device) -> int:
 
 
 def stores(n_rows: int, width: int) -> bool:
-    """Whether the backward shall find the layers' values stored: yes for arrays so small that they stay in the cache."""
+    """Whether the backward shall find the layers' values stored: yes for arrays that stay in the cache."""
     return torch.is_grad_enabled() and n_rows * width <= STORED_ELEMENTS
 
 
@@ -98,12 +98,14 @@ class _Blocks:
     def __init__(self, plan: Plan, tensors: tuple[Any, ...], values: tuple[list[Tensor], list[Tensor]] | None = None):
         self.plan = plan
         dense, tables, first, rest = plan.unpack(tensors)
-        cast = (lambda t: t) if all(t is None or t.dtype == plan.dtype for t in tensors) else (lambda t: t.to(plan.dtype))
+        cast = (
+            (lambda t: t) if all(t is None or t.dtype == plan.dtype for t in tensors) else (lambda t: t.to(plan.dtype))
+        )
         self.dense, self.tables = dense, [cast(table) for table in tables]
         self.first = [cast(weight) for weight in first]
-        self.bias = None if rest[0] is None else cast(rest[0])
+        self.bias: Any = None if rest[0] is None else cast(rest[0])
         self.layers = [(cast(rest[1 + 2 * i]), cast(rest[2 + 2 * i])) for i in range(plan.n_layers)]
-        self.norm = rest[1 + 2 * plan.n_layers :] if plan.norm else None
+        self.norm: Any = rest[1 + 2 * plan.n_layers :] if plan.norm else None
         self.index = [adj.index if side == "senders" else adj.receivers for adj, side in plan.sides]
         self.act = activation(plan.activation)
         self.n_rows = len(dense[0])
@@ -191,14 +193,14 @@ def _backward(ctx: Any, needed: tuple[bool, ...], grad_out: Any, grad_sums: Any)
     plan, tensors = ctx.plan, ctx.saved_tensors
     blocks = _Blocks(plan, tensors, ctx.values)
     dense, tables, weights, rest = plan.unpack(tensors)
-    grad_dense = [torch.empty_like(x) if need else None for x, need in zip(dense, needed, strict=False)]
+    grad_dense: list[Any] = [torch.empty_like(x) if need else None for x, need in zip(dense, needed, strict=False)]
     grad_tables = [torch.zeros_like(table, dtype=plan.out_dtype) for table in tables]
     grad_weights = [torch.zeros_like(weight) for weight in weights]
-    grad_rest = [None if p is None else torch.zeros_like(p) for p in rest]
+    grad_rest: list[Any] = [None if p is None else torch.zeros_like(p) for p in rest]
     for start, stop in blocks.ranges():
         inputs = blocks.inputs(start, stop)
         pre, post = blocks.run(start, stop, inputs)
-        grad = None if grad_out is None else grad_out[start:stop]
+        grad: Any = None if grad_out is None else grad_out[start:stop]
         if grad_sums is not None:
             assert plan.sum_over is not None
             received = torch.index_select(grad_sums, 0, plan.sum_over.receivers[start:stop])
@@ -207,7 +209,14 @@ def _backward(ctx: Any, needed: tuple[bool, ...], grad_out: Any, grad_sums: Any)
             gamma, beta = blocks.norm
             mean, rstd = (values[start:stop] for values in ctx.statistics)
             grad, grad_gamma, grad_beta = torch.ops.aten.native_layer_norm_backward(
-                grad.to(gamma.dtype).contiguous(), pre[-1].to(gamma.dtype), gamma.shape, mean, rstd, gamma, beta, [True] * 3
+                grad.to(gamma.dtype).contiguous(),
+                pre[-1].to(gamma.dtype),
+                gamma.shape,
+                mean,
+                rstd,
+                gamma,
+                beta,
+                [True] * 3,
             )
             grad_rest[-2].add_(grad_gamma)
             grad_rest[-1].add_(grad_beta)
@@ -249,7 +258,7 @@ def _product(left: Tensor, right: Tensor, skip: Tensor | None, out: Tensor) -> N
         torch.addmm(skip, left, right, out=out)
 
 
-def _add_to_rows(total: Tensor, adjacency: Adjacency, side: str, values: Tensor, start: int, stop: int) -> None:
+def _add_to_rows(total: Tensor, adjacency: Any, side: str, values: Tensor, start: int, stop: int) -> None:
     """total[row of edge e] += values[e] for the edges start … stop.
 
     On a CPU the block is in the cache and is added edge by edge, in a fixed order. Elsewhere blocks are so large that
@@ -260,7 +269,9 @@ def _add_to_rows(total: Tensor, adjacency: Adjacency, side: str, values: Tensor,
         total.index_add_(0, index[start:stop], values.to(total.dtype))
         return
     if side == "receivers":
-        total.add_(raw_csr_sum(values.to(total.dtype), (adjacency.ptr - start).clamp(0, stop - start), None, None, "bag"))
+        total.add_(
+            raw_csr_sum(values.to(total.dtype), (adjacency.ptr - start).clamp(0, stop - start), None, None, "bag")
+        )
         return
     reverse, order = adjacency.transpose()
     if start == 0 and stop == adjacency.n_edges:

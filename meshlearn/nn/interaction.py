@@ -45,7 +45,7 @@ class Interaction(nn.Module):
         if aggregation not in AGGREGATIONS:
             raise ParameterError(f"aggregation={aggregation!r} is not known; choose one of {list(AGGREGATIONS)}.")
         self.aggregation, self.update_edges = aggregation, update_edges
-        options = dict(layers=layers, activation=activation, fused=fused)
+        options = {"layers": layers, "activation": activation, "fused": fused}
         self.edge_mlp = MLP([width] * 3, width, **options)  # type: ignore[arg-type]
         self.point_mlp = MLP([width, width, *[conditioning] * (conditioning > 0)], width, **options)  # type: ignore[arg-type]
 

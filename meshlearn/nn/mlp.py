@@ -1,7 +1,8 @@
-"""The multilayer perceptron of the graph networks: many inputs side by side, some of them gathered, LayerNorm at the end."""
+"""The multilayer perceptron of the graph networks: inputs side by side, some of them gathered, LayerNorm at the end."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -60,7 +61,7 @@ class MLP(nn.Module):
         _check(self.in_features, out_features, layers, activation)
         width = out_features if width is None else width
         sizes = [sum(self.in_features), *[width] * layers, out_features]
-        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True))
+        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.norm = nn.LayerNorm(out_features, eps=NORM_EPS) if norm else None
 
     def forward(self, *inputs: Tensor | Picked) -> Float[Tensor, "n_rows out"]:
@@ -86,7 +87,7 @@ class MLP(nn.Module):
         network's values, without x_1, over every row of the adjacency `sum_over`, or None."""
         if len(inputs) != len(self.in_features):
             raise ParameterError(f"this MLP takes {len(self.in_features)} inputs, got {len(inputs)}.")
-        weights = self.linears[0].weight.split(self.in_features, dim=1)  # type: ignore[operator, union-attr]
+        weights = self._linears()[0].weight.split(self.in_features, dim=1)
         dense = [(x, w) for x, w in zip(inputs, weights, strict=True) if isinstance(x, Tensor)]
         picked = [(x, w) for x, w in zip(inputs, weights, strict=True) if isinstance(x, Picked)]
         if self.fused and dense and not torch.compiler.is_compiling():
@@ -94,14 +95,15 @@ class MLP(nn.Module):
         return self._plain(dense, picked, residual, sum_over, keep)
 
     def _plain(self, dense, picked, residual, sum_over, keep):
-        z = self.linears[0].bias
+        linears = self._linears()
+        z: Tensor = linears[0].bias
         for x, weight in dense:
             z = z + nn.functional.linear(x, weight)
         for (x, adjacency, side), weight in picked:
             gather = ops.gather_senders if side == "senders" else ops.gather_receivers
             z = z + gather(nn.functional.linear(x, weight), adjacency)
         act = activation(self.activation).value
-        for linear in list(self.linears)[1:]:
+        for linear in linears[1:]:
             z = linear(act(z))
         if self.norm is not None:
             z = self.norm(z.to(self.norm.weight.dtype))
@@ -109,10 +111,11 @@ class MLP(nn.Module):
         return ((dense[0][0] + z if residual else z) if keep else None), sums
 
     def _blockwise(self, dense, picked, residual, sum_over, keep):
-        bias = self.linears[0].bias
+        linears = self._linears()
+        bias = linears[0].bias
         tables = [nn.functional.linear(x, w, bias if k == 0 else None) for k, ((x, _, _), w) in enumerate(picked)]
-        parameters = [None if tables else bias]
-        for linear in list(self.linears)[1:]:
+        parameters: list[Tensor | None] = [None if tables else bias]
+        for linear in linears[1:]:
             parameters += [linear.weight, linear.bias]
         if self.norm is not None:
             parameters += [self.norm.weight, self.norm.bias]
@@ -127,11 +130,14 @@ class MLP(nn.Module):
             residual=residual,
             sum_over=sum_over,
             keep=keep,
-            store=stores(len(dense[0][0]), max(len(linear.weight) for linear in self.linears)),
+            store=stores(len(dense[0][0]), max(len(linear.weight) for linear in linears)),
             dtype=dtype,
             out_dtype=bias.dtype,
         )
         return FusedMLP.apply(plan, *[x for x, _ in dense], *tables, *[w for _, w in dense], *parameters)
+
+    def _linears(self) -> list[nn.Linear]:
+        return list(self.linears)  # type: ignore[arg-type]
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, activation={self.activation!r}, fused={self.fused}"
@@ -139,7 +145,9 @@ class MLP(nn.Module):
 
 def _check(in_features: tuple[int, ...], out_features: int, layers: int, name: str) -> None:
     if not in_features or min(in_features) < 1 or out_features < 1:
-        raise ParameterError(f"an MLP needs positive widths, got in_features={in_features}, out_features={out_features}.")
+        raise ParameterError(
+            f"an MLP needs positive widths, got in_features={in_features}, out_features={out_features}."
+        )
     if layers < 0:
         raise ParameterError(f"layers={layers}: the number of hidden layers cannot be negative.")
     activation(name)

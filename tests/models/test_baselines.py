@@ -60,6 +60,6 @@ def test_too_many_terms_and_impossible_arguments():
     mesh = mesh.with_point_data(u=mesh.points[:, 0], many=torch.rand(mesh.n_points, 60))
     with pytest.raises(ml.ParameterError, match="terms"):
         ml.RidgeRegression(["many"], ["u"]).fit([mesh])
-    for options in (dict(degree=0), dict(penalties=())):
+    for options in ({"degree": 0}, {"penalties": ()}):
         with pytest.raises(ml.ParameterError):
             ml.RidgeRegression([], ["u"], **options).fit([mesh])

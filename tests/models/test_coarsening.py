@@ -13,7 +13,9 @@ from meshlearn.testing.permutation import permute_mesh
 MESHES = {
     "triangles": lambda: ml.shapes.square(n=12),
     "lattice of quads": lambda: ml.shapes.square(n=9, cells="quad"),
-    "line": lambda: ml.Mesh(torch.linspace(0, 1, 30)[:, None], {"line": torch.stack([torch.arange(29), torch.arange(1, 30)], 1)}),
+    "line": lambda: ml.Mesh(
+        torch.linspace(0, 1, 30)[:, None], {"line": torch.stack([torch.arange(29), torch.arange(1, 30)], 1)}
+    ),
     "tetrahedra": lambda: ml.shapes.box(n=(4, 4, 4)),
     "surface": lambda: ml.shapes.sphere(refine=2),
     "second order": lambda: ml.shapes.rectangle(n=(5, 5), order=2),
@@ -101,5 +103,7 @@ def test_nearest_graph_is_symmetric_and_keeps_ties():
     graph = nearest_graph(lattice, k=6)
     assert graph.symmetric
     inner = ((lattice > 0.3) & (lattice < 0.7)).all(1)
-    assert set(graph.degree()[inner].tolist()) == {8}, "six neighbours on a lattice: four, and the four at equal distance"
+    assert set(graph.degree()[inner].tolist()) == {8}, (
+        "six neighbours on a lattice: four, and the four at equal distance"
+    )
     assert nearest_graph(torch.zeros(1, 2), 8).n_edges == 0

@@ -7,11 +7,11 @@ import torch
 from torch.testing import assert_close
 
 import meshlearn as ml
-from meshlearn.models.geometric_inputs import boundary_features, set_points
+from meshlearn.models.geometric_inputs import boundary_features, outward_directions, set_points
 from meshlearn.testing import check_estimator
 
 Small = partial(ml.MeshGraphNet, hidden=8, steps=2)
-QUIET = dict(epochs=1, progress=False)
+QUIET = {"epochs": 1, "progress": False}
 
 
 def with_fields(mesh, load=1.0):
@@ -40,7 +40,8 @@ def test_it_is_an_estimator(make):
 
 KINDS = {
     "line": lambda n: ml.Mesh(
-        torch.linspace(0, 1, 5 * n)[:, None], {"line": torch.stack([torch.arange(5 * n - 1), torch.arange(1, 5 * n)], 1)}
+        torch.linspace(0, 1, 5 * n)[:, None],
+        {"line": torch.stack([torch.arange(5 * n - 1), torch.arange(1, 5 * n)], 1)},
     ),
     "mixed": lambda n: ml.shapes.rectangle(n=(n, n), cells="mixed"),
     "second order": lambda n: ml.shapes.rectangle(n=(n, n), order=2),
@@ -114,17 +115,17 @@ def test_flags_and_distances_of_boundary_sets():
 @pytest.mark.parametrize(
     "arguments",
     [
-        dict(hidden=0),
-        dict(levels=0),
-        dict(steps=1.5),
-        dict(processor="NoSuchConv"),
-        dict(processor="GATConv", processor_options={"no_such_option": 1}),
-        dict(processor="GATConv", processor_options={"heads": 3}),
-        dict(coordinates="polar"),
-        dict(noise=0.1),
-        dict(boundary_sets="left"),
-        dict(aggregation="median"),
-        dict(displacement="f"),
+        {"hidden": 0},
+        {"levels": 0},
+        {"steps": 1.5},
+        {"processor": "NoSuchConv"},
+        {"processor": "GATConv", "processor_options": {"no_such_option": 1}},
+        {"processor": "GATConv", "processor_options": {"heads": 3}},
+        {"coordinates": "polar"},
+        {"noise": 0.1},
+        {"boundary_sets": "left"},
+        {"aggregation": "median"},
+        {"displacement": "f"},
     ],
     ids=str,
 )
@@ -152,3 +153,23 @@ def test_it_learns_what_a_constant_and_a_ridge_cannot():
     model = ml.MeshGraphNet(["load"], ["u"], hidden=24, steps=2, levels=2)
     error = model.fit(train, epochs=60, learning_rate=3e-3, progress=False).score(test)["u"]
     assert error < 0.25 * constant, f"network {error:.3f}, constant {constant:.3f}"
+
+
+def test_outward_directions_are_normals_on_smooth_boundaries():
+    mesh = ml.shapes.disc(n=8).double()
+    rim = mesh.topology.is_boundary
+    radial = torch.nn.functional.normalize(mesh.points[rim] - mesh.points[rim].mean(0), dim=1)
+    cosine = (outward_directions(mesh)[rim] * radial).sum(1)
+    assert float(cosine.min()) > 0.6
+    assert float(cosine.mean()) > 0.9
+
+
+def test_the_facing_columns_are_those_of_the_nearest_boundary_point():
+    mesh = ml.shapes.rectangle(4.0, 1.0, n=(16, 4))
+    table = boundary_features(mesh, ["left", "hole_*"], distances=False, normals=True)
+    flags, facing = table[:, :3], table[:, 3:].reshape(-1, 3, 2)
+    assert bool(flags[:, 1].any())
+    inner = (mesh.points[:, 1] > 0.3) & (mesh.points[:, 1] < 0.7)
+    expected = torch.tensor([-1.0, 0.0]).expand(int(inner.sum()), 2)
+    assert_close(facing[inner, 1], expected, atol=0.5, rtol=0)
+    assert not bool(facing[:, 2].any())

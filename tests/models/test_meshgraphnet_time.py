@@ -8,7 +8,7 @@ import meshlearn as ml
 from meshlearn import ops
 from meshlearn.models.meshgraphnet.noise import add_noise
 
-QUIET = dict(epochs=1, progress=False)
+QUIET = {"epochs": 1, "progress": False}
 
 
 def decay(n=4, frames=5, rate=0.8):
@@ -73,8 +73,12 @@ def test_noise_moves_the_state_and_the_target_back():
     noisy = model.augment(sample)
     moved = noisy.point_inputs - sample.point_inputs
     assert not bool(moved[:, 0].any()), "a field that is not stepped in time is left alone"
-    assert float(moved[:, 1].std()) == pytest.approx(0.1 * float(model.normalizers_.features["point_inputs"].scale[1]), rel=0.5)
-    assert_close(noisy.point_inputs[:, 1:2] + noisy.targets["point"], sample.point_inputs[:, 1:2] + sample.targets["point"])
+    assert float(moved[:, 1].std()) == pytest.approx(
+        0.1 * float(model.normalizers_.features["point_inputs"].scale[1]), rel=0.5
+    )
+    assert_close(
+        noisy.point_inputs[:, 1:2] + noisy.targets["point"], sample.point_inputs[:, 1:2] + sample.targets["point"]
+    )
 
 
 def test_edges_carry_reference_and_current_positions_on_all_levels():

@@ -43,8 +43,15 @@ def test_same_outputs_and_gradients_as_the_usual_form(layers, activation, fused)
         meshes=Adjacency(torch.tensor([0, mesh.n_points]), torch.arange(mesh.n_points), mesh.n_points),
         point_weights=measure_weights(mesh, "point"),
     )
-    shape = dict(hidden=8, steps=3, layers=layers, activation=activation)
-    rest = dict(levels=1, coarse_steps=1, context=False, aggregation="sum", processor="interaction", processor_options={})
+    shape = {"hidden": 8, "steps": 3, "layers": layers, "activation": activation}
+    rest = {
+        "levels": 1,
+        "coarse_steps": 1,
+        "context": False,
+        "aggregation": "sum",
+        "processor": "interaction",
+        "processor_options": {},
+    }
     network = GraphNetwork({"point_inputs": 3, "edge_features": 4}, {"point": 2}, fused=fused, **shape, **rest).double()
     usual = usual_network(3, 4, 2, **shape).double()
     usual.copy_weights(network)

@@ -21,7 +21,10 @@ def test_it_computes_its_formula(aggregation):
     x, e = torch.randn(20, 4, dtype=torch.float64), torch.randn(90, 4, dtype=torch.float64)
     new_x, new_e = layer(x, e, graph)
 
-    phi, psi = (torch.nn.Sequential(m.linears[0], torch.nn.SiLU(), m.linears[1], m.norm) for m in (layer.edge_mlp, layer.point_mlp))
+    phi, psi = (
+        torch.nn.Sequential(m.linears[0], torch.nn.SiLU(), m.linears[1], m.norm)
+        for m in (layer.edge_mlp, layer.point_mlp)
+    )
     message = phi(torch.cat([e, x[graph.receivers], x[graph.index]], 1))
     total = torch.zeros_like(x).index_add(0, graph.receivers, message)
     if aggregation == "mean":

@@ -39,7 +39,9 @@ def edge_case(adjacency, width=6, dtype=torch.float64):
 
 def values_and_gradients(mlp, leaves, inputs, **options):
     out, sums = mlp.evaluate(inputs, **options)
-    loss = sum((x * torch.linspace(0.1, 0.3, x.shape[1], dtype=x.dtype)).sin().sum() for x in (out, sums) if x is not None)
+    loss = sum(
+        (x * torch.linspace(0.1, 0.3, x.shape[1], dtype=x.dtype)).sin().sum() for x in (out, sums) if x is not None
+    )
     return [x for x in (out, sums) if x is not None] + list(torch.autograd.grad(loss, [*leaves, *mlp.parameters()]))
 
 
@@ -54,9 +56,9 @@ def test_blocks_equal_plain_operations(mode, activation, layers, norm):
     plain.fused = False
     inputs = e, Picked(x, adjacency, "receivers"), Picked(y, adjacency, "senders")
     for options in (
-        dict(residual=True, sum_over=adjacency),
-        dict(sum_over=adjacency, keep=False),
-        dict(residual=True),
+        {"residual": True, "sum_over": adjacency},
+        {"sum_over": adjacency, "keep": False},
+        {"residual": True},
     ):
         got = values_and_gradients(mlp, (e, x, y), inputs, **options)
         expected = values_and_gradients(plain, (e, x, y), inputs, **options)
@@ -93,7 +95,8 @@ def test_several_dense_inputs_and_no_gradient_needed_for_features():
     latent = torch.randn(10, 3, requires_grad=True)
     mlp(features, latent).sum().backward()
     assert features.grad is None
-    assert latent.grad is not None and bool(torch.isfinite(latent.grad).all())
+    assert latent.grad is not None
+    assert bool(torch.isfinite(latent.grad).all())
 
 
 @pytest.mark.parametrize("n", [0, 1])
@@ -165,7 +168,7 @@ def test_compiled_equals_eager():
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("arguments", [dict(in_features=0), dict(layers=-1), dict(activation="tanh"), dict(in_features=())])
+@pytest.mark.parametrize("arguments", [{"in_features": 0}, {"layers": -1}, {"activation": "tanh"}, {"in_features": ()}])
 def test_impossible_arguments(arguments):
     with pytest.raises(ml.ParameterError):
         MLP(**{"in_features": 2, "out_features": 2, **arguments})
@@ -181,7 +184,7 @@ def test_cuda_equals_cpu(mode):
     adjacency = graph()
     e, x, y = edge_case(adjacency)
     mlp = MLP([6, 5, 4], 6).double()
-    options = dict(residual=True)
+    options = {"residual": True}
     inputs = e, Picked(x, adjacency, "receivers"), Picked(y, adjacency, "senders")
     expected = values_and_gradients(mlp, (e, x, y), inputs, sum_over=adjacency, **options)
     there = adjacency.to("cuda")

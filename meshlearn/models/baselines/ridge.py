@@ -49,6 +49,9 @@ class RidgeRegression(Estimator):
     scalers_: dict[str, Normalizer]
     weights_: dict[str, Tensor]
     penalties_: dict[str, float]
+    degree: int
+    boundary_sets: Sequence[str]
+    penalties: Sequence[float]
 
     @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
     def __init__(
@@ -134,8 +137,8 @@ class RidgeRegression(Estimator):
         terms = comb(n_features + self.degree, self.degree)
         if terms > LARGEST:
             raise ParameterError(
-                f"a polynomial of degree {self.degree} in {n_features} {location} features has {terms} terms, more than "
-                f"{LARGEST}.\n  choose a smaller degree, or fewer inputs and boundary_sets."
+                f"a polynomial of degree {self.degree} in {n_features} {location} features has {terms} terms, "
+                f"more than {LARGEST}.\n  choose a smaller degree, or fewer inputs and boundary_sets."
             )
 
     def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

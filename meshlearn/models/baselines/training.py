@@ -11,7 +11,7 @@ from meshlearn.train.items import as_items, check_item
 from meshlearn.train.steps import Work, work_of
 
 
-def resolve(meshes: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Sequence[Any], FieldSet]:
+def resolve(meshes: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Any, FieldSet]:
     """(the training items, their fields looked up on the first)."""
     items = as_items(meshes)
     first = check_item(items[0], 0)
@@ -19,7 +19,7 @@ def resolve(meshes: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple
     return items, resolve_fields(frame, inputs, outputs, describe(first, 0))
 
 
-def checked_work(items: Sequence[Any], fields: FieldSet) -> Iterator[Work]:
+def checked_work(items: Any, fields: FieldSet) -> Iterator[Work]:
     """Every training mesh or time step, after its fields were checked."""
     for work in work_of(items, fields):
         fields.check(work.source, work.where, roles=("inputs",))

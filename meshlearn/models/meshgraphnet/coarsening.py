@@ -61,7 +61,7 @@ def coarsen(points: Float[Tensor, "n_points dim"], graph: Adjacency) -> Coarseni
 
 
 def priorities(points: Float[Tensor, "n_points dim"]) -> Int[Tensor, " n_points"]:
-    """(n_points,) distinct numbers below 2^31 that look random but depend on positions only, not on numbering or origin."""
+    """(n_points,) distinct numbers below 2^31 that look random but depend on positions only, not on the numbering."""
     direction = points.new_tensor(_DIRECTION[: points.shape[1]], dtype=torch.float64)
     order = torch.argsort(points.detach().double() @ direction, stable=True)
     rank = torch.empty_like(order)
@@ -82,7 +82,7 @@ def independent_roots(graph: Adjacency, priority: Int[Tensor, " n_points"]) -> T
 
 
 def join_roots(graph: Adjacency, priority: Int[Tensor, " n_points"], roots: Tensor) -> Int[Tensor, " n_points"]:
-    """(n_points,) number of the aggregate of every point: its root's, else that of the neighbour with the strongest root."""
+    """(n_points,) the aggregate of every point: that of its root, else of the neighbour with the strongest root."""
     number = torch.cumsum(roots, 0) - 1
     root = torch.where(roots, priority + 1, 0)  # 0: no root yet
     for _ in range(2):

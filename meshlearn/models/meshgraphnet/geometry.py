@@ -53,7 +53,7 @@ def hierarchy(mesh: Mesh, levels: int, k: int) -> Hierarchy:
 
 
 def nearest_graph(points: Float[Tensor, "n_points dim"], k: int) -> Adjacency:
-    """Symmetric graph that joins every point with its k nearest others, and with all at the same distance as the k-th."""
+    """Symmetric graph that joins every point with its k nearest others, and all others as near as the k-th."""
     n = len(points)
     wanted = min(k, n - 1)
     if wanted < 1:

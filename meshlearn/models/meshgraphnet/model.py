@@ -68,7 +68,8 @@ class MeshGraphNet(NetworkEstimator):
     processor_options  arguments of that convolution
     boundary_sets      names or patterns ("left", "hole_*") of point or cell sets: flags, and distances, as inputs.
                        The flag of the whole boundary is always an input
-    distances          distances to the boundary and to the boundary sets as inputs
+    distances          distance to the boundary and to each boundary set as inputs, and the outward direction of the
+                       mesh at the nearest point of each
     coordinates        "centred" (from the centre of mass: translations change nothing), "absolute" or "none"
     displacement       name of a point input (n_points, dim) that moves the points: edges then carry relative positions
                        of both the mesh as it is (reference) and the moved one (current)
@@ -88,6 +89,24 @@ class MeshGraphNet(NetworkEstimator):
     >>> model.predict(ml.shapes.square(n=5)).point_data["u"].shape
     torch.Size([36])
     """
+
+    hidden: int
+    steps: int
+    levels: int
+    coarse_steps: int | None
+    mlp_layers: int
+    activation: str
+    aggregation: str
+    context: bool
+    processor: str
+    processor_options: dict[str, Any] | None
+    boundary_sets: Sequence[str]
+    distances: bool
+    coordinates: str
+    displacement: str | None
+    k: int
+    noise: float
+    fused: bool
 
     @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
     def __init__(
@@ -169,7 +188,7 @@ class MeshGraphNet(NetworkEstimator):
             cell_points, cell_inputs = point_cells.transpose()[0], fields.table(mesh, "inputs", "cell")
             if cell_inputs.shape[1]:
                 columns.append(ops.segment_mean(ops.gather(cell_inputs, point_cells.index), point_cells))
-        columns.append(boundary_features(mesh, self.boundary_sets, self.distances))
+        columns.append(boundary_features(mesh, self.boundary_sets, self.distances, normals=self.distances))
         points = mesh.points.detach()
         if self.coordinates != "none":
             columns.append(points if self.coordinates == "absolute" else centred(points, weights))

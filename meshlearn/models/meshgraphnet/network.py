@@ -91,7 +91,7 @@ class GraphNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.outputs, self.levels = outputs, levels
-        options: dict[str, Any] = dict(layers=layers, activation=activation, fused=fused)
+        options: dict[str, Any] = {"layers": layers, "activation": activation, "fused": fused}
         self.use_context = context or sizes.get("global_inputs", 0) > 0
         self.conditioning = hidden if self.use_context else 0
         step_options = dict(**options, aggregation=aggregation, conditioning=self.conditioning)
@@ -106,7 +106,9 @@ class GraphNetwork(nn.Module):
         def stage(count: int, last: bool) -> nn.ModuleList:
             """`count` steps; the edge latents of the last one are not needed after `last` stages."""
             return nn.ModuleList(
-                make_step(processor, processor_options, hidden, update_edges=not (last and i == count - 1), **step_options)
+                make_step(
+                    processor, processor_options, hidden, update_edges=not (last and i == count - 1), **step_options
+                )
                 for i in range(count)
             )
 
@@ -120,9 +122,13 @@ class GraphNetwork(nn.Module):
         self.decoders = nn.ModuleDict()
         cell_inputs = sizes.get("cell_inputs", 0)
         for location, width in outputs.items():
-            extra = [hidden] * self.use_context * (location == "global") + [cell_inputs] * (location == "cell" and cell_inputs > 0)
+            extra = [hidden] * self.use_context * (location == "global") + [cell_inputs] * (
+                location == "cell" and cell_inputs > 0
+            )
             inputs = [hidden, *extra] if extra else hidden
-            self.decoders[location] = MLP(inputs, width, width=hidden, norm=False, **{**options, "layers": max(layers, 1)})
+            self.decoders[location] = MLP(
+                inputs, width, width=hidden, norm=False, **{**options, "layers": max(layers, 1)}
+            )
         if self.use_context:
             self.modulate = FeatureModulation(hidden, hidden)
             self.amplitudes = nn.ModuleDict({k: Amplitude(hidden, w, (zeros or {}).get(k)) for k, w in outputs.items()})
@@ -170,7 +176,10 @@ class GraphNetwork(nn.Module):
         return self.encode_context(inputs if inputs.shape[1] else inputs.new_ones(len(inputs), 1))
 
     def _mixed(self, stage: int, context: Tensor | None, x: Tensor, meshes: Adjacency) -> Tensor | None:
-        return None if context is None else self.mix_context[stage].residual(context, ops.segment_mean(x, meshes))
+        if context is None:
+            return None
+        mix: Any = self.mix_context[stage]
+        return mix.residual(context, ops.segment_mean(x, meshes))
 
     def _decode(self, x: Tensor, context: Tensor | None, batch: MultilevelSample) -> dict[str, Tensor]:
         results = {}
@@ -190,10 +199,11 @@ class GraphNetwork(nn.Module):
                 pooled = ops.segment_sum(x * batch.point_weights.to(x.dtype)[:, None], batch.meshes)
                 results[location] = decode(pooled) if context is None else decode(pooled, context)
             if context is not None:
-                log_scale = self.amplitudes[location].logarithm(context)
+                amplitude: Any = self.amplitudes[location]
+                log_scale = amplitude.logarithm(context)
                 if location != "global":
                     log_scale = log_scale.index_select(0, batch.mesh_index(location))
-                results[location] = self.amplitudes[location](results[location], log_scale)
+                results[location] = amplitude(results[location], log_scale)
         return results
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,8 @@ def add_noise(
     if "point" not in targets:
         return batch
     targets["point"] = targets["point"].clone()
-    scale = normalizers.features["point_inputs"].scale.to(inputs)  # type: ignore[operator, union-attr]
+    normalizer: Any = normalizers.features["point_inputs"]
+    scale = normalizer.scale.to(inputs)
     into = _columns(fields, "outputs")
     changes = batch
     for name, columns in _columns(fields, "inputs").items():

@@ -30,7 +30,9 @@ def make_step(
     """A step (x, e, adjacency, condition) -> (x, e): "interaction", or the name of a class of torch_geometric.nn."""
     if processor == "interaction":
         if options:
-            raise ParameterError(f"processor_options={options} are for PyTorch Geometric's convolutions, not 'interaction'.")
+            raise ParameterError(
+                f"processor_options={options} are for PyTorch Geometric's convolutions, not 'interaction'."
+            )
         return Interaction(width, layers, activation, aggregation, conditioning, update_edges, fused)
     return ConvolutionStep(processor, options, width, activation, conditioning)
 
@@ -76,10 +78,9 @@ class ConvolutionStep(nn.Module):
             from meshlearn import ops
 
             if isinstance(condition, Picked):
-                condition = ops.gather_receivers(self.condition(condition.x), condition.adjacency)
+                y = x + ops.gather_receivers(self.condition(condition.x), condition.adjacency)
             else:
-                condition = self.condition(condition)
-            y = x + condition
+                y = x + self.condition(condition)
         extra = {"edge_attr": e} if self.uses_edges else {}
         return x + self.norm(self.act(self.conv(y, adjacency.edge_index(), **extra))), e
 

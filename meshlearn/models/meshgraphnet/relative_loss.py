@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,8 +26,8 @@ def relative_losses(
     """
     losses = []
     for location, target in batch.targets.items():
-        normalizer = normalizers.targets[location]
-        scale, mean = normalizer.scale.to(target), normalizer.mean.to(target)  # type: ignore[operator, union-attr]
+        normalizer: Any = normalizers.targets[location]
+        scale, mean = normalizer.scale.to(target), normalizer.mean.to(target)
         error = (scale * (outputs[location].to(target.dtype) - target)).square()
         energy = (scale * target + mean).square()
         typical = scale.square() + mean.square()

@@ -19,7 +19,7 @@ def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step:
     fields = model.fields_
     if not steps_in_time(fields):
         raise ParameterError(
-            "this model does not step in time: none of its outputs is also an input, so there is no state to carry on.\n"
+            "this model does not step in time: none of its outputs is also an input, so there is no state.\n"
             f"  inputs {[spec.name for spec in fields.inputs]}, outputs {[spec.name for spec in fields.outputs]}"
         )
     frames = [start] if isinstance(start, Mesh) else start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -67,8 +68,8 @@ class MultilevelSample(GraphSample):
     def with_feature_tensors(self, features: dict[str, Tensor]) -> MultilevelSample:
         """A copy with these features in the place of the old ones."""
         own = {name: values for name, values in features.items() if name in self.features}
-        coarse = tuple(
-            replace(level, **{f"{kind}_features": features[f"{kind}_features_{number}"] for kind in TRANSFERS})
-            for number, level in enumerate(self.coarse, start=1)
-        )
-        return self.replace(**own, coarse=coarse)
+        coarse = []
+        for number, level in enumerate(self.coarse, start=1):
+            changes: dict[str, Any] = {f"{kind}_features": features[f"{kind}_features_{number}"] for kind in TRANSFERS}
+            coarse.append(replace(level, **changes))
+        return self.replace(**own, coarse=tuple(coarse))
