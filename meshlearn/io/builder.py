@@ -187,7 +187,9 @@ class MeshBuilder:
             if wanted not in (1, 2, 3):
                 raise self.fail(f"dim={dim!r} was asked for; it must be 'auto', 1, 2 or 3")
             if wanted < have and not self._zero_beyond(points, wanted):
-                raise self.fail(f"dim={wanted} was asked for, but the file has non-zero coordinates beyond the {wanted}.")
+                raise self.fail(
+                    f"dim={wanted} was asked for, but the file has non-zero coordinates beyond the {wanted}."
+                )
             return wanted
         if self.dim is not None and self.dim < have and self._zero_beyond(points, self.dim):
             return self.dim
@@ -234,7 +236,9 @@ class MeshBuilder:
             given[start : start + len(part)] = True
         if not given.all():
             filler = "NaN" if dtype.kind in "fc" else "0"
-            self.note(f"cell data {name!r} is given for {given.sum()} of {n_cells} {kind} cells; the others hold {filler}")
+            self.note(
+                f"cell data {name!r} is given for {given.sum()} of {n_cells} {kind} cells; the others hold {filler}"
+            )
         return values
 
 

@@ -97,7 +97,11 @@ def _tracked(items: list, progress: bool) -> Iterator:
     from rich.progress import track
 
     console = Console(stderr=True)
-    return iter(track(items, description="reading meshes", console=console, transient=True)) if console.is_terminal else iter(items)
+    return (
+        iter(track(items, description="reading meshes", console=console, transient=True))
+        if console.is_terminal
+        else iter(items)
+    )
 
 
 def _warn_skipped(failed: list[tuple[Path, MeshlearnError]], total: int) -> None:

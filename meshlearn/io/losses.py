@@ -40,7 +40,9 @@ def unheld(mesh: Mesh, title: str, kinds: Collection[str], holds: Collection[str
 
 def rounding(values: np.ndarray) -> list[str]:
     """Said when coordinates do not fit into single precision."""
-    exact = values.dtype == np.float32 or np.array_equal(values.astype(np.float32).astype(np.float64), values, equal_nan=True)
+    exact = values.dtype == np.float32 or np.array_equal(
+        values.astype(np.float32).astype(np.float64), values, equal_nan=True
+    )
     return [] if exact else ["the coordinates beyond single precision"]
 
 

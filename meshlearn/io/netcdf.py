@@ -66,7 +66,9 @@ class NetCdf:
         if rows is None:
             return []
         # some writers leave memory garbage behind the name
-        return [re.split(rb"[\x00-\x1f\x7f]", b"".join(np.ravel(row)))[0].decode("utf-8", "ignore").strip() for row in rows]
+        return [
+            re.split(rb"[\x00-\x1f\x7f]", b"".join(np.ravel(row)))[0].decode("utf-8", "ignore").strip() for row in rows
+        ]
 
     def text_attribute(self, variable: str, name: str) -> str:
         """A text attribute of a variable, "" if it is absent."""

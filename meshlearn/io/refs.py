@@ -28,7 +28,9 @@ def cell_refs(mesh: Mesh, kind: str, name: str, losses: list[str]) -> np.ndarray
         if kind in by_kind:
             rows = to_numpy(by_kind[kind])
             if refs[rows].any():
-                losses.append(f"cell set {set_name!r} as a whole: its cells are also in others, and a cell has one number")
+                losses.append(
+                    f"cell set {set_name!r} as a whole: its cells are also in others, and a cell has one number"
+                )
             refs[rows] = np.where(refs[rows] == 0, taken[set_name], refs[rows])
     return refs
 
@@ -52,4 +54,8 @@ def renamed(mesh: Mesh) -> list[str]:
     if not mesh.cell_sets:
         return []
     changed = {n: k for n, k in set_numbers(mesh).items() if not n.endswith(f"_{k}")}
-    return [f"names of cell sets (kept as numbers: {', '.join(f'{n!r} = {k}' for n, k in changed.items())})"] if changed else []
+    return (
+        [f"names of cell sets (kept as numbers: {', '.join(f'{n!r} = {k}' for n, k in changed.items())})"]
+        if changed
+        else []
+    )

@@ -86,7 +86,9 @@ def _same(first: Mesh, mesh: Mesh, first_path: str | os.PathLike, path: str | os
 
     if mesh.points.shape != first.points.shape:
         raise refuse(f"the number of points ({mesh.n_points} against {first.n_points})")
-    if list(mesh.cells) != list(first.cells) or any(not torch.equal(mesh.cells[k], first.cells[k]) for k in first.cells):
+    if list(mesh.cells) != list(first.cells) or any(
+        not torch.equal(mesh.cells[k], first.cells[k]) for k in first.cells
+    ):
         raise refuse("the cells")
     for kind in ("point_data", "global_data"):
         ours = {n: tuple(v.shape) for n, v in getattr(first, kind).items()}

@@ -57,12 +57,6 @@ def _check(arrays: VtkArrays, builder: MeshBuilder) -> None:
         raise builder.fail(f"the cells name {last} points, the connectivity holds {len(arrays.connectivity)}")
     if n_cells and (np.diff(arrays.offsets, prepend=0) < 0).any():
         raise builder.fail("the cell offsets do not ascend")
-    if len(arrays.connectivity):
-        low, high = int(arrays.connectivity.min()), int(arrays.connectivity.max())
-        if low < 0 or high >= n_points:
-            raise builder.fail(
-                f"a cell names point {low if low < 0 else high}, but the file holds points 0 to {n_points - 1}"
-            )
     for where, data, rows, what in (
         ("point", arrays.point_data, n_points, "points"),
         ("cell", arrays.cell_data, n_cells, "cells"),
@@ -119,7 +113,12 @@ def _in_order_of_appearance(types: np.ndarray) -> list[int]:
 
 
 def _table(
-    arrays: VtkArrays, builder: MeshBuilder, kind: str, starts: np.ndarray, sizes: np.ndarray, rows: np.ndarray | slice | int
+    arrays: VtkArrays,
+    builder: MeshBuilder,
+    kind: str,
+    starts: np.ndarray,
+    sizes: np.ndarray,
+    rows: np.ndarray | slice | int,
 ) -> np.ndarray:
     """Rows of node numbers of the given cells."""
     if kind == "polyhedron":
@@ -190,10 +189,14 @@ def _turned(kind: str, table: np.ndarray, points: np.ndarray, builder: MeshBuild
         builder.note(f"{len(table)} pixel cells were read as quads")
         return "quad", table[:, [0, 1, 3, 2]]
     if kind == "wedge":
+        if len(table) and not 0 <= int(table.min()) <= int(table.max()) < len(points):
+            return kind, table  # the mesh refuses it
         p = [points[table[:, k]].astype(np.float64) for k in range(4)]
         volume = np.einsum("ij,ij->i", np.cross(p[1] - p[0], p[2] - p[0]), p[3] - p[0])
         if (volume < 0).sum() > (volume > 0).sum():
-            builder.note("wedges are stored with their base turned against VTK's documentation; they were read as meant")
+            builder.note(
+                "wedges are stored with their base turned against VTK's documentation; they were read as meant"
+            )
             return kind, reorder(kind, table, FROM_VTK)
     return kind, table
 

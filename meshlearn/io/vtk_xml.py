@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import binascii
 import lzma
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -33,14 +34,10 @@ class VtkXml:
 
     def __init__(self, path: Path):
         self.path = path
-        with open(path, "rb") as file:
-            size = path.stat().st_size
-            self._bytes = bytearray(size)
-            file.readinto(self._bytes)
-        view = memoryview(self._bytes)
-        text, self._appended, appended_encoding = self._split_appended(view)
+        text, self._appended, appended_encoding = self._load(path)
+        self._bytes = text
         self._payloads: list[tuple[int, int]] = []  # where the inline numbers start and end
-        skeleton = b"".join(self._without_payloads(text))
+        skeleton = b"".join(self._without_payloads(text, not len(self._appended)))
         try:
             self.root = ElementTree.fromstring(skeleton)
         except ElementTree.ParseError as error:
@@ -54,28 +51,38 @@ class VtkXml:
         self._base64_appended = appended_encoding == b"base64"
 
     # -- cutting the file into XML and numbers ------------------------------------------------------------------------
-    def _split_appended(self, view: memoryview) -> tuple[memoryview, memoryview, bytes]:
-        start = self._bytes.find(b"<AppendedData")
-        if start < 0:
-            return view, memoryview(b""), b""
-        tag_end = self._bytes.find(b">", start)
-        encoding = re.search(rb"encoding\s*=\s*[\"'](\w+)", self._bytes[start:tag_end])
-        mark = self._bytes.find(b"_", tag_end)
-        if tag_end < 0 or mark < 0:
-            raise MeshReadError(f"{self.path}: the appended data is cut off")
-        name = encoding.group(1) if encoding else b"raw"
-        data = view[mark + 1 :]
+    def _load(self, path: Path) -> tuple[bytes, memoryview, bytes]:
+        """(the XML, the appended bytes, their encoding). Appended bytes are read straight into memory that arrays can use."""
+        with open(path, "rb") as file:
+            text = file.read(1 << 20)
+            start = text.find(b"<AppendedData")
+            if start < 0:
+                text += file.read()
+                start = text.find(b"<AppendedData")
+            if start < 0:
+                return text, memoryview(b""), b""
+            tag_end, mark = text.find(b">", start), text.find(b"_", start)
+            if mark < 0 or tag_end < 0:
+                text += file.read()
+                tag_end, mark = text.find(b">", start), text.find(b"_", start)
+            if tag_end < 0 or mark < 0:
+                raise MeshReadError(f"{path}: the appended data is cut off")
+            encoding = re.search(rb"encoding\s*=\s*[\"'](\w+)", text[start:tag_end])
+            name = encoding.group(1) if encoding else b"raw"
+            file.seek(mark + 1)
+            data = np.fromfile(file, np.uint8)
         if name == b"base64":
-            end = self._bytes.find(b"<", mark)
-            data = view[mark + 1 : end if end >= 0 else None]
-        return view[:start], data, name
+            coded = data.tobytes()
+            end = coded.find(b"<")
+            return text[:start], memoryview(coded[: end if end >= 0 else None]), name
+        return text[:start], memoryview(data), name
 
-    def _without_payloads(self, text: memoryview) -> Iterator[bytes | memoryview]:
-        position, closed = 0, len(text) == len(self._bytes)
+    def _without_payloads(self, text: bytes, closed: bool) -> Iterator[bytes]:
+        position = 0
         for match in _DATA_ARRAY.finditer(text):
             if match.start() < position or match.group(2).endswith(b"/"):
                 continue
-            end = self._bytes.find(b"</" + match.group(1), match.end(), len(text))
+            end = text.find(b"</" + match.group(1), match.end())
             if end < 0:
                 raise MeshReadError(f"{self.path}: the file is cut off inside a data array")
             yield text[position : match.end()]
@@ -91,13 +98,15 @@ class VtkXml:
         """The flat numbers of one <DataArray>, in native byte order."""
         name = element.get("type", "")
         if name not in TYPES:
-            raise MeshReadError(f"{self.path}: data array {element.get('Name')!r} has type {name!r}, which is not numeric")
+            raise MeshReadError(
+                f"{self.path}: data array {element.get('Name')!r} has type {name!r}, which is not numeric"
+            )
         dtype = np.dtype(self._order + TYPES[name])
         layout = element.get("format", "ascii")
         if layout == "appended":
             return self._from_appended(int(element.get("offset", 0)), dtype, element)
         start, end = self._payloads[int((element.text or "").strip())] if element.text else (0, 0)
-        payload = bytes(memoryview(self._bytes)[start:end])
+        payload = self._bytes[start:end]
         if b"<" in payload:
             payload = _NESTED.sub(b"", payload)
         if layout == "ascii":
@@ -115,8 +124,8 @@ class VtkXml:
     def _from_base64(self, text: bytes, element: ElementTree.Element) -> bytes | bytearray | memoryview:
         if not text:
             return b""
-        if re.search(rb"\s", text):
-            text = re.sub(rb"\s+", b"", text)
+        if b"\n" in text or b" " in text:
+            text = text.translate(None, b" \t\r\n")
         try:
             return self._decode_base64(memoryview(text))
         except (binascii.Error, zlib.error, lzma.LZMAError, IndexError) as error:
@@ -187,15 +196,19 @@ class VtkXml:
         total = block_size * (n_blocks - (1 if last else 0)) + last
         starts = [0, *ends[:-1].tolist()]
         inflate = _inflater(self._compressor or "", self.path)
-        out = bytearray()
         pieces = [data[start:end] for start, end in zip(starts, ends.tolist(), strict=True)]
-        if total > _PARALLEL_BYTES and n_blocks > 1:
-            with ThreadPoolExecutor() as pool:  # the compressors release the interpreter lock
-                for block in pool.map(inflate, pieces, chunksize=1):
-                    out += block
+
+        def inflate_run(run: list[memoryview]) -> bytes:
+            return b"".join(map(inflate, run))
+
+        workers = min(os.cpu_count() or 1, 8) if total > _PARALLEL_BYTES else 1
+        if workers > 1:  # the compressors release the interpreter lock
+            size = -(-n_blocks // workers)
+            with ThreadPoolExecutor(workers) as pool:
+                parts = list(pool.map(inflate_run, [pieces[k : k + size] for k in range(0, n_blocks, size)]))
+            out = bytearray().join(parts)
         else:
-            for piece in pieces:
-                out += inflate(piece)
+            out = bytearray(inflate_run(pieces))
         if len(out) != total:
             raise MeshReadError(f"{self.path}: a compressed array holds {len(out)} bytes, announced are {total}")
         return out
@@ -221,7 +234,9 @@ def parse_numbers(text: bytes, dtype: np.dtype, path: Path, name: str | None) ->
     """White-space separated numbers; raises if something else stands between them."""
     small = dtype.kind in "iu" and dtype.itemsize < 4
     try:
-        values = np.array(text.split(), dtype=np.float64) if small and b"." in text else _from_string(text, dtype, small)
+        values = (
+            np.array(text.split(), dtype=np.float64) if small and b"." in text else _from_string(text, dtype, small)
+        )
     except (ValueError, OverflowError) as error:
         raise MeshReadError(f"{path}: data array {name!r} does not hold plain numbers ({error})") from None
     return values.astype(dtype) if values.dtype != dtype else values

@@ -67,15 +67,43 @@ class _Sink:
 
 def _text(array: np.ndarray) -> str:
     if array.dtype.kind == "f":
-        return "\n".join(" ".join(map(str, row)) for row in np.atleast_2d(array).tolist()) if array.dtype == np.float64 else (
-            "\n".join(" ".join(format(value, ".9g") for value in row) for row in np.atleast_2d(array).tolist())
+        return (
+            "\n".join(" ".join(map(str, row)) for row in np.atleast_2d(array).tolist())
+            if array.dtype == np.float64
+            else ("\n".join(" ".join(format(value, ".9g") for value in row) for row in np.atleast_2d(array).tolist()))
         )
     return "\n".join(" ".join(map(str, row)) for row in np.atleast_2d(array).tolist())
+
+
+def _pad_tags(arrays: VtkArrays) -> None:
+    """Blanks at the end of our JSON text, until no array starts where meshio 5.3 would mistake it for an earlier one.
+
+    meshio finds appended arrays by their offset while it replaces the offsets of those it has found (by their base64 ones).
+    """
+    from meshlearn.io.vtk_tags import TAGS
+
+    cells = [arrays.connectivity, arrays.offsets, arrays.types.astype(np.uint8)]
+    cells += [] if arrays.faces is None or arrays.face_offsets is None else [arrays.faces, arrays.face_offsets]
+    rest = [arrays.points, *cells, *arrays.point_data.values(), *arrays.cell_data.values()]
+    text = arrays.field_data.pop(TAGS)
+    sizes = [text.nbytes, *(a.nbytes for a in (*arrays.field_data.values(), *rest))]
+    for pad in range(256):
+        raw, coded, seen, clash = 0, 0, set(), False
+        for size in (sizes[0] + pad, *sizes[1:]):
+            clash |= raw in seen
+            seen.add(coded)
+            raw, coded = raw + size + 8, coded + (size + 8 + 2) // 3 * 4
+        if not clash:
+            break
+    padded = np.concatenate([text, np.full((pad, 1), ord(" "), np.uint8)])
+    arrays.field_data = {TAGS: padded} | arrays.field_data
 
 
 def write_xml(arrays: VtkArrays, path: Path, kind: str, encoding: str, compression: str | None) -> None:
     """Write the arrays; `kind` is "UnstructuredGrid" or "PolyData"."""
     sink = _Sink(encoding, compression if encoding != "ascii" else None)
+    if kind == "UnstructuredGrid" and encoding == "raw" and not compression:
+        _pad_tags(arrays)
     body = [b"<FieldData>\n", *(sink.element(n, a, True) for n, a in arrays.field_data.items()), b"</FieldData>\n"]
     sections = {}
     if kind == "PolyData":

@@ -24,7 +24,9 @@ def mixed() -> ml.Mesh:
 @pytest.fixture
 def solid() -> ml.Mesh:
     """One cell of each linear solid, apart from each other, and a tagged face."""
-    cube = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]]).double()
+    cube = torch.tensor(
+        [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]]
+    ).double()
     points = torch.cat([cube + torch.tensor([3.0 * k, 0, 0]) for k in range(4)])
     cells = {
         "tetra": [[0, 1, 3, 4]],

@@ -22,9 +22,16 @@ def test_skfem_boundaries_and_subdomains():
     import skfem
 
     for kind in (skfem.MeshLine, skfem.MeshTri, skfem.MeshQuad, skfem.MeshTet, skfem.MeshHex):
-        theirs = kind().refined(1).with_boundaries({"left": lambda x: x[0] == 0}).with_subdomains({"low": lambda x: x[0] < 0.5})
+        theirs = (
+            kind()
+            .refined(1)
+            .with_boundaries({"left": lambda x: x[0] == 0})
+            .with_subdomains({"low": lambda x: x[0] < 0.5})
+        )
         ours = ml.Mesh.from_skfem(theirs)
-        assert sum(float(v.sum()) for k, v in ours.cell_measures().items() if k in ours.domain_types) == pytest.approx(1)
+        assert sum(float(v.sum()) for k, v in ours.cell_measures().items() if k in ours.domain_types) == pytest.approx(
+            1
+        )
         back = ours.to_skfem()
         assert (back.t == theirs.t).all()
         assert (back.boundaries["left"] == theirs.boundaries["left"]).all()

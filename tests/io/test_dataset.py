@@ -49,7 +49,9 @@ def test_parallel_reading_equals_the_loop(folder):
 
 
 def test_one_bad_file_of_many(folder):
-    (folder / "run_2.vtk").write_text("# vtk DataFile Version 3.0\nx\nASCII\nDATASET UNSTRUCTURED_GRID\nPOINTS 5 float\n0")
+    (folder / "run_2.vtk").write_text(
+        "# vtk DataFile Version 3.0\nx\nASCII\nDATASET UNSTRUCTURED_GRID\nPOINTS 5 float\n0"
+    )
     with pytest.raises(ml.MeshReadError, match=r"run_2\.vtk"):
         ml.read_many(folder / "*.vtk", workers=2)
     with pytest.warns(ml.MeshReadWarning, match=r"1 of 4 files were skipped(.|\n)*run_2\.vtk"):
@@ -114,4 +116,9 @@ def test_split_refuses(test):
 
 def test_numbers_count():
     names = ["a_10", "a_9", "b", "a_1x"]
-    assert sorted(names, key=lambda name: dataset_module.natural(__import__("pathlib").Path(name))) == ["a_1x", "a_9", "a_10", "b"]
+    assert sorted(names, key=lambda name: dataset_module.natural(__import__("pathlib").Path(name))) == [
+        "a_1x",
+        "a_9",
+        "a_10",
+        "b",
+    ]

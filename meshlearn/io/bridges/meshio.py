@@ -75,7 +75,9 @@ def to_meshio(mesh: Mesh) -> Any:
     from meshio._mesh import topological_dimension  # lacks pyramid13, wedge15 and others, which makes CellBlock fail
 
     for kind in mesh.cells:
-        topological_dimension.setdefault({ours: theirs for theirs, ours in _NAMES.items()}.get(kind, kind), dimension(kind))
+        topological_dimension.setdefault(
+            {ours: theirs for theirs, ours in _NAMES.items()}.get(kind, kind), dimension(kind)
+        )
     cells: list[tuple[str, Any]] = []
     rows_of: list[tuple[str, np.ndarray]] = []
     back = {ours: theirs for theirs, ours in _NAMES.items()}
@@ -96,7 +98,10 @@ def to_meshio(mesh: Mesh) -> Any:
             rows_of.append((kind, rows))
     cell_data = {name: [_values(by, kind, rows) for kind, rows in rows_of] for name, by in mesh.cell_data.items()}
     cell_sets = {
-        name: [np.flatnonzero(np.isin(rows, to_numpy(by[kind]))) if kind in by else np.zeros(0, np.int64) for kind, rows in rows_of]
+        name: [
+            np.flatnonzero(np.isin(rows, to_numpy(by[kind]))) if kind in by else np.zeros(0, np.int64)
+            for kind, rows in rows_of
+        ]
         for name, by in mesh.cell_sets.items()
     }
     return meshio.Mesh(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
@@ -55,7 +56,9 @@ def to_pyg(mesh: Mesh) -> Any:
 
     Global data are kept by name with a leading axis of 1, as PyG's batches want it.
     """
-    from torch_geometric.data import Data
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # PyG's import uses a deprecated decorator of torch
+        from torch_geometric.data import Data
 
     data = Data(pos=mesh.points)
     if mesh.cell_dim:

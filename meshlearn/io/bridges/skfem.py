@@ -36,7 +36,9 @@ def from_skfem(mesh: Any, source: str | None = None) -> Mesh:
     cell_sets = {
         str(label): {kind: to_tensor(np.array(rows, np.int64))} for label, rows in (mesh.subdomains or {}).items()
     }
-    facets = np.unique(np.concatenate([np.asarray(rows, np.int64) for rows in (mesh.boundaries or {}).values()] or [[]]))
+    facets = np.unique(
+        np.concatenate([np.asarray(rows, np.int64) for rows in (mesh.boundaries or {}).values()] or [[]])
+    )
     facets = facets.astype(np.int64)
     if len(facets):
         nodes = mesh.facets[:, facets].T
@@ -76,7 +78,9 @@ def to_skfem(mesh: Mesh) -> Any:
         )
     kind = kinds[0]
     if mesh.dim != mesh.cell_dim:
-        raise MeshError(f"skfem's {names[kind]} needs points with {mesh.cell_dim} coordinates, this mesh has {mesh.dim}.")
+        raise MeshError(
+            f"skfem's {names[kind]} needs points with {mesh.cell_dim} coordinates, this mesh has {mesh.dim}."
+        )
     points, table = to_numpy(mesh.points).astype(np.float64), to_numpy(mesh.cells[kind])
     if kind in _SECOND:
         from skfem.io.meshio import from_meshio
@@ -90,7 +94,11 @@ def to_skfem(mesh: Mesh) -> Any:
     subdomains = {n: to_numpy(by[kind]) for n, by in mesh.cell_sets.items() if kind in by}
     boundaries = {}
     for name, by_kind in mesh.cell_sets.items():
-        rows = [_facets(result, to_numpy(mesh.cells[k])[to_numpy(v)]) for k, v in by_kind.items() if dimension(k) == mesh.cell_dim - 1]
+        rows = [
+            _facets(result, to_numpy(mesh.cells[k])[to_numpy(v)])
+            for k, v in by_kind.items()
+            if dimension(k) == mesh.cell_dim - 1
+        ]
         if rows:
             boundaries[name] = np.unique(np.concatenate(rows))
     if subdomains:

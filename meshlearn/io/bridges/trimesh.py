@@ -19,7 +19,9 @@ def from_trimesh(surface: Any, source: str | None = None) -> Mesh:
     faces = getattr(surface, "faces", None)
     cells = {} if faces is None else {"triangle": to_tensor(np.array(faces, np.int64))}
     point_data = _numbers(getattr(surface, "vertex_attributes", {}))
-    cell_data = {name: {"triangle": values} for name, values in _numbers(getattr(surface, "face_attributes", {})).items()}
+    cell_data = {
+        name: {"triangle": values} for name, values in _numbers(getattr(surface, "face_attributes", {})).items()
+    }
     return Mesh(to_tensor(points), cells, point_data, cell_data, source=source)
 
 

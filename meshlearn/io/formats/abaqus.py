@@ -73,7 +73,9 @@ def _add_part(part: Part, first: int, prefix: str, builder: MeshBuilder):
     for kind, numbers, table in part.blocks:
         nodes = position(table)
         if (nodes < 0).any():
-            raise builder.fail(f"element {int(numbers[(nodes < 0).any(1)][0])} names node {int(table[nodes < 0][0])}, which is not there")
+            raise builder.fail(
+                f"element {int(numbers[(nodes < 0).any(1)][0])} names node {int(table[nodes < 0][0])}, which is not there"
+            )
         block = builder.add_cells(kind, nodes + first)
         rows_of.update((number, (kind, block.start + k)) for k, number in enumerate(numbers.tolist()))
     for name, labels in part.elsets.items():

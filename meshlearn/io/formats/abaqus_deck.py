@@ -17,7 +17,10 @@ _PLANES = {3: "triangle", 4: "quad", 6: "triangle6", 8: "quad8", 9: "quad9"}
 _FAMILIES = [
     (r"(?:C3D|DC3D|CC3D|AC3D|Q3D|COH3D|DCC3D|EC3D|EMC3D|F3D|FC3D|GK3D)(\d+)", _SOLIDS),
     (r"SC(6|8)", {6: "wedge", 8: "hexahedron"}),
-    (r"(?:CPS|CPE|CPEG|CAX|CGAX|DC2D|DCAX|DCC2D|DCCAX|AC2D|ACAX|COH2D|COHAX|WARP2D|M3D|SFM3D|R3D|DS|S|MAX|RAX)(\d)", _PLANES),
+    (
+        r"(?:CPS|CPE|CPEG|CAX|CGAX|DC2D|DCAX|DCC2D|DCCAX|AC2D|ACAX|COH2D|COHAX|WARP2D|M3D|SFM3D|R3D|DS|S|MAX|RAX)(\d)",
+        _PLANES,
+    ),
     (r"STRI(3|65)", {3: "triangle", 65: "triangle6"}),
     (r"(?:T2D|T3D|DC1D|AC1D|R2D|RB2D|RB3D)(\d)", {2: "line", 3: "line3"}),
     (r"(?:B|PIPE|FRAME)(2|3)([123])", {1: "line", 2: "line3", 3: "line"}),
@@ -141,7 +144,9 @@ def _block(keyword: str, options: dict, lines: list[str], deck: Deck, state: dic
     elif keyword in ("NSET", "ELSET"):
         _set(keyword.lower(), options, lines, part, deck, state, builder)
     elif keyword == "NGEN" or keyword == "ELGEN" or keyword == "NFILL" or keyword == "NCOPY" or keyword == "ELCOPY":
-        raise builder.fail(f"*{keyword} generates nodes or elements, which is not supported; write the mesh out in full")
+        raise builder.fail(
+            f"*{keyword} generates nodes or elements, which is not supported; write the mesh out in full"
+        )
     elif keyword == "SURFACE":
         builder.lost(f"surface {options.get('NAME', '')!r} (sides of elements)")
     else:
@@ -163,7 +168,9 @@ def _elements(options: dict, lines: list[str], part: Part, builder: MeshBuilder)
     if len(values) % width and kind == "line" and len(values) == 2 * len(lines):
         kind, width = "vertex", 2  # a spring or dashpot to ground
     if len(values) % width:
-        raise builder.fail(f"the elements of type {name!r} ({kind}) hold {len(values)} numbers, not a multiple of {width}: cut off?")
+        raise builder.fail(
+            f"the elements of type {name!r} ({kind}) hold {len(values)} numbers, not a multiple of {width}: cut off?"
+        )
     rows = np.array(values, np.int64).reshape(-1, width)
     nodes = rows[:, 1:]
     part.blocks.append((kind, rows[:, 0], nodes[:, [0, 2, 1]] if kind == "line3" else nodes))

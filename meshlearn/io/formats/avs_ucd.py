@@ -29,7 +29,9 @@ def read(path: Path) -> MeshBuilder:
         raise builder.fail("the first line holds no five counts")
     n_points, n_cells, n_point_data, n_cell_data, n_model = (int(word) for word in lines[0][:5])
     if len(lines) < 1 + n_points + n_cells:
-        raise builder.fail(f"{n_points} points and {n_cells} cells are announced, {len(lines) - 1} lines are present: cut off?")
+        raise builder.fail(
+            f"{n_points} points and {n_cells} cells are announced, {len(lines) - 1} lines are present: cut off?"
+        )
     nodes = np.array(lines[1 : 1 + n_points]).astype(np.float64)
     if nodes.ndim != 2 or nodes.shape[1] != 4:
         raise builder.fail("a point line does not hold a number and three coordinates")
@@ -75,7 +77,9 @@ def _data(lines: list[list[str]], rows: int, width: int, builder: MeshBuilder) -
     sizes = [int(word) for word in lines[0][1:]] if lines else []
     n_fields = int(lines[0][0]) if lines else 0
     if len(sizes) != n_fields or len(lines) < 1 + n_fields + rows:
-        raise builder.fail(f"data of {rows} rows are announced, {max(len(lines) - 1 - n_fields, 0)} lines are left: cut off?")
+        raise builder.fail(
+            f"data of {rows} rows are announced, {max(len(lines) - 1 - n_fields, 0)} lines are left: cut off?"
+        )
     names = [" ".join(words).split(",")[0].strip() for words in lines[1 : 1 + n_fields]]
     table = np.array(lines[1 + n_fields : 1 + n_fields + rows]).astype(np.float64)
     if table.shape[1] != 1 + sum(sizes) or sum(sizes) != width:
@@ -96,7 +100,11 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     cell_fields = {}
     for name, by_kind in mesh.cell_data.items():
         parts = [file_array(by_kind[kind])[0] for kind in kinds if kind in by_kind]
-        if name == "material" and len(parts) == len(kinds) and all(p.shape[1] == 1 and p.dtype.kind in "iu" for p in parts):
+        if (
+            name == "material"
+            and len(parts) == len(kinds)
+            and all(p.shape[1] == 1 and p.dtype.kind in "iu" for p in parts)
+        ):
             continue
         if len(parts) == len(kinds) and len({part.shape[1] for part in parts}) == 1:
             cell_fields[_plain(name)] = np.concatenate(parts)

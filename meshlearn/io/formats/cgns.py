@@ -25,7 +25,9 @@ def read(path: Path) -> MeshBuilder:
     with open(path, "rb") as file:
         head = file.read(8)
     if head != b"\x89HDF\r\n\x1a\n":
-        kind = "the older ADF format; convert it with adf2hdf" if b"ADF" in head + path.read_bytes()[:64] else "not HDF5"
+        kind = (
+            "the older ADF format; convert it with adf2hdf" if b"ADF" in head + path.read_bytes()[:64] else "not HDF5"
+        )
         raise builder.fail(f"the file is {kind}")
     with require("h5py", "formats", "reading CGNS files").File(path, "r") as file:
         root = Node(file)

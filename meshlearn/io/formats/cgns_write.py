@@ -111,7 +111,11 @@ def _conditions(zone: Any, mesh: Mesh, first: dict[str, int], losses: list[str])
         rows = [to_numpy(rows) + first[kind] for kind, rows in by_kind.items() if kind in first]
         if rows:
             dims = {dimension(kind) for kind in by_kind}
-            place = "CellCenter" if mesh.cell_dim in dims else {2: "FaceCenter", 1: "EdgeCenter"}.get(max(dims), "CellCenter")
+            place = (
+                "CellCenter"
+                if mesh.cell_dim in dims
+                else {2: "FaceCenter", 1: "EdgeCenter"}.get(max(dims), "CellCenter")
+            )
             _condition(group, name, np.concatenate(rows), place)
 
 
@@ -132,7 +136,10 @@ def _solutions(zone: Any, mesh: Mesh, domain: list[str], losses: list[str]) -> N
             losses.append(f"cell data {name!r}, which not every cell of the domain has")
         if any(kind not in domain for kind in by_kind) and name in cell_arrays:
             losses.append(f"cell data {name!r} of lower-dimensional cells")
-    for title, location, arrays in (("VertexFields", "Vertex", point_arrays), ("CellFields", "CellCenter", cell_arrays)):
+    for title, location, arrays in (
+        ("VertexFields", "Vertex", point_arrays),
+        ("CellFields", "CellCenter", cell_arrays),
+    ):
         if arrays:
             solution = _node(zone, title, "FlowSolution_t")
             _node(solution, "GridLocation", "GridLocation_t", location)

@@ -130,16 +130,16 @@ def _polygons(rows: list[np.ndarray], start: int, first: int, n_points: int, bui
     return placed
 
 
-def _mixed(
-    section: Node, flat: np.ndarray, start: int, first: int, n_points: int, builder: MeshBuilder
-) -> Placed:
+def _mixed(section: Node, flat: np.ndarray, start: int, first: int, n_points: int, builder: MeshBuilder) -> Placed:
     rows: dict[str, list[list[int]]] = {}
     numbers: dict[str, list[int]] = {}
     values, position, element = flat.tolist(), 0, start
     while position < len(values):
         kind = ELEMENTS.get(values[position])
         if kind is None or position + 1 + NODES[kind] > len(values):
-            raise builder.fail(f"the mixed section {section.name!r} is cut off or names element type {values[position]}")
+            raise builder.fail(
+                f"the mixed section {section.name!r} is cut off or names element type {values[position]}"
+            )
         rows.setdefault(kind, []).append(values[position + 1 : position + 1 + NODES[kind]])
         numbers.setdefault(kind, []).append(element)
         position, element = position + 1 + NODES[kind], element + 1
@@ -180,7 +180,9 @@ def _conditions(zone: Node, first: int, n_points: int, placed: Placed, builder: 
                 if len(rows):
                     builder.add_cell_set(condition.name, block, rows)
             if kept < len(np.unique(numbers)):
-                builder.lost(f"{len(np.unique(numbers)) - kept} of {len(numbers)} elements of boundary condition {condition.name!r}")
+                builder.lost(
+                    f"{len(np.unique(numbers)) - kept} of {len(numbers)} elements of boundary condition {condition.name!r}"
+                )
 
 
 def _solutions(
@@ -230,7 +232,9 @@ def _cell_fields(fields: dict[str, np.ndarray], placed: Placed, n_cells: int, bu
 
     top = max((dimension(block.kind) for block, _ in placed), default=0)
     domain = [(block, numbers) for block, numbers in placed if dimension(block.kind) == top]
-    order = sorted(((int(number), index, row) for index, (_, numbers) in enumerate(domain) for row, number in enumerate(numbers)))
+    order = sorted(
+        ((int(number), index, row) for index, (_, numbers) in enumerate(domain) for row, number in enumerate(numbers))
+    )
     for name, values in fields.items():
         use, slots = (domain, order) if len(values) == len(order) else (placed, None)
         if len(values) not in (len(order), n_cells):

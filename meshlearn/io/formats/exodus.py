@@ -66,7 +66,8 @@ def _points(nc: NetCdf, builder: MeshBuilder) -> None:
 def _names(nc: NetCdf, name: str, prefix: str, ids: np.ndarray) -> list[str]:
     given = nc.strings(name)
     return [
-        given[k] if k < len(given) and given[k] else f"{prefix}_{number}" for k, number in enumerate(np.ravel(ids).tolist())
+        given[k] if k < len(given) and given[k] else f"{prefix}_{number}"
+        for k, number in enumerate(np.ravel(ids).tolist())
     ]
 
 
@@ -85,7 +86,9 @@ def _blocks(nc: NetCdf, builder: MeshBuilder) -> list[Block | None]:
             continue
         kind = _KINDS.get(element, {}).get(table.shape[1])
         if kind is None:
-            raise builder.fail(f"element block {names[number - 1]!r} has type {element!r} with {table.shape[1]} nodes, which is not supported")
+            raise builder.fail(
+                f"element block {names[number - 1]!r} has type {element!r} with {table.shape[1]} nodes, which is not supported"
+            )
         table = table.astype(np.int64) - 1
         if int(table.min()) < 0 or int(table.max()) >= len(builder.points):
             raise builder.fail(f"element block {names[number - 1]!r} names a node outside 1 to {len(builder.points)}")
@@ -101,7 +104,9 @@ def _blocks(nc: NetCdf, builder: MeshBuilder) -> list[Block | None]:
 def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
     count = nc.count("num_node_sets")
     ids = nc.get("ns_prop1")
-    for k, name in enumerate(_names(nc, "ns_names", "node_set", np.arange(1, count + 1) if ids is None else ids), start=1):
+    for k, name in enumerate(
+        _names(nc, "ns_names", "node_set", np.arange(1, count + 1) if ids is None else ids), start=1
+    ):
         rows = nc.get(f"node_ns{k}")
         builder.point_sets[name] = np.zeros(0, np.int64) if rows is None else rows.astype(np.int64) - 1
         if nc.get(f"dist_fact_ns{k}") is not None and not (nc.get(f"dist_fact_ns{k}") == 1).all():
@@ -109,7 +114,9 @@ def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
     count = nc.count("num_side_sets")
     ids = nc.get("ss_prop1")
     tables = builder.cells()
-    for k, name in enumerate(_names(nc, "ss_names", "side_set", np.arange(1, count + 1) if ids is None else ids), start=1):
+    for k, name in enumerate(
+        _names(nc, "ss_names", "side_set", np.arange(1, count + 1) if ids is None else ids), start=1
+    ):
         elements, sides = nc.get(f"elem_ss{k}"), nc.get(f"side_ss{k}")
         if elements is None or sides is None:
             continue
@@ -120,7 +127,9 @@ def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
             name = f"{name} (side set)"
         builder.point_sets.setdefault(name, nodes)
     if count:
-        builder.note("side sets: their points are point sets, their sides are global data `side_set:NAME` (element, side)")
+        builder.note(
+            "side sets: their points are point sets, their sides are global data `side_set:NAME` (element, side)"
+        )
 
 
 def _fields(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:

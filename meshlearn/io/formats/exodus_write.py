@@ -139,6 +139,7 @@ def _components(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
 
 def _steps(mesh: Mesh, series: Any, kinds: list[str], losses: list[str]):
     """Times and the variables of points, cells and the whole mesh, with a leading axis of times."""
+
     def table(tensor: Any, rows: int | None) -> np.ndarray:
         flat, _, _ = file_array(tensor)
         array = flat.astype(np.float64)
@@ -166,7 +167,9 @@ def _steps(mesh: Mesh, series: Any, kinds: list[str], losses: list[str]):
             for k in range(flat.shape[1]):
                 values[name if flat.shape[1] == 1 else f"{name}_{k}"] = flat[:, k]
     if series is not None:
-        losses += [f"{part} of the still mesh" for part in ("point_data", "cell_data", "global_data") if getattr(mesh, part)]
+        losses += [
+            f"{part} of the still mesh" for part in ("point_data", "cell_data", "global_data") if getattr(mesh, part)
+        ]
     return times, points, cells, values
 
 

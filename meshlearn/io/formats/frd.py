@@ -67,7 +67,9 @@ def _width(line: bytes, builder: MeshBuilder) -> int:
     """Columns of a node number, from the format flag at the end of a block's header: 0 is short, 1 is long."""
     flag = line[73:75].strip()
     if flag in (b"2", b"3"):
-        raise builder.fail("the file is binary .frd; write the results as ASCII (CalculiX: *NODE FILE without OUTPUT=BINARY)")
+        raise builder.fail(
+            "the file is binary .frd; write the results as ASCII (CalculiX: *NODE FILE without OUTPUT=BINARY)"
+        )
     return 5 if flag == b"0" else 10
 
 
@@ -90,7 +92,9 @@ def _numbers(rows: list[bytes], start: int, count: int, builder: MeshBuilder) ->
         texts = [[_real(value) for value in row] for row in fields.tolist()]
         if any(value is None for row in texts for value in row):
             bad = next(k for k, row in enumerate(texts) if None in row)
-            raise builder.fail(f"the line {rows[bad].decode(errors='replace')[:70]!r} holds something that is not a number") from None
+            raise builder.fail(
+                f"the line {rows[bad].decode(errors='replace')[:70]!r} holds something that is not a number"
+            ) from None
         return np.array(texts, np.float64)
 
 
@@ -172,9 +176,7 @@ def _result(lines: list[bytes], position: int, builder: MeshBuilder) -> tuple[in
     if any(not line.startswith(b" -1") for line in first):
         raise builder.fail(f"the lines of the result {result.name!r} are out of step")
     result.nodes = np.array([int(row[3 : 3 + width]) for row in first], np.int64)
-    parts = [
-        _numbers(rows[k::per_node], 3 + width, min(6, count - 6 * k), builder) for k in range(per_node) if rows
-    ]
+    parts = [_numbers(rows[k::per_node], 3 + width, min(6, count - 6 * k), builder) for k in range(per_node) if rows]
     result.values = np.concatenate(parts, axis=1) if parts else np.zeros((0, count))
     return end + 1, result
 
@@ -202,7 +204,9 @@ def _place(results: list[_Result], ids: np.ndarray, builder: MeshBuilder) -> Non
             values[keys.index((result.step, result.time)), given] = result.values[rows[given]]
         missing = int(np.isnan(values).any(axis=2).sum())
         if missing:
-            builder.note(f"{name} has no value at {missing} of {len(keys) * len(ids)} nodes (times all steps); they hold NaN")
+            builder.note(
+                f"{name} has no value at {missing} of {len(keys) * len(ids)} nodes (times all steps); they hold NaN"
+            )
         if len(names) > 1:
             builder.note(f"{name} components: {', '.join(names)}")
         builder.step_point_data[name] = values[..., 0] if len(names) == 1 else values

@@ -72,7 +72,9 @@ def read(path: Path) -> MeshBuilder:
         raise builder.fail("there is no $Nodes section: the file is cut off or holds no mesh")
     builder.points = msh.points
     if msh.own is not None and not fits(msh):
-        builder.lost("nodes or elements were changed after meshlearn wrote the file; exact types, point sets and global data")
+        builder.lost(
+            "nodes or elements were changed after meshlearn wrote the file; exact types, point sets and global data"
+        )
         msh.own = None
     blocks = _add_elements(msh, builder)
     if msh.own is not None:
@@ -121,7 +123,9 @@ def _add_elements(msh: Msh, builder: MeshBuilder) -> list[tuple[Block, np.ndarra
         rows = position(elements.nodes)
         if (rows < 0).any():
             missing = int(elements.nodes[rows < 0][0])
-            raise builder.fail(f"element {int(elements.tags[(rows < 0).any(1)][0])} names node {missing}, which is not there")
+            raise builder.fail(
+                f"element {int(elements.tags[(rows < 0).any(1)][0])} names node {missing}, which is not there"
+            )
         if rows.shape[1] != NODES[kind]:
             raise builder.fail(f"elements of type {elements.kind} ({kind}) have {rows.shape[1]} nodes")
         block = builder.add_cells(kind, reorder(kind, rows, FROM_GMSH))

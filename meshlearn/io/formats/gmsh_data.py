@@ -81,7 +81,9 @@ def _place(view: View, numbers: np.ndarray, what: str, builder: MeshBuilder) -> 
         return values[where]
     placed = np.full((len(numbers), *values.shape[1:]), np.nan)
     placed[where >= 0] = values[where[where >= 0]]
-    builder.note(f"view {view.name!r} has values for {int((where >= 0).sum())} of {len(numbers)} {what}; the others hold NaN")
+    builder.note(
+        f"view {view.name!r} has values for {int((where >= 0).sum())} of {len(numbers)} {what}; the others hold NaN"
+    )
     return placed
 
 

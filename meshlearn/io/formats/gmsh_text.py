@@ -20,7 +20,9 @@ class MshCursor:
             self.skip(section)
             section = self.next_section()
         if section in ("NOD", "PARA"):
-            raise builder.fail("Gmsh's format version 1 is not supported; open the file in Gmsh and save it as version 4")
+            raise builder.fail(
+                "Gmsh's format version 1 is not supported; open the file in Gmsh and save it as version 4"
+            )
         if section != "MeshFormat":
             raise builder.fail(f"the first section is {section!r}, expected $MeshFormat")
         self._read_format()

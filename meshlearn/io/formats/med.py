@@ -35,7 +35,9 @@ def read(path: Path) -> MeshBuilder:
             raise builder.fail(f"the mesh {name!r} has no unstructured nodes (NOE)")
         count = int(nodes["COO"].attrs.get("NBR", len(nodes["COO"]) // dim))
         if nodes["COO"].size != count * dim:
-            raise builder.fail(f"{count} nodes of {dim} coordinates are announced, {nodes['COO'].size} numbers are present")
+            raise builder.fail(
+                f"{count} nodes of {dim} coordinates are announced, {nodes['COO'].size} numbers are present"
+            )
         builder.points = np.ascontiguousarray(nodes["COO"][()].reshape(dim, count).T)
         builder.dim = dim
         description = mesh.attrs.get("DES", b"")
@@ -56,7 +58,7 @@ def _groups(families: Any, where: str) -> dict[int, list[str]]:
     """{family number: names of its groups}."""
     found: dict[int, list[str]] = {}
     part = None if families is None else families.get(where)
-    for name, family in (part.items() if part is not None else ()):
+    for name, family in part.items() if part is not None else ():
         names = family.get("GRO/NOM")
         found[int(family.attrs["NUM"])] = [name] if names is None else [_text(row) for row in names[()]]
     return found
@@ -66,7 +68,8 @@ def _members(numbers: np.ndarray, groups: dict[int, list[str]]) -> dict[str, np.
     """Rows of every group, from the family number of every entity."""
     names = dict.fromkeys(name for family in np.unique(numbers).tolist() for name in groups.get(family, []))
     return {
-        name: np.flatnonzero(np.isin(numbers, [family for family, own in groups.items() if name in own])) for name in names
+        name: np.flatnonzero(np.isin(numbers, [family for family, own in groups.items() if name in own]))
+        for name in names
     }
 
 
@@ -89,9 +92,11 @@ def _oriented(kind: str, table: np.ndarray, ours: bool, builder: MeshBuilder) ->
     return turned
 
 
-def _cells(parts: Any, groups: dict[int, list[str]], n_points: int, ours: bool, builder: MeshBuilder) -> dict[str, Block]:
+def _cells(
+    parts: Any, groups: dict[int, list[str]], n_points: int, ours: bool, builder: MeshBuilder
+) -> dict[str, Block]:
     blocks: dict[str, Block] = {}
-    for code, part in (parts.items() if parts is not None else ()):
+    for code, part in parts.items() if parts is not None else ():
         if code not in KINDS:
             builder.lost(f"elements of type {code} (polygons and polyhedra of MED are not supported)")
             continue
@@ -114,7 +119,7 @@ def _cells(parts: Any, groups: dict[int, list[str]], n_points: int, ours: bool, 
 def _fields(fields: Any, blocks: dict[str, Block], mesh_name: str, builder: MeshBuilder) -> None:
     """Fields; those with several steps at common times become series."""
     found: dict[str, dict[float, dict[str, np.ndarray]]] = {}
-    for name, field in (fields.items() if fields is not None else ()):
+    for name, field in fields.items() if fields is not None else ():
         components = int(field.attrs.get("NCO", 1))
         for step in field.values():
             time = float(step.attrs.get("PDT", 0.0))
@@ -144,7 +149,9 @@ def _fields(fields: Any, blocks: dict[str, Block], mesh_name: str, builder: Mesh
         builder.global_data["time"] = np.array(times[0])
 
 
-def _values(step: Any, components: int, builder: MeshBuilder, name: str, place: str, mesh_name: str) -> np.ndarray | None:
+def _values(
+    step: Any, components: int, builder: MeshBuilder, name: str, place: str, mesh_name: str
+) -> np.ndarray | None:
     if place.startswith("NOE."):
         builder.lost(f"field {name!r} at the nodes of elements")
         return None

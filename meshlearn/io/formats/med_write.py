@@ -34,10 +34,14 @@ def write_med(mesh: Mesh, path: Path) -> list[str]:
         group.attrs.update({"UNT": np.bytes_(b""), "DES": np.bytes_(b"meshlearn")})
         step = group.create_group(_NO_STEP)
         step.attrs.update({"CGT": 1, "NDT": -1, "NOR": -1, "NXI": -1, "NXT": -1, "PDI": -1, "PDT": -1.0})
-        nodes = _entity(step.create_group("NOE"), mesh.n_points, "COO", to_numpy(mesh.points).astype(np.float64).T.ravel())
+        nodes = _entity(
+            step.create_group("NOE"), mesh.n_points, "COO", to_numpy(mesh.points).astype(np.float64).T.ravel()
+        )
         families = file.create_group(f"FAS/{_NAME}")
         families.create_group("FAMILLE_ZERO").attrs["NUM"] = 0
-        numbers = _families(families, "NOEUD", {n: to_numpy(rows) for n, rows in mesh.point_sets.items()}, mesh.n_points, 1)
+        numbers = _families(
+            families, "NOEUD", {n: to_numpy(rows) for n, rows in mesh.point_sets.items()}, mesh.n_points, 1
+        )
         if numbers is not None:
             _sized(nodes, "FAM", numbers)
         _put_cells(step, families, mesh, kinds)
@@ -91,7 +95,9 @@ def _put_cells(step: Any, families: Any, mesh: Mesh, kinds: list[str]) -> None:
     sizes = [len(mesh.cells[kind]) for kind in kinds]
     first = dict(zip(kinds, np.cumsum([0, *sizes]).tolist(), strict=False))
     sets = {
-        name: np.concatenate([to_numpy(rows) + first[kind] for kind, rows in by_kind.items() if kind in first] or [np.zeros(0, np.int64)])
+        name: np.concatenate(
+            [to_numpy(rows) + first[kind] for kind, rows in by_kind.items() if kind in first] or [np.zeros(0, np.int64)]
+        )
         for name, by_kind in mesh.cell_sets.items()
     }
     numbers = _families(families, "ELEME", sets, sum(sizes), -1)

@@ -126,7 +126,9 @@ def write(mesh: Mesh, path: Path) -> list[str]:
             file.write(f"\n{NAMES[kind]}\n{len(rows)}\n")
             file.writelines(" ".join(map(str, row)) + "\n" for row in rows.tolist())
         lists = [(point_sets[n], rows) for n, rows in mesh.point_sets.items() if n in point_sets]
-        lists += [(special[n, k], rows) for n, by in mesh.cell_sets.items() for k, rows in by.items() if (n, k) in special]
+        lists += [
+            (special[n, k], rows) for n, by in mesh.cell_sets.items() for k, rows in by.items() if (n, k) in special
+        ]
         for title, members in lists:
             file.write(f"\n{title}\n{len(members)}\n" + "".join(f"{row + 1}\n" for row in members.tolist()))
         file.write("\nEnd\n")

@@ -51,7 +51,9 @@ def _vertices(lines: list[str], builder: MeshBuilder) -> None:
     values = np.array(" ".join(lines[1:]).split()).astype(np.float64)
     dim = int(values[0]) if len(values) else 0
     if count == 0 or dim not in (1, 2, 3) or len(values) != 1 + count * dim:
-        raise builder.fail(f"{count} vertices of {dim} coordinates are announced, {max(len(values) - 1, 0)} numbers are present")
+        raise builder.fail(
+            f"{count} vertices of {dim} coordinates are announced, {max(len(values) - 1, 0)} numbers are present"
+        )
     builder.points = values[1:].reshape(count, dim)
     builder.dim = dim
 

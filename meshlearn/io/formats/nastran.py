@@ -29,7 +29,10 @@ _CARDS = {
     "CGAP": {2: "line"}, "PLOTEL": {2: "line"},
 }  # fmt: skip
 # mid-side nodes: Nastran has bottom, vertical, top; we have bottom, top, vertical
-_ORDER = {"hexahedron20": [*range(12), *range(16, 20), *range(12, 16)], "wedge15": [*range(9), *range(12, 15), *range(9, 12)]}
+_ORDER = {
+    "hexahedron20": [*range(12), *range(16, 20), *range(12, 16)],
+    "wedge15": [*range(9), *range(12, 15), *range(9, 12)],
+}
 
 
 def read(path: Path) -> MeshBuilder:
@@ -56,7 +59,9 @@ def read(path: Path) -> MeshBuilder:
     if len(set(ids)) != len(ids):
         raise builder.fail("a grid point is defined twice")
     if frames - {0}:
-        raise builder.fail(f"grid points are given in the coordinate systems {sorted(frames - {0})}; only the basic one is supported")
+        raise builder.fail(
+            f"grid points are given in the coordinate systems {sorted(frames - {0})}; only the basic one is supported"
+        )
     builder.points = np.array(points)
     position = Positions(np.array(ids, np.int64))
     for kind, found in rows.items():
@@ -81,7 +86,9 @@ def _element(name: str, card: list[str], builder: MeshBuilder) -> tuple[str, lis
         given += 1
     size = max((n for n in sizes if n <= given), default=0)
     if not size:
-        raise builder.fail(f"the card {' '.join(filter(None, card[:6]))} holds {given} nodes, expected {' or '.join(map(str, sizes))}")
+        raise builder.fail(
+            f"the card {' '.join(filter(None, card[:6]))} holds {given} nodes, expected {' or '.join(map(str, sizes))}"
+        )
     nodes = [int(word) for word in fields[:size]]
     return sizes[size], [int(card[1]), prop, *nodes]
 
@@ -125,7 +132,11 @@ def _fields(line: str) -> list[str]:
     if "," in line:
         words = [word.strip() for word in line.split(",")]
         words = words[:9] if len(words) > 9 else words
-        return words + [""] * (9 - len(words)) if len(words) > 1 and not words[-1] else words + [""] * max(0, 9 - len(words))
+        return (
+            words + [""] * (9 - len(words))
+            if len(words) > 1 and not words[-1]
+            else words + [""] * max(0, 9 - len(words))
+        )
     line = line.expandtabs(8)
     name = line[:8].strip()
     width, count = (16, 4) if name.endswith("*") or name.startswith("*") else (8, 8)
@@ -145,7 +156,12 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         losses += renamed(mesh)
     points = three_columns(to_numpy(mesh.points)).astype(np.float64)
     texts = [[_text(value) for value in row] for row in points.tolist()]
-    if any(float(text) != value for row, given in zip(texts, points.tolist(), strict=True) for text, value in zip(row, given, strict=True) if value == value):
+    if any(
+        float(text) != value
+        for row, given in zip(texts, points.tolist(), strict=True)
+        for text, value in zip(row, given, strict=True)
+        if value == value
+    ):
         losses.append("the last digits of the coordinates (fields have 16 characters)")
     number = 1
     with open(path, "w", newline="\n") as file:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import MeshReadError
+from meshlearn.mesh.frozen import FrozenDict
 from meshlearn.mesh.mesh import Mesh
 
 VERSION = 1
@@ -66,6 +67,7 @@ def _put_mesh(mesh: Mesh, tensors: dict[str, Tensor]) -> dict[str, Any]:
         structure[attribute] = _put_named(getattr(mesh, attribute), tensors)
     for attribute in _NESTED:
         structure[attribute] = {n: _put_named(by_kind, tensors) for n, by_kind in getattr(mesh, attribute).items()}
+    structure["n_points"] = mesh.n_points
     return structure | {"source": mesh.source, "report": list(mesh.report)}
 
 
@@ -78,7 +80,9 @@ def read(path: Path) -> Any:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
         if KEY not in metadata:
-            raise MeshReadError(f"{path}: a safetensors file, but not a mesh written by meshlearn (no {KEY!r} in its metadata)")
+            raise MeshReadError(
+                f"{path}: a safetensors file, but not a mesh written by meshlearn (no {KEY!r} in its metadata)"
+            )
         structure = json.loads(metadata[KEY])
         if structure.get("version", 0) > VERSION:
             raise MeshReadError(
@@ -102,11 +106,22 @@ def _get_mesh(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path)
         parts[attribute] = {name: tensors[key] for name, key in structure[attribute].items()}
     for attribute in _NESTED:
         parts[attribute] = {
-            name: {kind: tensors[key] for kind, key in by_kind.items()} for name, by_kind in structure[attribute].items()
+            name: {kind: tensors[key] for kind, key in by_kind.items()}
+            for name, by_kind in structure[attribute].items()
         }
-    return Mesh(
-        points=tensors[structure["points"]], **parts, source=str(path), report=tuple(structure.get("report", ()))
-    )
+    points = tensors[structure["points"]]
+    counts = {kind: len(table) for kind, table in parts["cells"].items()}
+    sound = points.ndim == 2 and len(points) == structure["n_points"]
+    sound &= all(table.ndim == 2 and table.dtype == torch.int64 for table in parts["cells"].values())
+    sound &= all(len(values) == len(points) for values in parts["point_data"].values())
+    sound &= all(len(v) == counts[kind] for by_kind in parts["cell_data"].values() for kind, v in by_kind.items())
+    if not sound:
+        raise MeshReadError(f"{path}: the store is damaged: the lengths of its arrays do not fit each other")
+    frozen = {name: FrozenDict(value) for name, value in parts.items()}
+    for attribute in _NESTED:
+        frozen[attribute] = FrozenDict({name: FrozenDict(by_kind) for name, by_kind in parts[attribute].items()})
+    # What is in a store was checked when the mesh was made; checking every number again would cost more than loading it.
+    return Mesh._trusted(points=points, **frozen, source=str(path), report=tuple(structure.get("report", ())))
 
 
 def _get_trajectory(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Any:
@@ -118,7 +133,8 @@ def _get_trajectory(structure: dict[str, Any], tensors: dict[str, Tensor], path:
         tensors[structure["times"]],
         point_data={name: tensors[key] for name, key in structure["point_data"].items()},
         cell_data={
-            name: {kind: tensors[key] for kind, key in by_kind.items()} for name, by_kind in structure["cell_data"].items()
+            name: {kind: tensors[key] for kind, key in by_kind.items()}
+            for name, by_kind in structure["cell_data"].items()
         },
         global_data={name: tensors[key] for name, key in structure["global_data"].items()},
         moving_points=None if moving is None else tensors[moving],

@@ -31,9 +31,13 @@ def read(path: Path) -> MeshBuilder:
     except zipfile.BadZipFile:
         raise builder.fail("the archive is damaged or cut off") from None
     found = {name: array for name, array in arrays.items() if array is not None}
-    key = next((name for name in _POINTS if name in found and found[name].ndim == 2 and 1 <= found[name].shape[1] <= 3), None)
+    key = next(
+        (name for name in _POINTS if name in found and found[name].ndim == 2 and 1 <= found[name].shape[1] <= 3), None
+    )
     if key is None:
-        raise builder.fail(f"there is no (n, 1 to 3) array named {', '.join(_POINTS[:5])}; the archive holds {list(arrays)}")
+        raise builder.fail(
+            f"there is no (n, 1 to 3) array named {', '.join(_POINTS[:5])}; the archive holds {list(arrays)}"
+        )
     points = found.pop(key)
     builder.points = points
     builder.dim = points.shape[1]
@@ -81,7 +85,11 @@ def _place(name: str, array: np.ndarray, n_points: int, types: dict[str, str], b
     elif part == "cell_sets" and len(words) > 2:
         builder.set_cell_set("/".join(words[1:-1]), words[-1], array)
     elif name in {**_CELLS, **NODES} and array.ndim == 2 and array.dtype.kind in "iu":
-        kind = _CELLS.get(name) or (name if name in NODES else {3: "triangle", 4: "tetra" if name == "simplices" else "quad"}.get(array.shape[1]))
+        kind = _CELLS.get(name) or (
+            name
+            if name in NODES
+            else {3: "triangle", 4: "tetra" if name == "simplices" else "quad"}.get(array.shape[1])
+        )
         if kind is None:
             raise builder.fail(f"{name!r} has {array.shape[1]} columns; give the kind of cell: cells/tetra10")
         builder.add_cells(kind, array.astype(np.int64))

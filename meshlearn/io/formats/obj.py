@@ -37,7 +37,9 @@ class _Obj:
         for part, kind in zip(parts, ("v", "vt", "vn"), strict=True):
             number, count = int(part) if part else 0, len(self.numbers[kind])
             if part and (number == 0 or number < -count):
-                raise self.builder.fail(f"the corner {word.decode(errors='replace')!r} names no {kind} (there are {count} so far)")
+                raise self.builder.fail(
+                    f"the corner {word.decode(errors='replace')!r} names no {kind} (there are {count} so far)"
+                )
             found.append(number - 1 if number > 0 else (count + number if number < 0 else -1))
         if found[0] < 0:
             raise self.builder.fail(f"the corner {word.decode(errors='replace')!r} names no point")

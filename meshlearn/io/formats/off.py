@@ -54,7 +54,9 @@ def read(path: Path) -> MeshBuilder:
     sizes = np.array([int(face[0]) for face in faces], np.int64)
     if any(len(face) < size + 1 for face, size in zip(faces, sizes.tolist(), strict=True)):
         raise builder.fail("a face line holds fewer corners than it announces")
-    members = np.array([int(w) for face, s in zip(faces, sizes.tolist(), strict=True) for w in face[1 : 1 + s]], np.int64)
+    members = np.array(
+        [int(w) for face, s in zip(faces, sizes.tolist(), strict=True) for w in face[1 : 1 + s]], np.int64
+    )
     check_indices(builder, members, n_points)
     if any(len(face) > size + 1 for face, size in zip(faces, sizes.tolist(), strict=True)):
         builder.lost("colours of faces")

@@ -34,7 +34,9 @@ def read(folder: Path) -> Any:
         if isinstance(found, Mesh):
             return found.replace(global_data={**found.global_data, **values}, source=str(folder))
         return found.replace(mesh=found.mesh.replace(global_data=values, source=str(folder)))
-    times = [float(mesh.global_data["time"]) if "time" in mesh.global_data else float(k) for k, mesh in enumerate(meshes)]
+    times = [
+        float(mesh.global_data["time"]) if "time" in mesh.global_data else float(k) for k, mesh in enumerate(meshes)
+    ]
     trajectory = stack(meshes, np.asarray(times), files)
     return trajectory.replace(mesh=trajectory.mesh.replace(global_data=values, source=str(folder)))
 

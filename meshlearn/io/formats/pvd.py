@@ -28,12 +28,16 @@ def read(path: Path) -> Any:
     if not entries:
         raise MeshReadError(f"{path}: the collection names no files")
     if len({entry.get("part", "0") for entry in entries}) > 1:
-        raise MeshReadError(f"{path}: the collection has several parts per time, which is not supported; read its files one by one")
+        raise MeshReadError(
+            f"{path}: the collection has several parts per time, which is not supported; read its files one by one"
+        )
     entries = sorted(entries, key=lambda entry: float(entry.get("timestep", "0")))
     files = [path.parent / entry.get("file", "") for entry in entries]
     missing = [file for file in files if not file.is_file()]
     if missing:
-        raise MeshReadError(f"{path}: the collection names {missing[0].name!r}, which is missing from {missing[0].parent}")
+        raise MeshReadError(
+            f"{path}: the collection names {missing[0].name!r}, which is missing from {missing[0].parent}"
+        )
     meshes = [read_file(file) for file in files]
     times = np.array([float(entry.get("timestep", "0")) for entry in entries])
     if len(meshes) == 1:
@@ -52,7 +56,11 @@ def write(mesh: Any, path: Path, **options: Any) -> list[str]:
         frames = [(float(mesh.global_data.get("time", 0.0)), mesh)]
     else:
         frames = [(float(time), mesh[k]) for k, time in enumerate(mesh.times.tolist())]
-    lines = ['<?xml version="1.0"?>', '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">', "<Collection>"]
+    lines = [
+        '<?xml version="1.0"?>',
+        '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
+        "<Collection>",
+    ]
     for k, (time, frame) in enumerate(frames):
         file = folder / f"{path.stem}_{k:05d}.vtu"
         write_file(frame, file, **options)

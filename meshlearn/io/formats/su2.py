@@ -84,13 +84,17 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     points = np.pad(points, ((0, 0), (0, dim - points.shape[1])))
     top = mesh.cell_dim
     marked: dict[str, np.ndarray] = {
-        kind: np.zeros(len(table), bool) for kind, table in mesh.cells.items() if dimension(kind) < top and kind in _KINDS
+        kind: np.zeros(len(table), bool)
+        for kind, table in mesh.cells.items()
+        if dimension(kind) < top and kind in _KINDS
     }
     with open(path, "w", newline="\n") as file:
         domain = [kind for kind in mesh.cells if dimension(kind) == top and len(mesh.cells[kind])]
         file.write(f"NDIME= {dim}\nNELEM= {sum(len(mesh.cells[kind]) for kind in domain)}\n")
         for kind in domain:
-            file.writelines(f"{TO_VTK[kind]} {' '.join(map(str, row))}\n" for row in to_numpy(mesh.cells[kind]).tolist())
+            file.writelines(
+                f"{TO_VTK[kind]} {' '.join(map(str, row))}\n" for row in to_numpy(mesh.cells[kind]).tolist()
+            )
         file.write(f"NPOIN= {len(points)}\n")
         file.writelines(" ".join(map(repr, row)) + "\n" for row in points.tolist())
         markers = {}

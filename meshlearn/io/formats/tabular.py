@@ -19,7 +19,10 @@ def read(path: Path) -> MeshBuilder:
     data = path.read_bytes()
     if b"\x00" in data[:4096]:
         raise builder.fail("the file is binary; a table of points is text")
-    lines = [line.split("#")[0].strip() if path.suffix != ".csv" else line.strip() for line in data.decode("utf-8-sig", "replace").splitlines()]
+    lines = [
+        line.split("#")[0].strip() if path.suffix != ".csv" else line.strip()
+        for line in data.decode("utf-8-sig", "replace").splitlines()
+    ]
     lines = [line for line in lines if line and not line.startswith(("#", "//", "%"))]
     if path.suffix.lower() == ".xyz" and len(lines) > 2 and re.fullmatch(r"\d+", lines[0]):
         if re.match(r"[A-Za-z]{1,3}\s", lines[2]):
@@ -96,7 +99,11 @@ def _vectors(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def write(mesh: Mesh, path: Path) -> list[str]:
     """Write points and point data as columns, vectors as NAME:0, NAME:1, ...; .csv has commas, the others blanks."""
-    losses = unheld(mesh, "a table of points", (), ("point_data",)) if mesh.cell_dim else unheld(mesh, "a table of points", ("vertex",), ("point_data",))
+    losses = (
+        unheld(mesh, "a table of points", (), ("point_data",))
+        if mesh.cell_dim
+        else unheld(mesh, "a table of points", ("vertex",), ("point_data",))
+    )
     columns = {axis: to_numpy(mesh.points)[:, k] for k, axis in zip(range(mesh.dim), "xyz", strict=False)}
     for name, tensor in mesh.point_data.items():
         values, _, _ = file_array(tensor)

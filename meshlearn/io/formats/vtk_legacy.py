@@ -65,7 +65,9 @@ def _geometry(text: LegacyText, builder: MeshBuilder) -> tuple[str, VtkArrays]:
     elif dataset in ("STRUCTURED_POINTS", "STRUCTURED_GRID", "RECTILINEAR_GRID") and "DIMENSIONS" in grid:
         arrays = _structured(dataset, points, grid, builder)
     else:
-        raise builder.fail(f"data set {dataset!r} is not supported; UNSTRUCTURED_GRID, POLYDATA and structured grids are")
+        raise builder.fail(
+            f"data set {dataset!r} is not supported; UNSTRUCTURED_GRID, POLYDATA and structured grids are"
+        )
     arrays.field_data = fields
     return dataset, arrays
 
@@ -126,7 +128,9 @@ def _attributes(text: LegacyText, arrays: VtkArrays, builder: MeshBuilder) -> No
             target = arrays.point_data if key == "POINT_DATA" else arrays.cell_data
             expected = len(arrays.points) if key == "POINT_DATA" else len(arrays.types)
             if rows != expected:
-                raise builder.fail(f"{key} announces {rows} values for {expected} {'points' if key[0] == 'P' else 'cells'}")
+                raise builder.fail(
+                    f"{key} announces {rows} values for {expected} {'points' if key[0] == 'P' else 'cells'}"
+                )
         elif key == "METADATA":
             text.skip_metadata()
         elif key == "FIELD":

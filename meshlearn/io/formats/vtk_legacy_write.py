@@ -64,7 +64,9 @@ def _field(file: BinaryIO, data: dict[str, np.ndarray], binary: bool) -> None:
     file.write(f"FIELD FieldData {len(data)}\n".encode())
     for name, values in data.items():
         values = values.astype(np.int64) if values.dtype.kind in "iu" else values
-        file.write(f"{quote(name, safe=':;,()[]{}<>=+-*/.@!$&|^~')} {values.shape[1]} {len(values)} {_name(values)}\n".encode())
+        file.write(
+            f"{quote(name, safe=':;,()[]{}<>=+-*/.@!$&|^~')} {values.shape[1]} {len(values)} {_name(values)}\n".encode()
+        )
         _numbers(file, values, binary)
 
 

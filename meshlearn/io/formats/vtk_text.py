@@ -180,7 +180,9 @@ class LegacyText:
                 continue
             first = self.data[self.position]
             width = {3: 1, 2: 2, 1: 4, 0: 8}[first >> 6]
-            length = int.from_bytes(self.data[self.position : self.position + width], "big") & ((1 << (8 * width - 2)) - 1)
+            length = int.from_bytes(self.data[self.position : self.position + width], "big") & (
+                (1 << (8 * width - 2)) - 1
+            )
             self.position += width + length
 
     def attribute(self, key: str, words: list[str], rows: int) -> tuple[str, np.ndarray]:
@@ -198,7 +200,9 @@ class LegacyText:
         elif key in _COMPONENTS and len(words) > 2:
             name, components, kind = unquote(words[1]), _COMPONENTS[key], words[2]
         else:
-            raise self.builder.fail(f"unknown section {' '.join(words)[:60]!r}; is the array before it of another length?")
+            raise self.builder.fail(
+                f"unknown section {' '.join(words)[:60]!r}; is the array before it of another length?"
+            )
         return name, self.numbers(rows * components, kind, f"{key} {name!r}").reshape(rows, components)
 
 

@@ -75,6 +75,7 @@ def write(mesh: Mesh, path: Path, encoding: str = "raw", compression: str | None
 
 def _only(mesh: Mesh, kinds: list[str]) -> Mesh:
     """The mesh with these kinds of cells alone."""
+
     def cut(nested):
         return {n: {k: v for k, v in by.items() if k in kinds} for n, by in nested.items()}
 

@@ -45,7 +45,9 @@ def _grid(grid: Element, data: XdmfData, builder: MeshBuilder) -> None:
     elif kind in ("Collection", "Tree"):
         parts = [data.included(part) for part in grid.findall("Grid")]
         if len(parts) != 1:
-            raise builder.fail(f"a spatial collection of {len(parts)} grids is not supported; write the parts to files of their own")
+            raise builder.fail(
+                f"a spatial collection of {len(parts)} grids is not supported; write the parts to files of their own"
+            )
         _grid(parts[0], data, builder)
     else:
         blocks = _geometry(grid, data, builder)
@@ -81,8 +83,16 @@ def _geometry(grid: Element, data: XdmfData, builder: MeshBuilder) -> list[tuple
     size = int(topology.get("NodesPerElement", "0"))
     if name in ("polyline", "polygon", "polyvertex"):
         size = size or (values.shape[1] if values.ndim == 2 else {"polyvertex": 1, "polyline": 2}.get(name, 0))
-        plain = {("polyvertex", 1): "vertex", ("polyline", 2): "line", ("polygon", 3): "triangle", ("polygon", 4): "quad"}
-        kind = plain.get((name, size)) or {"polyvertex": "poly_vertex", "polyline": "poly_line", "polygon": "polygon"}[name]
+        plain = {
+            ("polyvertex", 1): "vertex",
+            ("polyline", 2): "line",
+            ("polygon", 3): "triangle",
+            ("polygon", 4): "quad",
+        }
+        kind = (
+            plain.get((name, size))
+            or {"polyvertex": "poly_vertex", "polyline": "poly_line", "polygon": "polygon"}[name]
+        )
     elif kind is not None:
         from meshlearn.io.celltypes import NODES
 
@@ -178,7 +188,9 @@ def _series(steps: list[Element], collection: Element, data: XdmfData, builder: 
         if first is None:
             first, first_blocks = part, blocks
         elif not _same_cells(first, part) and part.cells():
-            raise builder.fail("the cells change in time; read one step: ml.read(path, step=...) is not possible either")
+            raise builder.fail(
+                "the cells change in time; read one step: ml.read(path, step=...) is not possible either"
+            )
         elif not part.cells():
             blocks = first_blocks
         _attributes(step, data, blocks, part)
@@ -209,7 +221,9 @@ def _merge(parts: list[MeshBuilder], first: MeshBuilder, builder: MeshBuilder) -
     for name in cell_fields[0]:
         if all(name in found for found in cell_fields):
             builder.step_cell_data[name] = {
-                kind: np.stack([found[name][kind].numpy() for found in cell_fields]) for kind in cell_fields[0][name] if kind in blocks
+                kind: np.stack([found[name][kind].numpy() for found in cell_fields])
+                for kind in cell_fields[0][name]
+                if kind in blocks
             }
     for name in first.global_data:
         if all(name in part.global_data for part in parts):

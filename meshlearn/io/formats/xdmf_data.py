@@ -91,12 +91,16 @@ class XdmfData:
         elif layout == "BINARY":
             order = {"Little": "<", "Big": ">"}.get(item.get("Endian") or "", "=")
             file = self._beside(text)
-            values = np.fromfile(file, dtype.newbyteorder(order), offset=int(item.get("Seek") or 0), count=int(np.prod(shape)))
+            values = np.fromfile(
+                file, dtype.newbyteorder(order), offset=int(item.get("Seek") or 0), count=int(np.prod(shape))
+            )
             values = values.astype(dtype)
         else:
             raise self.builder.fail(f"the format {layout!r} of a <DataItem> is not supported")
         if shape and values.size != int(np.prod(shape)):
-            raise self.builder.fail(f"a <DataItem> announces {' x '.join(map(str, shape))} numbers, {values.size} are present")
+            raise self.builder.fail(
+                f"a <DataItem> announces {' x '.join(map(str, shape))} numbers, {values.size} are present"
+            )
         return values.reshape(shape) if shape else values
 
     def _derived(self, item: Element) -> np.ndarray:

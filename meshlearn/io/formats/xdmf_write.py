@@ -64,7 +64,9 @@ def write_xdmf(given: Any, path: Path) -> list[str]:
             else:
                 body = _collection(series, mesh, kinds, frame, still, heavy, losses)
         with atomic(path) as text:
-            text.write_text(f'<?xml version="1.0"?>\n<Xdmf Version="3.0">\n<Domain>\n{body}</Domain>\n</Xdmf>\n', "utf-8")
+            text.write_text(
+                f'<?xml version="1.0"?>\n<Xdmf Version="3.0">\n<Domain>\n{body}</Domain>\n</Xdmf>\n', "utf-8"
+            )
         os.utime(temporary)
     return list(dict.fromkeys(losses))
 
@@ -73,7 +75,9 @@ def _grid(name: str, body: str) -> str:
     return f'<Grid Name="{name}" GridType="Uniform">\n{body}</Grid>\n'
 
 
-def _collection(series: Any, mesh: Mesh, kinds: list[str], frame: str, still: str, heavy: _Heavy, losses: list[str]) -> str:
+def _collection(
+    series: Any, mesh: Mesh, kinds: list[str], frame: str, still: str, heavy: _Heavy, losses: list[str]
+) -> str:
     steps = []
     for k, time in enumerate(series.times.tolist()):
         points = still if series.moving_points is None else _geometry(to_numpy(series.moving_points[k]), heavy)
@@ -115,7 +119,9 @@ def _topology(mesh: Mesh, kinds: list[str], heavy: _Heavy) -> str:
 def _attribute(name: str, center: str, array: np.ndarray, heavy: _Heavy) -> str:
     width = int(np.prod(array.shape[1:]))
     kind = {1: "Scalar", 3: "Vector", 6: "Tensor6", 9: "Tensor"}.get(width, "Matrix")
-    return f'<Attribute Name={quoteattr(name)} AttributeType="{kind}" Center="{center}">{heavy.item(array)}</Attribute>\n'
+    return (
+        f'<Attribute Name={quoteattr(name)} AttributeType="{kind}" Center="{center}">{heavy.item(array)}</Attribute>\n'
+    )
 
 
 def _plain(tensor: Any) -> np.ndarray:
@@ -124,7 +130,9 @@ def _plain(tensor: Any) -> np.ndarray:
     return values.reshape(len(values), *shape) if values.size == len(values) * int(np.prod(shape)) else values
 
 
-def _fields(points: Any, cells: Any, values: Any, mesh: Mesh, kinds: list[str], heavy: _Heavy, losses: list[str]) -> str:
+def _fields(
+    points: Any, cells: Any, values: Any, mesh: Mesh, kinds: list[str], heavy: _Heavy, losses: list[str]
+) -> str:
     body = "".join(_attribute(name, "Node", _plain(tensor), heavy) for name, tensor in points.items())
     filled = [kind for kind in kinds if len(mesh.cells[kind])]
     for name, by_kind in cells.items():
