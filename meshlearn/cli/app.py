@@ -44,7 +44,9 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     debug: bool = typer.Option(False, "--debug", help="Show the full traceback of an error (anywhere in the line)."),
-    version: bool = typer.Option(False, "--version", help="Show the version and stop.", is_eager=True, callback=_version),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version and stop.", is_eager=True, callback=_version
+    ),
 ) -> None:
     pass
 

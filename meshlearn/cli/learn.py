@@ -69,7 +69,9 @@ def fit(
     constructor, training = _sort_settings(kind, chosen)
     estimator = kind(inputs=common.names(inputs), outputs=common.names(outputs), **constructor)
     meshes = ml.read_many(paths, cache=cache or None)
-    typer.echo(f"{model}: {len(meshes)} meshes, {', '.join(common.names(inputs))} -> {', '.join(common.names(outputs))}")
+    typer.echo(
+        f"{model}: {len(meshes)} meshes, {', '.join(common.names(inputs))} -> {', '.join(common.names(outputs))}"
+    )
     estimator.fit(meshes, **training)
     folder = estimator.save(output)
     typer.echo(f"model written to {folder}")
@@ -175,7 +177,9 @@ def _model_class(name: str) -> Any:
 
 def _sort_settings(kind: Any, chosen: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Settings for the constructor and for `fit`; raises ParameterError for names that neither knows."""
-    of_model = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "inputs", "outputs")]
+    of_model = [
+        name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "inputs", "outputs")
+    ]
     of_fit = [name for name in inspect.signature(kind.fit).parameters if name not in ("self", "meshes")]
     unknown = [name for name in chosen if name not in of_model and name not in of_fit]
     if unknown:

@@ -67,13 +67,18 @@ def plot(
         str | None, typer.Option("--field", "-f", help="Point or cell field to colour by; none draws the mesh.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Picture to write (.png, .pdf, .svg).", show_default="<file>.png")
+        Path | None,
+        typer.Option("--output", "-o", help="Picture to write (.png, .pdf, .svg).", show_default="<file>.png"),
     ] = None,
     component: Annotated[int | None, typer.Option(help="Component of a vector field; none draws its length.")] = None,
     tags: Annotated[bool, typer.Option("--tags", help="Draw the named point and boundary sets (2-D).")] = False,
-    edges: Annotated[bool | None, typer.Option("--edges/--no-edges", help="Draw the cell edges.", show_default="auto")] = None,
+    edges: Annotated[
+        bool | None, typer.Option("--edges/--no-edges", help="Draw the cell edges.", show_default="auto")
+    ] = None,
     cmap: Annotated[str, typer.Option(help="matplotlib colour map.")] = "viridis",
-    clim: Annotated[str | None, typer.Option(help="Ends of the colour scale, for example 0,1.", show_default="auto")] = None,
+    clim: Annotated[
+        str | None, typer.Option(help="Ends of the colour scale, for example 0,1.", show_default="auto")
+    ] = None,
     frame: Annotated[int, typer.Option(help="Which time of a time series; -1 is the last.")] = -1,
     up: Annotated[str, typer.Option(help="Axis that points up, in 3-D: x, y or z.")] = "z",
     backend: Annotated[str, typer.Option(help="In 3-D: auto, matplotlib or pyvista.")] = "auto",

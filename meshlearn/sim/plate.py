@@ -13,6 +13,11 @@ from meshlearn.errors import ParameterError
 Circle = tuple[float, float, float]
 Corner = tuple[float, float]
 
+Range = float | int | Sequence[float | int]
+"""A number, or (smallest, largest)."""
+
+LOWEST = (-math.inf, -math.inf, 1e-9, -0.99)
+
 OUTLINES = ("rectangle", "tapered", "chamfered")
 
 
@@ -41,8 +46,12 @@ class Plate:
 def draw_plate(
     rng: np.random.Generator,
     holes: int | Sequence[int] = (1, 3),
-    size: float | int | Sequence[float | int] = (3.5, 5.0),
+    size: Range = (3.5, 5.0),
     outlines: Sequence[str] = OUTLINES,
+    pull: Range = (50.0, 150.0),
+    side: Range = (-50.0, 50.0),
+    young: Range = (70e3, 210e3),
+    poisson: Range = (0.2, 0.4),
 ) -> Plate:
     """Draw one plate, 80 to 130 mm long and 50 to 80 mm high.
 
@@ -50,7 +59,11 @@ def draw_plate(
     size      edge length of the mesh in mm, or a range to draw it from
     outlines  kinds to choose from: "rectangle", "tapered" (the top slopes down), "chamfered" (a corner cut off)
 
-    The load is 100 MPa times a factor between 0.5 and 1.5, shared between the two sides by a random angle.
+    pull      tension on the right side in MPa; `side`: on the top side
+    young, poisson
+              Young's modulus in MPa and Poisson's ratio
+
+    All of these are a number, or a range to draw from.
     Raises ParameterError for bounds that are no bounds, unknown outlines, and more holes than fit.
     """
     fewest, most = _range("holes", holes, 0)
@@ -58,17 +71,19 @@ def draw_plate(
     unknown = sorted(set(outlines) - set(OUTLINES))
     if unknown or not outlines:
         raise ParameterError(f"outlines are among {OUTLINES}, not {unknown or 'none at all'}.")
+    given = {"pull": pull, "side": side, "young": young, "poisson": poisson}
+    ranges = {name: _range(name, value, lowest) for (name, value), lowest in zip(given.items(), LOWEST, strict=True)}
     corners, sides = _outline(rng, str(rng.choice(list(outlines))))
     count = int(rng.integers(int(fewest), int(most) + 1))
-    magnitude, angle = 100.0 * rng.uniform(0.5, 1.5), rng.uniform(0.0, 2 * math.pi)
+    drawn = {name: float(rng.uniform(*pair)) for name, pair in ranges.items()}
     return Plate(
         corners=corners,
         sides=sides,
         holes=_place_holes(rng, corners, count),
         size=float(rng.uniform(smallest, largest)),
-        load=(magnitude * math.cos(angle), magnitude * math.sin(angle)),
-        young=float(rng.uniform(70e3, 210e3)),
-        poisson=float(rng.uniform(0.2, 0.4)),
+        load=(drawn["pull"], drawn["side"]),
+        young=drawn["young"],
+        poisson=drawn["poisson"],
     )
 
 
@@ -112,9 +127,9 @@ def _depth(x: float, y: float, corners: Sequence[Corner]) -> float:
     return depth
 
 
-def _range(name: str, value: float | int | Sequence[float | int], lowest: float | int) -> tuple[float, float]:
+def _range(name: str, value: Range, lowest: float | int) -> tuple[float, float]:
     pair = [value, value] if isinstance(value, (int, float)) else list(value)
     low, high = pair if len(pair) == 2 else (1, 0)
     if not lowest <= low <= high:
-        raise ParameterError(f"{name} is a number or a pair (smallest, largest) from {lowest} on, not {value}.")
+        raise ParameterError(f"{name} is a number or a pair (smallest, largest), at least {lowest:g}, not {value}.")
     return float(low), float(high)

@@ -13,7 +13,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.shapes import planar
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
-from meshlearn.sim.plate import OUTLINES, Plate, draw_plate
+from meshlearn.sim.plate import OUTLINES, Plate, Range, draw_plate
 from meshlearn.sim.poisson import poisson
 
 PHYSICS = ("elasticity", "poisson")
@@ -24,11 +24,12 @@ def make_plates(
     folder: str | Path | None = None,
     seed: int = 0,
     holes: int | Sequence[int] = (1, 3),
-    size: float | int | Sequence[float | int] = (3.5, 5.0),
+    size: Range = (3.5, 5.0),
     physics: str = "elasticity",
     outlines: Sequence[str] = OUTLINES,
     order: int = 2,
     progress: bool = False,
+    **loads: Range,
 ) -> list[Mesh]:
     """Draw, mesh and solve `n` plates with holes; write them as `plate_0000.vtu` … when a folder is given.
 
@@ -39,6 +40,7 @@ def make_plates(
     outlines  "rectangle", "tapered" and "chamfered" are drawn with equal chances
     order     polynomial order of the finite elements, 1 or 2
     progress  show a progress bar
+    loads     pull, side, young, poisson: numbers or ranges, see `draw_plate`
 
     Every mesh is planar, float32, with the boundaries "left", "right", "top", "bottom" ("chamfer"), "hole_0", … as
     cell sets. Raises ParameterError for impossible requests and MeshWriteError for a folder that cannot be written.
@@ -57,7 +59,7 @@ def make_plates(
     meshes = []
     for i in track(range(n), "making plates", disable=not progress, transient=True):
         rng = np.random.default_rng([seed, i])
-        plate = draw_plate(rng, holes, size, outlines)
+        plate = draw_plate(rng, holes, size, outlines, **loads)
         mesh = solver(plate, rng, order).float()
         if folder is not None:
             mesh = _write(mesh, Path(folder) / f"plate_{i:04d}.vtu")

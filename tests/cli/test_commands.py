@@ -27,7 +27,8 @@ def broken(tmp_path):
 
 def test_help_needs_no_torch_and_is_quick():
     code = (
-        "import sys, time; start = time.perf_counter(); from meshlearn.cli.app import run; assert run(['--help']) == 0; "
+        "import sys, time; start = time.perf_counter(); from meshlearn.cli.app import run; "
+        "assert run(['--help']) == 0; "
         "assert not {'torch', 'numpy', 'matplotlib'} & set(sys.modules), 'heavy import'; "
         "assert time.perf_counter() - start < 2"
     )
@@ -133,7 +134,16 @@ def test_fit_predict_score(runs, tmp_path, capsys):
 
 
 def test_other_models_may_be_named(runs, tmp_path):
-    arguments = ["--inputs", "load", "--outputs", "displacement", "--model", "RidgeRegression", "-o", str(tmp_path / "m")]
+    arguments = [
+        "--inputs",
+        "load",
+        "--outputs",
+        "displacement",
+        "--model",
+        "RidgeRegression",
+        "-o",
+        str(tmp_path / "m"),
+    ]
     assert run(["fit", str(runs), *arguments]) == 0
     assert type(ml.load(tmp_path / "m")).__name__ == "RidgeRegression"
 
@@ -167,7 +177,9 @@ def fit(*more):
 )
 def test_errors_are_short_and_have_the_right_exit_code(arguments, code, words, runs, broken, tmp_path, capsys):
     places = {"RUNS": str(runs), "BROKEN": str(broken), "TMP": str(tmp_path)}
-    arguments = [a if not a.startswith(tuple(places)) else places[a.split("/")[0]] + a[len(a.split("/")[0]) :] for a in arguments]
+    arguments = [
+        a if not a.startswith(tuple(places)) else places[a.split("/")[0]] + a[len(a.split("/")[0]) :] for a in arguments
+    ]
     assert run(arguments) == code
     text = capsys.readouterr().err
     assert words in text.replace("\n", " ")
