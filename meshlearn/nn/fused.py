@@ -267,17 +267,16 @@ def _add_to_rows(total: Tensor, adjacency: Any, side: str, values: Tensor, start
     if total.device.type == "cpu":
         index = adjacency.index if side == "senders" else adjacency.receivers
         total.index_add_(0, index[start:stop], values.to(total.dtype))
-        return
+    else:
+        total.add_(block_sum(values.to(total.dtype), adjacency, side, start, stop))
+
+
+def block_sum(values: Tensor, adjacency: Adjacency, side: str, start: int, stop: int) -> Tensor:
+    """Sums of the values of the edges start … stop over every receiver or sender, by compressed rows."""
     if side == "receivers":
-        total.add_(
-            raw_csr_sum(values.to(total.dtype), (adjacency.ptr - start).clamp(0, stop - start), None, None, "bag")
-        )
-        return
+        return raw_csr_sum(values, (adjacency.ptr - start).clamp(0, stop - start), None, None, "bag")
     reverse, order = adjacency.transpose()
     if start == 0 and stop == adjacency.n_edges:
-        total.add_(raw_csr_sum(values.to(total.dtype), reverse.ptr, order, None, "bag"))
-        return
-    inside = (order >= start) & (order < stop)
-    weight = inside.to(total.dtype)
-    shifted = (order - start).clamp(0, stop - start - 1)
-    total.add_(raw_csr_sum(values.to(total.dtype), reverse.ptr, shifted, weight, "bag"))
+        return raw_csr_sum(values, reverse.ptr, order, None, "bag")
+    inside = ((order >= start) & (order < stop)).to(values.dtype)
+    return raw_csr_sum(values, reverse.ptr, (order - start).clamp(0, stop - start - 1), inside, "bag")

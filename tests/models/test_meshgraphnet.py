@@ -135,7 +135,7 @@ def test_impossible_arguments_are_named_errors(arguments):
 
 
 @pytest.mark.slow
-def test_it_learns_what_a_constant_and_a_ridge_cannot():
+def test_it_learns_and_carries_over_to_other_sizes():
     """-u'' = load on unlike meshes: u depends on the distance to both sides, multiplied with the load."""
 
     def example(n, load):
@@ -151,7 +151,7 @@ def test_it_learns_what_a_constant_and_a_ridge_cannot():
     test = [example(11, 1.1), example(5, -0.7)]
     constant = ml.MeanField(["load"], ["u"]).fit(train).score(test)["u"]
     model = ml.MeshGraphNet(["load"], ["u"], hidden=24, steps=2, levels=2)
-    error = model.fit(train, epochs=60, learning_rate=3e-3, progress=False).score(test)["u"]
+    error = model.fit(train, epochs=40, learning_rate=3e-3, progress=False).score(test)["u"]
     assert error < 0.25 * constant, f"network {error:.3f}, constant {constant:.3f}"
 
 

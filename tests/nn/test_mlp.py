@@ -89,6 +89,21 @@ def test_gradcheck(mode):
     assert torch.autograd.gradcheck(function, (e, x, y, *parameters), fast_mode=True)
 
 
+@pytest.mark.parametrize("side", ["receivers", "senders"])
+def test_block_sums_add_up_to_the_sum_over_all_edges(side):
+    """The sums that replace edge-by-edge addition on a GPU, checked where there is none."""
+    adjacency = graph()
+    values = torch.randn(adjacency.n_edges, 3, dtype=torch.float64)
+    rows, index = (
+        (adjacency.n_rows, adjacency.receivers) if side == "receivers" else (adjacency.n_cols, adjacency.index)
+    )
+    expected = torch.zeros(rows, 3, dtype=torch.float64).index_add(0, index, values)
+    cuts = [0, 1, 250, adjacency.n_edges]
+    parts = [fused.block_sum(values[a:b], adjacency, side, a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    assert_close(sum(parts), expected)
+    assert_close(fused.block_sum(values, adjacency, side, 0, adjacency.n_edges), expected)
+
+
 def test_several_dense_inputs_and_no_gradient_needed_for_features():
     mlp = MLP([2, 3], 4)
     features = torch.randn(10, 2)
