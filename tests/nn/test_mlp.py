@@ -1,6 +1,7 @@
 """The MLP: the block-wise kernel equals plain operations, values and gradients, in every mode."""
 
 import copy
+import itertools
 import subprocess
 import sys
 
@@ -99,7 +100,7 @@ def test_block_sums_add_up_to_the_sum_over_all_edges(side):
     )
     expected = torch.zeros(rows, 3, dtype=torch.float64).index_add(0, index, values)
     cuts = [0, 1, 250, adjacency.n_edges]
-    parts = [fused.block_sum(values[a:b], adjacency, side, a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    parts = [fused.block_sum(values[a:b], adjacency, side, a, b) for a, b in itertools.pairwise(cuts)]
     assert_close(sum(parts), expected)
     assert_close(fused.block_sum(values, adjacency, side, 0, adjacency.n_edges), expected)
 
