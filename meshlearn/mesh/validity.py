@@ -1,4 +1,4 @@
-"""What is wrong with a mesh: a list of named defects, from values that are not finite to facets shared by three cells."""
+"""What is wrong with a mesh: a list of named defects, from values that are not finite to facets of three cells."""
 
 from __future__ import annotations
 
@@ -200,9 +200,11 @@ def _topology(mesh: Mesh, known: dict[str, Tensor], first_of: Tensor, numbers: d
     if topology.n_components > 1:
         sizes = torch.bincount(topology.components[topology.is_used]).sort(descending=True).values
         sizes = sizes[sizes > 0]
+        shattered = topology.n_components > max(10, topology.n_cells / 4)
+        severity = "warning" if shattered else "note"
         text = f"{topology.n_components} separate components of {_list(sizes)} points"
         issues.append(
-            Issue("several components", "note", topology.n_components, tuple(sizes[:_EXAMPLES].tolist()), text)
+            Issue("several components", severity, topology.n_components, tuple(sizes[:_EXAMPLES].tolist()), text)
         )
     if topology.dim == 2 and mesh.dim == 3 and not topology.is_closed:
         rim = sum(len(nodes) for nodes in topology.boundary_facets.values())

@@ -97,8 +97,10 @@ class Polygon(Curve):
         self.corners = corners[::-1].copy() if self.reversed else corners
         length = np.linalg.norm(np.roll(self.corners, -1, axis=0) - self.corners, axis=1)
         extent = np.ptp(corners, axis=0).max()
-        if length.min() <= 1e-12 * extent or abs(area) <= 1e-12 * extent**2:
-            raise ParameterError("a polygon has two equal corners in a row, or no area: remove repeated corners.")
+        if length.min() <= 1e-12 * extent:
+            raise ParameterError("a polygon has two equal corners in a row: remove one of them.")
+        if np.linalg.matrix_rank(corners - corners[0], tol=1e-12 * extent) < 2:
+            raise ParameterError("a polygon has no area: all its corners lie on one line.")
         crossing = self_crossing(self.corners)
         if crossing is not None:
             raise ParameterError(f"a polygon crosses itself: sides {crossing[0]} and {crossing[1]} meet.")

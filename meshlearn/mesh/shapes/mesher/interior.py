@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from meshlearn.errors import ParameterError
 from meshlearn.mesh.shapes.mesher.curves import Curve
 from meshlearn.mesh.shapes.mesher.sizing import GROWTH, SizeField
 
 STEP = 2**0.25  # ratio of the sizes of two levels
 JITTER = 0.05
-MOST = 5_000_000
 
 
 def inside_region(curves: Sequence[Curve], points: np.ndarray) -> np.ndarray:
@@ -30,11 +28,6 @@ def interior_points(
 ) -> np.ndarray:
     """Points (n, 2) inside the region at the local size from each other and from the boundary `segments`."""
     low, high = nodes.min(0), nodes.max(0)
-    estimate = np.prod(high - low) / (0.86 * field.largest**2)
-    if estimate > MOST:
-        raise ParameterError(
-            f"size={field.largest:g} would give about {estimate:.3g} points, more than {MOST}: choose a larger size."
-        )
     levels = int(np.ceil(np.log(field.largest / field.smallest) / np.log(STEP))) if field.trees else 0
     blocks = _blocks(low, high, field)
     taken = np.zeros((0, 2))

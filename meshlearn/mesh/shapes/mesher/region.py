@@ -9,6 +9,8 @@ import numpy as np
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.shapes.mesher.curves import Curve, Ellipse, Polygon, segments_meet
 
+MOST = 5_000_000  # points of one mesh
+
 
 def check_region(curves: Sequence[Curve], size: float, names: Sequence[str]) -> None:
     """Raise ParameterError, naming the curves, unless the first one contains the others and those are apart."""
@@ -19,6 +21,11 @@ def check_region(curves: Sequence[Curve], size: float, names: Sequence[str]) -> 
     if size > extent.min():
         raise ParameterError(
             f"size={size:g} is larger than the outline's smaller extent {extent.min():g}: choose a smaller size."
+        )
+    estimate = np.prod(extent) / (0.86 * size**2)
+    if estimate > MOST:
+        raise ParameterError(
+            f"size={size:g} would give about {estimate:.3g} points, more than {MOST}: choose a larger size."
         )
     start = np.zeros(1)
     for name, hole in zip(names[1:], curves[1:], strict=True):
