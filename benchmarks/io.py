@@ -1,4 +1,5 @@
-"""Reading a large tetrahedral .vtu: meshlearn against meshio and pyvista, and the native store. Ratios of medians in one run.
+"""Reading a large tetrahedral .vtu: meshlearn against meshio and pyvista, and the native store. Ratios of medians in
+one run.
 
 python benchmarks/io.py [--cells 300000] [--repeat 5] [--output benchmarks/results/io.json]
 """
@@ -92,7 +93,8 @@ def main() -> None:
             for row, times in rows.items()
         },
         "bytes": sizes,
-        "limits": "zlib is bound by inflating (in threads), raw by copying the file into memory, the store by page faults",
+        "limits": "zlib is bound by inflating (in threads), raw by copying the file into memory, "
+        "the store by page faults",
         "machine": {
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -1,25 +1,25 @@
 """Files and other libraries <-> `Mesh`.
 
-`read`, `write`, `read_many`, `read_series`, `split` and `MeshDataset` are also in the top-level namespace. `formats()` lists
-what can be read and written; `register_format` adds to it.
+`read`, `write`, `read_many`, `read_series`, `split` and `MeshDataset` are also in the top-level namespace.
+`supported_formats()` lists what can be read and written; `register_format` adds to it.
 """
 
 from meshlearn.io import catalogue as _catalogue
 from meshlearn.io.dataset import MeshDataset, read_many, split
 from meshlearn.io.read import read
-from meshlearn.io.registry import Format, formats, register_format
+from meshlearn.io.registry import Format, register_format, supported_formats
 from meshlearn.io.series import read_series
 from meshlearn.io.write import write
 
 __all__ = [
     "Format",
     "MeshDataset",
-    "formats",
     "read",
     "read_many",
     "read_series",
     "register_format",
     "split",
+    "supported_formats",
     "write",
 ]
 

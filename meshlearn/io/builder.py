@@ -1,7 +1,7 @@
 """What a reader has found so far, and the mesh made from it.
 
-Readers know files, not meshes: they add points, blocks of cells, arrays and sets to a `MeshBuilder` as they meet them, and
-say what they changed (`note`) or could not keep (`lost`). `build` puts everything in place.
+Readers know files, not meshes: they add points, blocks of cells, arrays and sets to a `MeshBuilder` as they meet
+them, and say what they changed (`note`) or could not keep (`lost`). `build` puts everything in place.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class MeshDataset(Sequence):
     cache   a folder of native stores keyed on the files' content, True for the user's cache folder, None for none
     dim     as in `read`
 
-    Indexing gives a Mesh (or Trajectory), slicing and `subset` give a MeshDataset; iteration reads one file at a time and
-    keeps none of them. `load` reads all of them at once, in parallel.
+    Indexing gives a Mesh (or Trajectory), slicing and `subset` give a MeshDataset; iteration reads one file at a time
+    and keeps none of them. `load` reads all of them at once, in parallel.
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike], cache: Any = None, dim: str | int = "auto"):
@@ -56,7 +56,8 @@ class MeshDataset(Sequence):
         """Read everything now: a list of meshes.
 
         workers   threads (default: one per core)
-        errors    "raise": the first unreadable file ends it; "skip": unreadable files are left out and named in a warning
+        errors    "raise": the first unreadable file ends it; "skip": unreadable files are left out and named in a
+                  warning
         """
         if errors not in ("raise", "skip"):
             raise ParameterError(f"errors={errors!r}: expected 'raise' or 'skip'")
@@ -121,12 +122,13 @@ def read_many(
 ) -> Any:
     """Meshes of many files: a `MeshDataset` that reads on access, or a list if `workers` is given.
 
-    files     a pattern ("runs/*.vtu", ** reaches into sub-folders), a folder, or a list of paths; patterns are sorted so
-              that run_2 comes before run_10
+    files     a pattern ("runs/*.vtu", ** reaches into sub-folders), a folder, or a list of paths; patterns are sorted
+              so that run_2 comes before run_10
     cache     True or a folder: each file is parsed once, then loaded from a native store keyed on its content
     workers   read everything now with this many threads and return a list; None: read on access
     progress  show a progress bar while reading (on a terminal)
-    errors    "raise", or "skip": unreadable files are left out and named in a MeshReadWarning (this reads everything now)
+    errors    "raise", or "skip": unreadable files are left out and named in a MeshReadWarning (this reads everything
+              now)
 
     Raises MeshReadError if nothing matches, and, when a file is read, as `read` does.
 
@@ -184,7 +186,7 @@ def split(meshes: Sequence[Any], test: float | int = 0.2, seed: int = 0) -> tupl
     A MeshDataset is split without reading a file; any other sequence gives two lists. The order is kept on both sides.
 
     >>> ml.split(list(range(10)), test=0.3)
-    ([0, 1, 3, 4, 6, 7, 8], [2, 5, 9])
+    ([0, 1, 3, 5, 7, 8, 9], [2, 4, 6])
     """
     count = len(meshes)
     if count < 2:

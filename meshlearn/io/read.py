@@ -20,10 +20,10 @@ def read(
     """Read a mesh file: a `Mesh`, or a `Trajectory` if the file holds more than one time.
 
     path    the file (for a PLAID sample: its folder); the format is told by the content, then by the suffix
-    dim     number of coordinates: "auto" keeps the file's, but a file with three coordinates whose z are all 0 and whose
-            cells are at most two-dimensional is read as a plane mesh; 3 keeps z
+    dim     number of coordinates: "auto" keeps the file's, but a file with three coordinates whose z are all 0 and
+            whose cells are at most two-dimensional is read as a plane mesh; 3 keeps z
     step    of a time series only this step, as a Mesh (negative numbers count from the end)
-    format  a name from `ml.io.formats()` to use instead of looking at the file
+    format  a name from `ml.io.supported_formats()` to use instead of looking at the file
 
     What a reader changed is listed in `mesh.report`; what it could not keep is also a `MeshReadWarning`.
     Raises MeshReadError (missing, empty, damaged or unknown file), MissingDependencyError (optional package).
@@ -69,7 +69,8 @@ def _guarded(reader, path: Path, title: str) -> Any:
         raise
     except OSError as error:
         raise MeshReadError(f"{path}: cannot be read as {title}: {error}") from error
-    # A damaged file can make a parser (ours, h5py's, meshio's: SystemExit) fail in any way; no reader may end the process.
+    # A damaged file can make a parser (ours, h5py's, meshio's: SystemExit) fail in any way; no reader may end the
+    # process.
     except (Exception, SystemExit) as error:
         detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         raise MeshReadError(

@@ -16,10 +16,11 @@ HEAD_BYTES = 8192
 
 @dataclass(frozen=True)
 class Format:
-    """A file format. Its module has `read(path) -> MeshBuilder | Mesh | Trajectory` and/or `write(mesh, path, **options)`.
+    """A file format. Its module has `read(path) -> MeshBuilder | Mesh | Trajectory` and/or `write(mesh, path,
+    **options)`.
 
-    `write` returns the list of what the format could not hold. `recognises(head)` looks at the first bytes of a file and
-    says whether they are certainly of this format.
+    `write` returns the list of what the format could not hold. `recognises(head)` looks at the first bytes of a file
+    and says whether they are certainly of this format.
     """
 
     name: str
@@ -46,10 +47,10 @@ def register_format(new: Format) -> None:
     _FORMATS[new.name] = new
 
 
-def formats() -> tuple[Format, ...]:
+def supported_formats() -> tuple[Format, ...]:
     """All registered formats.
 
-    >>> sorted(f.name for f in ml.io.formats() if ".vtu" in f.suffixes)
+    >>> sorted(f.name for f in ml.io.supported_formats() if ".vtu" in f.suffixes)
     ['vtu']
     """
     return tuple(_FORMATS.values())

@@ -80,7 +80,8 @@ def stack(meshes: list[Mesh], times: np.ndarray, paths: Sequence[str | os.PathLi
 def _same(first: Mesh, mesh: Mesh, first_path: str | os.PathLike, path: str | os.PathLike) -> None:
     def refuse(what: str) -> MeshReadError:
         return MeshReadError(
-            f"{path}: {what} differs from {first_path}; a Trajectory needs one mesh and one set of fields at all times.\n"
+            f"{path}: {what} differs from {first_path}; a Trajectory needs one mesh and one set of "
+            "fields at all times.\n"
             "  read such files one by one: ml.read_many(...)"
         )
 

@@ -111,7 +111,7 @@ def _put_cell_field(mesh: Mesh, kinds: list[str], name: str, arrays: VtkArrays) 
         values, dtype, shape = file_array(tensor)
         groups.setdefault((dtype, tuple(shape)), {})[kind] = values
     entries = []
-    for (dtype, shape), parts in groups.items():
+    for (dtype, trailing), parts in groups.items():
         first = next(iter(parts.values()))
         filler = np.nan if first.dtype.kind == "f" else 0
         array_name = name
@@ -123,5 +123,5 @@ def _put_cell_field(mesh: Mesh, kinds: list[str], name: str, arrays: VtkArrays) 
             for kind in kinds
         ]
         arrays.cell_data[array_name] = np.concatenate(rows)
-        entries.append({"array": array_name, "kinds": list(parts), "dtype": dtype, "shape": list(shape)})
+        entries.append({"array": array_name, "kinds": list(parts), "dtype": dtype, "shape": list(trailing)})
     return entries

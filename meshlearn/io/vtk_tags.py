@@ -52,9 +52,8 @@ def apply_tags(
 ) -> None:
     """Hand all arrays to the builder, with exact shapes and types where the tags tell them."""
     n_points = len(builder.points) if builder.points is not None else 0
-    ours: dict[str, Any] = tags or dict.fromkeys(
-        ("point_data", "cell_data", "global_data", "point_sets", "cell_sets"), {}
-    )
+    parts = ("point_data", "cell_data", "global_data", "point_sets", "cell_sets")
+    ours: dict[str, Any] = tags or {part: {} for part in parts}
     for name, values in point_data.items():
         exact = ours["point_data"].get(name)
         if exact and _fits(values, exact):

@@ -52,7 +52,8 @@ class VtkXml:
 
     # -- cutting the file into XML and numbers ------------------------------------------------------------------------
     def _load(self, path: Path) -> tuple[bytes, memoryview, bytes]:
-        """(the XML, the appended bytes, their encoding). Appended bytes are read straight into memory that arrays can use."""
+        """(the XML, the appended bytes, their encoding). Appended bytes are read straight into memory that arrays can
+        use."""
         with open(path, "rb") as file:
             text = file.read(1 << 20)
             start = text.find(b"<AppendedData")
@@ -75,7 +76,7 @@ class VtkXml:
             coded = data.tobytes()
             end = coded.find(b"<")
             return text[:start], memoryview(coded[: end if end >= 0 else None]), name
-        return text[:start], memoryview(data), name
+        return text[:start], memoryview(data.data), name
 
     def _without_payloads(self, text: bytes, closed: bool) -> Iterator[bytes]:
         position = 0
@@ -166,7 +167,8 @@ class VtkXml:
             body = data[size : size + count]
             if len(body) < count:
                 raise MeshReadError(
-                    f"{self.path}: data array {element.get('Name')!r} announces {count} bytes, {len(body)} are left: cut off?"
+                    f"{self.path}: data array {element.get('Name')!r} announces {count} bytes, "
+                    f"{len(body)} are left: cut off?"
                 )
             return self._native(body, dtype)
         if len(data) < size * (3 + count):

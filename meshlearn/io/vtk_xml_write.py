@@ -6,6 +6,7 @@ import base64
 import lzma
 import zlib
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -17,7 +18,10 @@ _NAMES = {
     "i1": "Int8", "u1": "UInt8", "i2": "Int16", "u2": "UInt16", "i4": "Int32", "u4": "UInt32", "i8": "Int64",
     "u8": "UInt64", "f4": "Float32", "f8": "Float64",
 }  # fmt: skip
-_COMPRESSORS = {"zlib": ("vtkZLibDataCompressor", zlib.compress), "lzma": ("vtkLZMADataCompressor", lzma.compress)}
+_COMPRESSORS: dict[str, tuple[str, Any]] = {
+    "zlib": ("vtkZLibDataCompressor", zlib.compress),
+    "lzma": ("vtkLZMADataCompressor", lzma.compress),
+}
 _BLOCK = 1 << 16
 
 
@@ -78,7 +82,8 @@ def _text(array: np.ndarray) -> str:
 def _pad_tags(arrays: VtkArrays) -> None:
     """Blanks at the end of our JSON text, until no array starts where meshio 5.3 would mistake it for an earlier one.
 
-    meshio finds appended arrays by their offset while it replaces the offsets of those it has found (by their base64 ones).
+    meshio finds appended arrays by their offset while it replaces the offsets of those it has found (by their base64
+    ones).
     """
     from meshlearn.io.vtk_tags import TAGS
 

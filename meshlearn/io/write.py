@@ -19,8 +19,9 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
     """Write a Mesh or Trajectory to a file; the suffix chooses the format. Returns the path.
 
     The file is written under a temporary name and renamed when it is complete: a failure leaves nothing behind, and an
-    older file of that name stays. Fields and tags that the format cannot hold are named in a `MeshWriteWarning`; cells that
-    it cannot hold raise MeshWriteError. `.vtu`, `.vtk`, `.msh` and the native store `.mesh.safetensors` hold everything.
+    older file of that name stays. Fields and tags that the format cannot hold are named in a `MeshWriteWarning`;
+    cells that it cannot hold raise MeshWriteError. `.vtu`, `.vtk`, `.msh` and the native store `.mesh.safetensors` hold
+    everything.
 
     options  of the format, e.g. compression="zlib" for .vtu, binary=False for .msh, .vtk, .stl and .ply
 
@@ -40,7 +41,9 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
         if not isinstance(mesh, Trajectory):
             raise MeshWriteError(f"{path}: expected a Mesh or a Trajectory, got {type(mesh).__name__}.")
         if not chosen.series:
-            able = sorted(suffix for f in registry.formats() if f.series and f.writes for suffix in f.suffixes)
+            able = sorted(
+                suffix for f in registry.supported_formats() if f.series and f.writes for suffix in f.suffixes
+            )
             raise MeshWriteError(
                 f"{path}: {chosen.title} holds one time, this trajectory has {len(mesh)}.\n"
                 f"  formats for time series: {' '.join(able)}; or write one step: ml.write(trajectory[-1], ...)"

@@ -1,11 +1,12 @@
-"""Every file of the corpus loads with the counts of its manifest, or is refused by name; what loads survives a round trip."""
+"""Every file of the corpus loads with the counts of its manifest, or is refused by name; what loads survives a round
+trip."""
 
 import warnings
 
 import pytest
+from io_meshes import assert_same, decorated, load_manifest
 
 import meshlearn as ml
-from io_meshes import assert_same, decorated, load_manifest
 
 pytestmark = pytest.mark.filterwarnings("ignore::meshlearn.errors.MeshReadWarning")
 TURNED = {"voxel": "hexahedron"}
@@ -49,8 +50,8 @@ def test_every_readable_file_survives_a_round_trip(shared_data, tmp_path, suffix
             try:
                 ml.write(version, target)
             except ml.MeshWriteError as error:
-                assert suffix == ".msh", error
-                assert "Gmsh has no element type" in str(error)
+                if suffix != ".msh" or "Gmsh has no element type" not in str(error):
+                    raise
                 continue
             assert_same(version, ml.read(target))
             done += 1

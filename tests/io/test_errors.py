@@ -25,17 +25,17 @@ def test_missing_file_suggests_near_names(plate):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(ml.MeshReadError, match="folder .*nowhere does not exist"):
+    with pytest.raises(ml.MeshReadError, match=r"folder .*nowhere does not exist"):
         ml.read(tmp_path / "nowhere" / "a.vtu")
 
 
 def test_folder(plate):
-    with pytest.raises(ml.MeshReadError, match="this is a folder(.|\n)*read_many"):
+    with pytest.raises(ml.MeshReadError, match=r"this is a folder(.|\n)*read_many"):
         ml.read(plate.parent)
 
 
 def test_empty_file(tmp_path):
-    for f in registry.formats():
+    for f in registry.supported_formats():
         for suffix in f.suffixes:
             path = tmp_path / f"empty{suffix}"
             path.touch()
@@ -59,7 +59,7 @@ def test_content_decides_over_the_suffix(plate):
 def test_compressed_file(plate):
     packed = plate.with_name("plate.vtu.gz")
     packed.write_bytes(gzip.compress(plate.read_bytes()))
-    with pytest.raises(ml.MeshReadError, match="gzip(.|\n)*gunzip"):
+    with pytest.raises(ml.MeshReadError, match=r"gzip(.|\n)*gunzip"):
         ml.read(packed)
 
 
@@ -79,14 +79,13 @@ def test_damage_of_every_kind_is_a_named_error(shared_data, tmp_path):
             try:
                 ml.read(path)
             except ml.MeshReadError as error:
-                assert path.name in str(error)
-                refused += 1
+                refused += path.name in str(error) or pytest.fail(f"{path.name} is not named: {error}")
     assert refused > 120
 
 
 def test_garbage_under_every_suffix(tmp_path):
     junk = struct.pack("<64I", *range(1, 65)) * 20
-    for f in registry.formats():
+    for f in registry.supported_formats():
         for suffix in f.suffixes:
             path = tmp_path / f"junk{suffix}"
             path.write_bytes(junk)

@@ -17,7 +17,8 @@ def plain(mesh):
 
 
 @pytest.mark.parametrize("options", [{"encoding": "ascii"}, {"encoding": "base64"}, {"compression": "zlib"},
-                                     {"compression": "lzma"}, {"encoding": "base64", "compression": "zlib"}])  # fmt: skip
+                                     {"compression": "lzma"},
+                                     {"encoding": "base64", "compression": "zlib"}])  # fmt: skip
 def test_all_encodings_of_vtu(tmp_path, mixed, options):
     mesh = decorated(mixed)
     ml.write(mesh, tmp_path / "a.vtu", **options)
@@ -120,7 +121,8 @@ def test_calculix_results_in_part(tmp_path):
 
 def test_medit_mfem_and_freefem_are_told_apart(tmp_path):
     (tmp_path / "a.mesh").write_text(
-        "MFEM mesh v1.0\n\ndimension\n2\n\nelements\n2\n1 2 0 1 2\n5 2 0 2 3\n\nboundary\n1\n3 1 0 1\n\nvertices\n4\n2\n0 0\n1 0\n1 1\n0 1\n"
+        "MFEM mesh v1.0\n\ndimension\n2\n\nelements\n2\n1 2 0 1 2\n5 2 0 2 3\n\nboundary\n1\n3 1 0 "
+        "1\n\nvertices\n4\n2\n0 0\n1 0\n1 1\n0 1\n"
     )
     mesh = ml.read(tmp_path / "a.mesh")
     assert mesh.cell_counts == {"triangle": 2, "line": 1}

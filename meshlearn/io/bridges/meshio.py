@@ -24,6 +24,7 @@ def from_meshio(mesh: Any, source: str | None = None) -> Mesh:
     builder = MeshBuilder(source or "meshio.Mesh", "meshio.Mesh")
     fill_from_meshio(mesh, builder)
     result = builder.build(mesh.points.shape[1])
+    assert isinstance(result, Mesh)
     return result.replace(source=source)
 
 

@@ -12,10 +12,11 @@ from meshlearn.mesh.mesh import Mesh
 
 
 def from_pyg(data: Any, source: str | None = None) -> Mesh:
-    """From a `Data` with positions `pos`: `face` (3, n) or `tetra` (4, n) become cells, else `edge_index` becomes lines.
+    """From a `Data` with positions `pos`: `face` (3, n) or `tetra` (4, n) become cells, else `edge_index` becomes
+    lines.
 
-    `x` and every other tensor with one row per node become point data, tensors with one row per face cell data, the rest global data.
-    Edges in both directions give one line.
+    `x` and every other tensor with one row per node become point data, tensors with one row per face cell data, the
+    rest global data. Edges in both directions give one line.
     """
     if getattr(data, "pos", None) is None:
         raise MeshError(f"the Data has no positions 'pos'; it has {list(data.keys())}.")
@@ -52,7 +53,8 @@ def from_pyg(data: Any, source: str | None = None) -> Mesh:
 
 
 def to_pyg(mesh: Mesh) -> Any:
-    """To a `Data` with `pos`, `edge_index` (2, n_edges) in both directions, `face` or `tetra`, and all point data by name.
+    """To a `Data` with `pos`, `edge_index` (2, n_edges) in both directions, `face` or `tetra`, and all point data by
+    name.
 
     Global data are kept by name with a leading axis of 1, as PyG's batches want it.
     """

@@ -91,7 +91,8 @@ def to_pyvista(mesh: Mesh) -> Any:
 
 def _cells_with_faces(arrays: VtkArrays) -> tuple[np.ndarray]:
     """VTK's flat cell array, in which polyhedra stand as face streams."""
-    assert arrays.faces is not None and arrays.face_offsets is not None
+    assert arrays.faces is not None
+    assert arrays.face_offsets is not None
     rows, start, face_start = [], 0, 0
     for end, faces_end in zip(arrays.offsets.tolist(), arrays.face_offsets.tolist(), strict=True):
         row = arrays.connectivity[start:end]

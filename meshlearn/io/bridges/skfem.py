@@ -36,10 +36,8 @@ def from_skfem(mesh: Any, source: str | None = None) -> Mesh:
     cell_sets = {
         str(label): {kind: to_tensor(np.array(rows, np.int64))} for label, rows in (mesh.subdomains or {}).items()
     }
-    facets = np.unique(
-        np.concatenate([np.asarray(rows, np.int64) for rows in (mesh.boundaries or {}).values()] or [[]])
-    )
-    facets = facets.astype(np.int64)
+    tagged = [np.asarray(rows, np.int64) for rows in (mesh.boundaries or {}).values()]
+    facets = np.unique(np.concatenate([np.zeros(0, np.int64), *tagged]))
     if len(facets):
         nodes = mesh.facets[:, facets].T
         cells[facet_kind] = to_tensor(np.ascontiguousarray(nodes, np.int64))
@@ -66,7 +64,8 @@ def _from_second_order(mesh: Any, kind: str, source: str | None) -> Mesh:
 def to_skfem(mesh: Mesh) -> Any:
     """To a `skfem.Mesh`: one kind of cell of the highest dimension; cell sets become boundaries and subdomains.
 
-    Raises MeshError for mixed meshes (skfem has one kind per mesh), surfaces in space, and kinds that skfem does not have.
+    Raises MeshError for mixed meshes (skfem has one kind per mesh), surfaces in space, and kinds that skfem does not
+    have.
     """
     import skfem
 

@@ -33,7 +33,8 @@ def _numbers(attributes: Any) -> dict[str, torch.Tensor]:
 def to_trimesh(mesh: Mesh) -> Any:
     """To a `trimesh.Trimesh` with the triangles and quads (split) of a mesh; point data become vertex attributes.
 
-    Nothing is merged or reordered. Raises MeshError for meshes without faces, and for volumes (take `mesh.boundary_mesh()`).
+    Nothing is merged or reordered. Raises MeshError for meshes without faces, and for volumes (take
+    `mesh.boundary_mesh()`).
     """
     import trimesh
 
@@ -47,7 +48,7 @@ def to_trimesh(mesh: Mesh) -> Any:
         table = to_numpy(mesh.cells[kind])
         faces.append(table if kind == "triangle" else table[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3))
         rows[kind] = 1 if kind == "triangle" else 2
-    attributes = {
+    attributes: dict[str, Any] = {
         name: np.concatenate([np.repeat(to_numpy(by_kind[kind]), rows[kind], axis=0) for kind in mesh.domain_types])
         for name, by_kind in mesh.cell_data.items()
         if all(kind in by_kind for kind in mesh.domain_types)

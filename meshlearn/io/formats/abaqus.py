@@ -1,7 +1,7 @@
 """Abaqus and CalculiX input files (.inp): nodes, elements and sets, flat or in parts, instances and an assembly.
 
-Elements of types that are not known here are named in a warning. What describes the analysis (materials, steps, loads) is not
-part of a mesh; `mesh.report` names those keywords.
+Elements of types that are not known here are named in a warning. What describes the analysis (materials, steps,
+loads) is not part of a mesh; `mesh.report` names those keywords.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ def read(path: Path) -> MeshBuilder:
     """Read an input file; *INCLUDE is followed inside the file's own folder."""
     builder = MeshBuilder(path, "Abaqus input")
     deck = parse_deck(path, builder)
-    placed = [("", deck.parts[""], None)] if deck.parts[""].node_ids else []
-    for name, (part, shift) in deck.instances.items():
-        if part.upper() not in deck.parts:
-            raise builder.fail(f"instance {name!r} is of part {part!r}, which is not there")
-        placed.append((name, deck.parts[part.upper()], shift))
+    placed: list[tuple[str, Part, list[list[float]] | None]] = []
+    if deck.parts[""].node_ids:
+        placed.append(("", deck.parts[""], None))
+    for name, (title, shift) in deck.instances.items():
+        if title.upper() not in deck.parts:
+            raise builder.fail(f"instance {name!r} is of part {title!r}, which is not there")
+        placed.append((name, deck.parts[title.upper()], shift))
     if not deck.instances:
         placed += [(name, part, None) for name, part in deck.parts.items() if name and part.node_ids]
     if not placed:
@@ -74,7 +76,8 @@ def _add_part(part: Part, first: int, prefix: str, builder: MeshBuilder):
         nodes = position(table)
         if (nodes < 0).any():
             raise builder.fail(
-                f"element {int(numbers[(nodes < 0).any(1)][0])} names node {int(table[nodes < 0][0])}, which is not there"
+                f"element {int(numbers[(nodes < 0).any(1)][0])} names node "
+                f"{int(table[nodes < 0][0])}, which is not there"
             )
         block = builder.add_cells(kind, nodes + first)
         rows_of.update((number, (kind, block.start + k)) for k, number in enumerate(numbers.tolist()))
@@ -149,8 +152,8 @@ def write(mesh: Mesh, path: Path) -> list[str]:
             for row in rows.tolist():
                 file.write(_lines([number, *row]))
                 number += 1
-        for name, rows in mesh.point_sets.items():
-            file.write(f"*NSET, NSET={_label(name)}\n" + _lines((to_numpy(rows) + 1).tolist()))
+        for name, members in mesh.point_sets.items():
+            file.write(f"*NSET, NSET={_label(name)}\n" + _lines((to_numpy(members) + 1).tolist()))
         for name, by_kind in mesh.cell_sets.items():
             numbers = [first[kind] + row for kind, rows in by_kind.items() if kind in first for row in rows.tolist()]
             file.write(f"*ELSET, ELSET={_label(name)}\n" + _lines(numbers))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from meshlearn.io.celltypes import NODES
 _SOLIDS = {4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 15: "wedge15", 20: "hexahedron20",
            27: "hexahedron27"}  # fmt: skip
 _PLANES = {3: "triangle", 4: "quad", 6: "triangle6", 8: "quad8", 9: "quad9"}
-_FAMILIES = [
+_FAMILIES: list[tuple[str, dict[Any, str]]] = [
     (r"(?:C3D|DC3D|CC3D|AC3D|Q3D|COH3D|DCC3D|EC3D|EMC3D|F3D|FC3D|GK3D)(\d+)", _SOLIDS),
     (r"SC(6|8)", {6: "wedge", 8: "hexahedron"}),
     (
@@ -41,7 +42,7 @@ def kind_of(name: str) -> str | None:
         found = re.match(rf"{pattern}(?![0-9])", name.upper())
         if found:
             last = found.groups()[-1] if found.groups() else None
-            key = int(last) if last is not None and last.isdigit() else last
+            key: Any = int(last) if last is not None and last.isdigit() else last
             if key in kinds:
                 return kinds[key]
     return None
@@ -84,7 +85,8 @@ def _blocks(path: Path, builder: MeshBuilder, depth: int):
     text = path.read_bytes()
     if b"\x00" in text[:4096]:
         raise builder.fail("the file is binary; an input file is text")
-    keyword, options, data = "", {}, []
+    keyword, data = "", []
+    options: dict[str, str] = {}
     for raw in text.decode("utf-8", "replace").splitlines():
         line = raw.strip()
         if not line or line.startswith("**"):
@@ -92,8 +94,6 @@ def _blocks(path: Path, builder: MeshBuilder, depth: int):
         if not line.startswith("*"):
             data.append(line)
             continue
-        if line.endswith(",") and keyword == "" and not data:
-            pass
         if keyword:
             yield keyword, options, data
         keyword, options = _keyword(line)
@@ -143,7 +143,7 @@ def _block(keyword: str, options: dict, lines: list[str], deck: Deck, state: dic
         _elements(options, lines, part, builder)
     elif keyword in ("NSET", "ELSET"):
         _set(keyword.lower(), options, lines, part, deck, state, builder)
-    elif keyword == "NGEN" or keyword == "ELGEN" or keyword == "NFILL" or keyword == "NCOPY" or keyword == "ELCOPY":
+    elif keyword in ("NGEN", "ELGEN", "NFILL", "NCOPY", "ELCOPY"):
         raise builder.fail(
             f"*{keyword} generates nodes or elements, which is not supported; write the mesh out in full"
         )

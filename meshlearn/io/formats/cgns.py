@@ -1,7 +1,8 @@
 """CGNS in HDF5 files (needs h5py): unstructured and structured zones, boundary conditions, solutions, iterations.
 
-Zones of one base are joined (each is a cell set if there are several). Boundary conditions become point sets or cell sets, by their
-grid location; element sections become cell sets unless their name starts with `Elements`. Arrays beside the zones become global data.
+Zones of one base are joined (each is a cell set if there are several). Boundary conditions become point sets or cell
+sets, by their grid location; element sections become cell sets unless their name starts with `Elements`. Arrays
+beside the zones become global data.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ def read(path: Path) -> MeshBuilder:
         with_zones = [base for base in bases if base.of("Zone_t")]
         if not with_zones:
             raise builder.fail("there is no base with a zone: the file holds no mesh")
-        base = max(with_zones, key=lambda node: int(np.ravel(node.data())[0]))
+        base = max(with_zones, key=lambda node: int(node.flat()[0]))
         for other in with_zones:
             if other.name != base.name:
                 builder.lost(f"the base {other.name!r} (one base is read, that of the highest cell dimension)")
-        physical = int(np.ravel(base.data())[1])
+        physical = int(base.flat()[1])
         _read_base(base, physical, builder)
         for node in [base, *(other for other in bases if not other.of("Zone_t"))]:
             _globals(node, builder)
@@ -48,7 +49,7 @@ def read(path: Path) -> MeshBuilder:
 
 def _read_base(base: Node, physical: int, builder: MeshBuilder) -> None:
     times = next((node.find("TimeValues") for node in base.of("BaseIterativeData_t")), None)
-    values = np.ravel(times.data()).astype(np.float64) if times is not None else np.zeros(0)
+    values = times.flat().astype(np.float64) if times is not None else np.zeros(0)
     zones = base.of("Zone_t")
     points: list[np.ndarray] = []
     fields: list[dict[str, np.ndarray]] = []

@@ -56,3 +56,10 @@ class Node:
         """The array of a sub-node."""
         node = self.find(name)
         return None if node is None else node.data()
+
+    def flat(self, name: str = "") -> np.ndarray:
+        """The flat array of this node or of a sub-node that must be there; KeyError if it is not."""
+        found = self.array(name) if name else self.data()
+        if found is None:
+            raise KeyError(f"the CGNS node {self.name!r} has no {name or 'data'}")
+        return np.ravel(found)

@@ -108,15 +108,15 @@ def _conditions(zone: Any, mesh: Mesh, first: dict[str, int], losses: list[str])
         else:
             _condition(group, name, to_numpy(rows) + 1, "Vertex")
     for name, by_kind in mesh.cell_sets.items():
-        rows = [to_numpy(rows) + first[kind] for kind, rows in by_kind.items() if kind in first]
-        if rows:
+        numbers = [to_numpy(rows) + first[kind] for kind, rows in by_kind.items() if kind in first]
+        if numbers:
             dims = {dimension(kind) for kind in by_kind}
             place = (
                 "CellCenter"
                 if mesh.cell_dim in dims
                 else {2: "FaceCenter", 1: "EdgeCenter"}.get(max(dims), "CellCenter")
             )
-            _condition(group, name, np.concatenate(rows), place)
+            _condition(group, name, np.concatenate(numbers), place)
 
 
 def _condition(group: Any, name: str, numbers: np.ndarray, location: str) -> None:

@@ -27,7 +27,9 @@ def read_zone(
     points = np.stack(found, axis=1)
     zone_type = zone.find("ZoneType")
     if zone_type is not None and zone_type.text() == "Structured":
-        shape = [int(n) for n in np.atleast_2d(zone.data())[0]]
+        sizes = zone.data()
+        assert sizes is not None
+        shape = [int(n) for n in np.atleast_2d(sizes)[0]]
         number, table = grid_cells(shape)
         block = builder.add_cells({1: "vertex", 3: "line", 9: "quad", 12: "hexahedron"}[number], table + first)
         builder.note(f"zone {zone.name!r}: a structured grid of {' x '.join(map(str, shape))} points was read as cells")
@@ -44,9 +46,9 @@ def _sections(zone: Node, first: int, n_points: int, builder: MeshBuilder) -> Pl
     volumes: list[Node] = []
     surfaces: list[Node] = []
     for section in zone.of("Elements_t"):
-        number = int(np.ravel(section.data())[0])
-        start = int(np.ravel(section.array("ElementRange"))[0])
-        connectivity = np.ravel(section.array("ElementConnectivity")).astype(np.int64)
+        number = int(section.flat()[0])
+        start = int(section.flat("ElementRange")[0])
+        connectivity = section.flat("ElementConnectivity").astype(np.int64)
         if number in (22, 23):
             (volumes if number == 23 else surfaces).append(section)
             continue
@@ -63,7 +65,7 @@ def _sections(zone: Node, first: int, n_points: int, builder: MeshBuilder) -> Pl
         placed += new
         _name(section, new, builder)
     for section in surfaces:
-        start = int(np.ravel(section.array("ElementRange"))[0])
+        start = int(section.flat("ElementRange")[0])
         rows = _ragged(section, builder)
         faces.update(enumerate(rows, start=start))
         if not volumes:
@@ -71,7 +73,7 @@ def _sections(zone: Node, first: int, n_points: int, builder: MeshBuilder) -> Pl
             placed += new
             _name(section, new, builder)
     for section in volumes:
-        start = int(np.ravel(section.array("ElementRange"))[0])
+        start = int(section.flat("ElementRange")[0])
         streams = []
         for row in _ragged(section, builder):
             members = [faces[abs(int(face))] for face in row]
@@ -100,7 +102,7 @@ def _add(
 
 
 def _ragged(section: Node, builder: MeshBuilder) -> list[np.ndarray]:
-    flat = np.ravel(section.array("ElementConnectivity")).astype(np.int64)
+    flat = section.flat("ElementConnectivity").astype(np.int64)
     offsets = section.array("ElementStartOffset")
     if offsets is not None:
         ends = np.ravel(offsets).astype(np.int64)
@@ -181,7 +183,8 @@ def _conditions(zone: Node, first: int, n_points: int, placed: Placed, builder: 
                     builder.add_cell_set(condition.name, block, rows)
             if kept < len(np.unique(numbers)):
                 builder.lost(
-                    f"{len(np.unique(numbers)) - kept} of {len(numbers)} elements of boundary condition {condition.name!r}"
+                    f"{len(np.unique(numbers)) - kept} of {len(numbers)} elements of boundary "
+                    f"condition {condition.name!r}"
                 )
 
 
@@ -192,13 +195,13 @@ def _solutions(
     pointers = next((node.find("FlowSolutionPointers") for node in zone.of("ZoneIterativeData_t")), None)
     steps: list[str] = []
     if pointers is not None and len(times) > 1:
-        table = np.atleast_2d(pointers.data())
+        table = pointers.flat()
         steps = [row.astype(np.int8).tobytes().decode("latin-1").strip("\x00 ") for row in table.reshape(-1, 32)]
     points: dict[str, np.ndarray] = {}
     by_step: dict[str, dict[str, np.ndarray]] = {}
     n_cells = sum(block.count for block, _ in placed)
     for solution in zone.of("FlowSolution_t"):
-        arrays = {node.name: np.ravel(node.data()) for node in solution.of("DataArray_t") if node.data() is not None}
+        arrays = {node.name: node.flat() for node in solution.of("DataArray_t") if node.data() is not None}
         vectors = _vectors(arrays)
         if _location(solution) == "Vertex":
             if any(len(values) != n_points for values in vectors.values()):

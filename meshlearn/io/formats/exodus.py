@@ -1,8 +1,8 @@
 """Exodus II (.e, .exo, .ex2): element blocks, node and side sets, fields over time.
 
-Element blocks become cell sets under their names (`block_1`). A side set is kept twice: its points as a point set, and exactly as
-global data `side_set:NAME`, rows (block-wise element number from 0, side from 0). Variables named NAME_x, NAME_y(, NAME_z) become one
-vector. Classic NetCDF files need no extra package, HDF5-based ones need h5py.
+Element blocks become cell sets under their names (`block_1`). A side set is kept twice: its points as a point set,
+and exactly as global data `side_set:NAME`, rows (block-wise element number from 0, side from 0). Variables named
+NAME_x, NAME_y(, NAME_z) become one vector. Classic NetCDF files need no extra package, HDF5-based ones need h5py.
 """
 
 from __future__ import annotations
@@ -16,22 +16,18 @@ from meshlearn.io.formats.exodus_sides import side_nodes
 from meshlearn.io.netcdf import NetCdf
 
 # name -> {nodes: kind}
-_KINDS: dict[str, dict[int, str]] = {
-    "SPHERE": {1: "vertex"}, "CIRCLE": {1: "vertex"}, "NODE": {1: "vertex"},
-    **dict.fromkeys(("BAR", "BEAM", "TRUSS", "EDGE", "ROD", "BAR2", "BAR3", "BEAM2", "BEAM3", "TRUSS2", "TRUSS3", "EDGE2",
-                     "EDGE3"), {2: "line", 3: "line3"}),
-    **dict.fromkeys(("TRI", "TRIANGLE", "TRISHELL", "TRI3", "TRI6", "TRI7", "TRISHELL3", "TRISHELL6", "TRISHELL7"),
-                    {3: "triangle", 6: "triangle6", 7: "triangle7"}),
-    **dict.fromkeys(("QUAD", "SHELL", "QUAD4", "QUAD8", "QUAD9", "SHELL4", "SHELL8", "SHELL9", "QUADRILATERAL"),
-                    {4: "quad", 8: "quad8", 9: "quad9", 3: "triangle"}),
-    **dict.fromkeys(("TET", "TETRA", "TETRAHEDRON", "TET4", "TETRA4", "TET10", "TETRA10", "TET14", "TETRA14"),
-                    {4: "tetra", 10: "tetra10", 14: "tetra14"}),
-    **dict.fromkeys(("PYR", "PYRAMID", "PYRAMID5", "PYRAMID13", "PYRAMID14"),
-                    {5: "pyramid", 13: "pyramid13", 14: "pyramid14"}),
-    **dict.fromkeys(("WEDGE", "WEDGE6", "WEDGE15", "WEDGE18", "WEDGE21", "PENTA"),
-                    {6: "wedge", 15: "wedge15", 18: "wedge18", 21: "wedge21"}),
-    **dict.fromkeys(("HEX", "HEXAHEDRON", "HEX8", "HEX20", "HEX27"),
-                    {8: "hexahedron", 20: "hexahedron20", 27: "hexahedron27"}),
+_LINES, _TRIANGLES = {2: "line", 3: "line3"}, {3: "triangle", 6: "triangle6", 7: "triangle7"}
+_QUADS = {4: "quad", 8: "quad8", 9: "quad9", 3: "triangle"}
+_TETRAS = {4: "tetra", 10: "tetra10", 14: "tetra14"}
+_PYRAMIDS = {5: "pyramid", 13: "pyramid13", 14: "pyramid14"}
+_WEDGES = {6: "wedge", 15: "wedge15", 18: "wedge18", 21: "wedge21"}
+_HEXES = {8: "hexahedron", 20: "hexahedron20", 27: "hexahedron27"}
+_STEMS = {
+    "SPHERE": {1: "vertex"}, "CIRCLE": {1: "vertex"}, "NODE": {1: "vertex"}, "BAR": _LINES, "BEAM": _LINES,
+    "TRUSS": _LINES, "EDGE": _LINES, "ROD": _LINES, "TRI": _TRIANGLES, "TRIANGLE": _TRIANGLES, "TRISHELL": _TRIANGLES,
+    "QUAD": _QUADS, "QUADRILATERAL": _QUADS, "SHELL": _QUADS, "TET": _TETRAS, "TETRA": _TETRAS, "TETRAHEDRON": _TETRAS,
+    "PYR": _PYRAMIDS, "PYRA": _PYRAMIDS, "PYRAMID": _PYRAMIDS, "WEDGE": _WEDGES, "PENTA": _WEDGES, "HEX": _HEXES,
+    "HEXA": _HEXES, "HEXAHEDRON": _HEXES,
 }  # fmt: skip
 # ours[:, k] = theirs[:, order[k]]: Exodus lists vertical edges before the top ones, and the face nodes in another order
 ORDER: dict[str, list[int]] = {
@@ -84,10 +80,11 @@ def _blocks(nc: NetCdf, builder: MeshBuilder) -> list[Block | None]:
                 builder.lost(f"element block {names[number - 1]!r} of {element or 'polygons'}")
             blocks.append(None)
             continue
-        kind = _KINDS.get(element, {}).get(table.shape[1])
+        kind = _STEMS.get(element.rstrip("0123456789"), {}).get(table.shape[1])
         if kind is None:
             raise builder.fail(
-                f"element block {names[number - 1]!r} has type {element!r} with {table.shape[1]} nodes, which is not supported"
+                f"element block {names[number - 1]!r} has type {element!r} with {table.shape[1]} "
+                "nodes, which is not supported"
             )
         table = table.astype(np.int64) - 1
         if int(table.min()) < 0 or int(table.max()) >= len(builder.points):
@@ -109,7 +106,8 @@ def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
     ):
         rows = nc.get(f"node_ns{k}")
         builder.point_sets[name] = np.zeros(0, np.int64) if rows is None else rows.astype(np.int64) - 1
-        if nc.get(f"dist_fact_ns{k}") is not None and not (nc.get(f"dist_fact_ns{k}") == 1).all():
+        factors = nc.get(f"dist_fact_ns{k}")
+        if factors is not None and not np.all(factors == 1):
             builder.lost(f"distribution factors of node set {name!r}")
     count = nc.count("num_side_sets")
     ids = nc.get("ss_prop1")

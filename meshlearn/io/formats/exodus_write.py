@@ -91,7 +91,7 @@ def _put_blocks(out: _Out, mesh: Mesh, kinds: list[str]) -> None:
     out.nc.createDimension("num_el_blk", len(kinds))
     out.put("eb_prop1", "i", ("num_el_blk",), np.arange(1, len(kinds) + 1)).name = b"ID"
     out.put("eb_status", "i", ("num_el_blk",), np.ones(len(kinds)))
-    named = {}
+    named: dict[str, str] = {}
     for name, by_kind in mesh.cell_sets.items():
         kind, rows = next(iter(by_kind.items()), ("", ()))
         if len(by_kind) == 1 and kind in kinds and len(rows) == len(mesh.cells[kind]):

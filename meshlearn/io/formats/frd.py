@@ -1,7 +1,8 @@
 """CalculiX results, .frd (ASCII, short and long numbers), after the file description in the manual of CalculiX GraphiX.
 
-Every result becomes point data under its own name (DISP, STRESS, TOSTRAIN, NDTEMP ...) with its components as columns; the names
-of the components are in `mesh.report`. Results at several times make a Trajectory. Nodes without a value get NaN.
+Every result becomes point data under its own name (DISP, STRESS, TOSTRAIN, NDTEMP ...) with its components as
+columns; the names of the components are in `mesh.report`. Results at several times make a Trajectory. Nodes without a
+value get NaN.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import numpy as np
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.positions import Positions
 
-# element type -> (kind, nodes, our order of their nodes); 20- and 15-node solids list the vertical edges before the top ones
+# element type -> (kind, nodes, our order of their nodes); 20- and 15-node solids list the vertical edges before the
+# top ones
 _TYPES: dict[int, tuple[str, int, list[int] | None]] = {
     1: ("hexahedron", 8, None), 2: ("wedge", 6, None), 3: ("tetra", 4, None),
     4: ("hexahedron20", 20, [*range(12), *range(16, 20), *range(12, 16)]),
@@ -127,12 +129,12 @@ def _elements(lines: list[bytes], position: int, places: Positions, builder: Mes
     row: list[int] = []
     for line in lines[position + 1 : end]:
         if line.startswith(b" -1"):
-            kind = int(line[3 + width : 8 + width])
-            if kind not in _TYPES:
-                raise builder.fail(f"element type {kind} is not one of CalculiX's 1 to 12")
+            code = int(line[3 + width : 8 + width])
+            if code not in _TYPES:
+                raise builder.fail(f"element type {code} is not one of CalculiX's 1 to 12")
             row = []
-            rows.setdefault(kind, []).append(row)
-            marks.setdefault(kind, []).append([int(line[8 + width : 13 + width]), int(line[13 + width : 18 + width])])
+            rows.setdefault(code, []).append(row)
+            marks.setdefault(code, []).append([int(line[8 + width : 13 + width]), int(line[13 + width : 18 + width])])
         elif line.startswith(b" -2"):
             row += [int(line[k : k + width]) for k in range(3, len(line.rstrip()), width)]
     if sum(map(len, rows.values())) != announced:

@@ -1,9 +1,9 @@
 """Gmsh .msh files, versions 2 and 4, ASCII and binary.
 
 Physical groups become `cell_sets` under their names (`physical_7` if group 7 has none); the numbers of groups and of
-geometrical entities are kept as cell data `gmsh:physical` and `gmsh:geometrical`. $NodeData and $ElementData become point and
-cell data; several time steps of one view make a trajectory. Our own files carry a section `$Meshlearn` (JSON), which other
-programs skip: exact types and shapes, point sets, global data, and the order of cells.
+geometrical entities are kept as cell data `gmsh:physical` and `gmsh:geometrical`. $NodeData and $ElementData become
+point and cell data; several time steps of one view make a trajectory. Our own files carry a section `$Meshlearn`
+(JSON), which other programs skip: exact types and shapes, point sets, global data, and the order of cells.
 """
 
 from __future__ import annotations

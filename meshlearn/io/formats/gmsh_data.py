@@ -95,8 +95,8 @@ def _on_elements(name: str, found: list[View], blocks: list[tuple[Block, np.ndar
     by_kind: dict[str, list[np.ndarray]] = {}
     for block, tags in blocks:
         by_kind.setdefault(block.kind, []).append(tags)
-    for kind, tags in by_kind.items():
-        numbers = np.concatenate(tags)
+    for kind, parts in by_kind.items():
+        numbers = np.concatenate(parts)
         if not any(np.isin(numbers, view.tags).any() for view in found):
             continue
         arrays = np.stack([_place(view, numbers, f"{kind} elements", builder) for view in found])

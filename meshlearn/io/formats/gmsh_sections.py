@@ -57,6 +57,7 @@ def _binary_runs_2(cursor: MshCursor) -> list[tuple[int, int, np.ndarray]]:
         done += max(follow, 1)
     cursor.end("Elements")
     merged: list[tuple[int, int, np.ndarray]] = []
+    pending: list[np.ndarray] = []
     for run in runs:  # Gmsh writes every element under a header of its own
         if merged and merged[-1][:2] == run[:2] and len(run[2]) == 1:
             pending.append(run[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ class MshCursor:
 
     def __init__(self, data: bytes, builder: MeshBuilder):
         self.data, self.position, self.builder = data, 0, builder
-        self.version, self.binary, self.size, self.order = 0.0, False, 8, "<"
+        self.version, self.binary, self.size = 0.0, False, 8
+        self.order: Any = "<"
         section = self.next_section()
         while section == "Comments":
             self.skip(section)

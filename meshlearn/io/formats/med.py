@@ -1,7 +1,7 @@
 """MED files of Salome and Code_Aster (HDF5, needs h5py): one mesh, its groups, and fields.
 
-Groups of nodes become point sets, groups of elements cell sets. Fields at several times make a trajectory; fields at Gauss points or at the
-nodes of elements are named as lost.
+Groups of nodes become point sets, groups of elements cell sets. Fields at several times make a trajectory; fields at
+Gauss points or at the nodes of elements are named as lost.
 """
 
 from __future__ import annotations

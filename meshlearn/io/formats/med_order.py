@@ -4,8 +4,10 @@ from __future__ import annotations
 
 KINDS = {
     "PO1": "vertex", "SE2": "line", "SE3": "line3", "TR3": "triangle", "TR6": "triangle6", "TR7": "triangle7",
-    "QU4": "quad", "QU8": "quad8", "QU9": "quad9", "TE4": "tetra", "T10": "tetra10", "PY5": "pyramid", "P13": "pyramid13",
-    "PE6": "wedge", "P15": "wedge15", "P18": "wedge18", "HE8": "hexahedron", "H20": "hexahedron20", "H27": "hexahedron27",
+    "QU4": "quad", "QU8": "quad8", "QU9": "quad9", "TE4": "tetra", "T10": "tetra10", "PY5": "pyramid", "P13":
+    "pyramid13",
+    "PE6": "wedge", "P15": "wedge15", "P18": "wedge18", "HE8": "hexahedron", "H20": "hexahedron20", "H27":
+    "hexahedron27",
 }  # fmt: skip
 
 # ours[:, k] = theirs[:, order[k]]. MED numbers solids with the base turned: corners 2 and 4 (or 2 and 3) change places.

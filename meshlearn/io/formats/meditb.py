@@ -12,7 +12,8 @@ from meshlearn.io.formats.medit import CELLS, place
 # keyword number -> name in the ASCII format
 _KEYS = {4: "vertices", 5: "edges", 6: "triangles", 7: "quadrilaterals", 8: "tetrahedra", 9: "prisms", 10: "hexahedra",
          13: "corners", 14: "ridges", 15: "requiredvertices", 16: "requirededges", 17: "requiredtriangles",
-         18: "requiredquadrilaterals", 24: "trianglesp2", 25: "edgesp2", 30: "tetrahedrap2", 49: "pyramids"}  # fmt: skip
+         18: "requiredquadrilaterals", 24: "trianglesp2", 25: "edgesp2", 30: "tetrahedrap2",
+         49: "pyramids"}  # fmt: skip
 
 
 def read(path: Path) -> MeshBuilder:

@@ -1,7 +1,7 @@
 """Nastran bulk data (.bdf, .nas, .fem, .dat): grid points and elements in free, small and large fields.
 
-Property numbers become cell data `nastran:property` and cell sets `property_3`. Cards that describe the analysis are no part of a
-mesh; `mesh.report` names them.
+Property numbers become cell data `nastran:property` and cell sets `property_3`. Cards that describe the analysis are
+no part of a mesh; `mesh.report` names them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from meshlearn.mesh.mesh import Mesh
 _CARDS = {
     "CTRIA3": {3: "triangle"}, "CTRIAR": {3: "triangle"}, "CTRIA6": {6: "triangle6", 3: "triangle"},
     "CTRIAX6": {6: "triangle6"}, "CTRIAX": {6: "triangle6", 3: "triangle"}, "CQUAD4": {4: "quad"},
-    "CQUADR": {4: "quad"}, "CSHEAR": {4: "quad"}, "CQUAD8": {8: "quad8", 4: "quad"}, "CQUAD": {9: "quad9", 8: "quad8", 4: "quad"},
+    "CQUADR": {4: "quad"}, "CSHEAR": {4: "quad"}, "CQUAD8": {8: "quad8", 4: "quad"}, "CQUAD": {9: "quad9", 8: "quad8",
+    4: "quad"},
     "CQUADX": {9: "quad9", 8: "quad8", 4: "quad"}, "CTETRA": {4: "tetra", 10: "tetra10"},
     "CPYRAM": {5: "pyramid", 13: "pyramid13"}, "CPYRA": {5: "pyramid", 13: "pyramid13"},
     "CPENTA": {6: "wedge", 15: "wedge15"}, "CHEXA": {8: "hexahedron", 20: "hexahedron20"}, "CROD": {2: "line"},

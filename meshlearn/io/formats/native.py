@@ -2,7 +2,8 @@
 
 Loading maps the file into memory and copies nothing, so it costs about as much as opening the file. The layout:
 
-- metadata `meshlearn.mesh` is JSON: {"version", "kind": "mesh" | "trajectory", "source", "report", and the names of points,
+- metadata `meshlearn.mesh` is JSON: {"version", "kind": "mesh" | "trajectory", "source", "report", and the names of
+points,
   cells, data and sets with the key of each tensor}
 - tensors are stored under short keys t0, t1, ...; types and shapes are kept exactly
 """
@@ -72,7 +73,8 @@ def _put_mesh(mesh: Mesh, tensors: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def read(path: Path) -> Any:
-    """Read a Mesh or Trajectory; tensors are views of the mapped file (private: writing to one does not change the file)."""
+    """Read a Mesh or Trajectory; tensors are views of the mapped file (private: writing to one does not change the
+    file)."""
     from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
@@ -120,7 +122,8 @@ def _get_mesh(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path)
     frozen = {name: FrozenDict(value) for name, value in parts.items()}
     for attribute in _NESTED:
         frozen[attribute] = FrozenDict({name: FrozenDict(by_kind) for name, by_kind in parts[attribute].items()})
-    # What is in a store was checked when the mesh was made; checking every number again would cost more than loading it.
+    # What is in a store was checked when the mesh was made; checking every number again would cost more than loading
+    # it.
     return Mesh._trusted(points=points, **frozen, source=str(path), report=tuple(structure.get("report", ())))
 
 

@@ -1,8 +1,8 @@
 """numpy archives (.npz) as point clouds or meshes; nothing pickled is ever loaded.
 
-`points` (or `pos`, `coords`, `xyz`, `vertices`) holds the coordinates, `cells/TYPE` (or `faces`, `triangles`, `tetra`, ...) the
-cells; `point_data/NAME`, `cell_data/NAME/TYPE`, `global_data/NAME`, `point_sets/NAME` and `cell_sets/NAME/TYPE` the rest. Other
-arrays are point data if they have one row per point, else global data.
+`points` (or `pos`, `coords`, `xyz`, `vertices`) holds the coordinates, `cells/TYPE` (or `faces`, `triangles`,
+`tetra`, ...) the cells; `point_data/NAME`, `cell_data/NAME/TYPE`, `global_data/NAME`, `point_sets/NAME` and
+`cell_sets/NAME/TYPE` the rest. Other arrays are point data if they have one row per point, else global data.
 """
 
 from __future__ import annotations
@@ -122,5 +122,5 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     if types:
         arrays["meshlearn:types"] = np.frombuffer(json.dumps(types).encode(), np.uint8)
     with open(path, "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     return []

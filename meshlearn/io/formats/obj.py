@@ -32,7 +32,7 @@ class _Obj:
 
     def corner(self, word: bytes) -> tuple[int, int, int]:
         """0-based numbers of point, texture and normal; -1 where there is none."""
-        parts = (word.split(b"/") + [b"", b""])[:3]
+        parts = [*word.split(b"/"), b"", b""][:3]
         found = []
         for part, kind in zip(parts, ("v", "vt", "vn"), strict=True):
             number, count = int(part) if part else 0, len(self.numbers[kind])

@@ -1,7 +1,7 @@
 """PLAID samples: a folder with CGNS meshes (`meshes/mesh_*.cgns`), `scalars.csv` and time series.
 
-Scalars become global data; several meshes are the steps of a Trajectory. A time series (two columns, time and value) becomes global data
-(n, 2).
+Scalars become global data; several meshes are the steps of a Trajectory. A time series (two columns, time and value)
+becomes global data (n, 2).
 """
 
 from __future__ import annotations

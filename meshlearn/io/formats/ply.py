@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,8 @@ from meshlearn.io.tensors import file_array, to_numpy
 from meshlearn.mesh.mesh import Mesh
 
 _TYPES = {
-    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
+    "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16":
+    "u2",
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4", "double": "f8",
     "float64": "f8", "int64": "i8", "uint64": "u8", "long": "i8",
 }  # fmt: skip
@@ -142,7 +144,8 @@ def _read_binary(body: bytes, elements: list[_Element], found: dict, order: str,
 
 def _uniform(body: bytes, position: int, element: _Element, order: str) -> np.dtype | None:
     """The record if all lists are as long as in the first row."""
-    parts, at = [], position
+    parts: list[Any] = []
+    at = position
     for name, kind, length in element.scalars:
         if not length:
             parts.append((name, order + kind))
@@ -213,7 +216,8 @@ def _place_faces(faces: dict, builder: MeshBuilder) -> None:
 
 
 def write(mesh: Mesh, path: Path, binary: bool = True) -> list[str]:
-    """Write points, triangles, quads, polygons and lines; vectors become one property per component (name_0, name_1)."""
+    """Write points, triangles, quads, polygons and lines; vectors become one property per component (name_0,
+    name_1)."""
     losses = unheld(mesh, "PLY", ("triangle", "quad", "polygon", "line", "vertex"), ("point_data", "cell_data"))
     points = three_columns(to_numpy(mesh.points))
     head = ["ply", f"format {'binary_little_endian' if binary else 'ascii'} 1.0", "comment meshlearn"]

@@ -48,7 +48,8 @@ def read(path: Path) -> Any:
 
 def write(mesh: Any, path: Path, **options: Any) -> list[str]:
     """Write one .vtu per time into the folder NAME_steps, then the list; options as for .vtu."""
-    from meshlearn.io.write import atomic, write as write_file
+    from meshlearn.io.write import atomic
+    from meshlearn.io.write import write as write_file
 
     folder = path.parent / f"{path.stem}_steps"
     folder.mkdir(exist_ok=True)

@@ -1,4 +1,5 @@
-"""Point clouds as columns of text (.csv, .xyz, .txt, .pts); the first columns, or those named x, y, z, are coordinates."""
+"""Point clouds as columns of text (.csv, .xyz, .txt, .pts); the first columns, or those named x, y, z, are
+coordinates."""
 
 from __future__ import annotations
 
@@ -88,7 +89,7 @@ def _vectors(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if not mark or not index.isdigit():
             merged[name] = values
         elif index == "0":
-            parts = []
+            parts: list[np.ndarray] = []
             while f"{stem}:{len(parts)}" in fields:
                 parts.append(fields[f"{stem}:{len(parts)}"])
             merged[stem] = np.stack(parts, axis=1)

@@ -177,6 +177,7 @@ def _join_faces(parts: list[VtkArrays], shift: np.ndarray) -> tuple[np.ndarray, 
 
 
 def write(mesh: Mesh, path: Path, encoding: str = "raw", compression: str | None = None) -> list[str]:
-    """Write a .vtu file that holds everything; encoding "raw" | "base64" | "ascii", compression None | "zlib" | "lzma"."""
+    """Write a .vtu file that holds everything; encoding "raw" | "base64" | "ascii", compression None | "zlib" |
+    "lzma"."""
     write_xml(from_mesh(mesh), path, "UnstructuredGrid", encoding, compression)
     return []

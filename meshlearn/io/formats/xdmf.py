@@ -1,4 +1,5 @@
-"""XDMF 2 and 3: XML with numbers inside, in HDF5 (needs h5py) or in binary files; temporal collections are trajectories."""
+"""XDMF 2 and 3: XML with numbers inside, in HDF5 (needs h5py) or in binary files; temporal collections are
+trajectories."""
 
 from __future__ import annotations
 
@@ -177,7 +178,8 @@ def _series(steps: list[Element], collection: Element, data: XdmfData, builder: 
     if not steps:
         raise builder.fail("the time series has no step")
     first: MeshBuilder | None = None
-    builders = []
+    first_blocks: list[tuple[Block, np.ndarray]] = []
+    builders: list[MeshBuilder] = []
     for step in steps:
         part = MeshBuilder(builder.path, builder.format_name)
         if data.child(step, "Topology") is None and first is not None:
@@ -232,8 +234,9 @@ def _merge(parts: list[MeshBuilder], first: MeshBuilder, builder: MeshBuilder) -
     for part in parts:
         for name in {*part.point_data, *part._cell_data, *part.global_data} - kept:
             builder.lost(f"field {name!r}, which not every time step has")
-    if any(not np.array_equal(part.points, first.points) for part in parts if part.points is not None):
-        builder.step_points = np.stack([part.points for part in parts if part.points is not None])
+    moved = [part.points for part in parts if part.points is not None]
+    if any(not np.array_equal(points, moved[0]) for points in moved):
+        builder.step_points = np.stack(moved)
 
 
 def _times(steps: list[Element], collection: Element, data: XdmfData) -> np.ndarray:

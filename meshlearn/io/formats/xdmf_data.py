@@ -14,7 +14,8 @@ from meshlearn.io.builder import MeshBuilder
 
 Element = ElementTree.Element
 _INCLUDE = re.compile(r"\{[^}]*XInclude\}include$")
-_TYPES = {("float", 4): "f4", ("float", 8): "f8", ("int", 1): "i1", ("int", 2): "i2", ("int", 4): "i4", ("int", 8): "i8",
+_TYPES = {("float", 4): "f4", ("float", 8): "f8", ("int", 1): "i1", ("int", 2): "i2", ("int", 4): "i4", ("int", 8):
+          "i8",
           ("uint", 1): "u1", ("uint", 2): "u2", ("uint", 4): "u4", ("uint", 8): "u8", ("char", 1): "i1",
           ("uchar", 1): "u1", ("short", 2): "i2"}  # fmt: skip
 
@@ -89,7 +90,7 @@ class XdmfData:
         elif layout == "XML":
             values = np.array(text.split()).astype(np.float64 if dtype.kind == "f" else np.int64).astype(dtype)
         elif layout == "BINARY":
-            order = {"Little": "<", "Big": ">"}.get(item.get("Endian") or "", "=")
+            order: Any = {"Little": "<", "Big": ">"}.get(item.get("Endian") or "", "=")
             file = self._beside(text)
             values = np.fromfile(
                 file, dtype.newbyteorder(order), offset=int(item.get("Seek") or 0), count=int(np.prod(shape))

@@ -17,7 +17,8 @@ TYPES = {
 }  # fmt: skip
 NUMBERS = {
     0x4: "triangle", 0x5: "quad", 0x6: "tetra", 0x7: "pyramid", 0x8: "wedge", 0x9: "hexahedron", 0x22: "line3",
-    0x23: "quad9", 0x24: "triangle6", 0x25: "quad8", 0x26: "tetra10", 0x27: "pyramid13", 0x28: "wedge15", 0x29: "wedge18",
+    0x23: "quad9", 0x24: "triangle6", 0x25: "quad8", 0x26: "tetra10", 0x27: "pyramid13", 0x28: "wedge15", 0x29:
+    "wedge18",
     0x30: "hexahedron20", 0x31: "hexahedron24", 0x32: "hexahedron27",
 }  # fmt: skip
 TO_NUMBER = {kind: number for number, kind in NUMBERS.items()}
