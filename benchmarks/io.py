@@ -44,7 +44,7 @@ def touch(mesh: ml.Mesh) -> float:
     """Read every byte, so that a mapped file is really loaded."""
     tensors = [mesh.points, *mesh.cells.values(), *mesh.point_data.values()]
     tensors += [values for by_kind in mesh.cell_data.values() for values in by_kind.values()]
-    return float(sum(tensor.sum() for tensor in tensors))
+    return float(sum(tensor.numpy().sum() for tensor in tensors))
 
 
 def measure(path: Path, readers: dict, repeat: int) -> dict[str, float]:

@@ -242,3 +242,43 @@ def test_we_read_what_pyvista_writes(tmp_path, mixed):
     ball.save(tmp_path / "b.vtp")
     ball.save(tmp_path / "b.stl")
     assert ml.read(tmp_path / "b.vtp").n_cells == ball.n_cells == ml.read(tmp_path / "b.stl").n_cells
+
+
+def polyhedra():
+    base = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]).double()
+    cube = torch.cat([base, base + torch.tensor([0, 0, 1])])
+    faces = [[0, 3, 2, 1], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
+    stream = [6, *(value for face in faces for value in (4, *face))]
+    return ml.Mesh(torch.cat([cube, cube + 2]), {"polyhedron": [stream], "tetra": [[8, 9, 11, 12]]})
+
+
+EDGE_CASES = {
+    "point cloud": ml.Mesh(torch.randn(10, 3), point_data={"u": torch.randn(10)}),
+    "plane point cloud": ml.Mesh(torch.randn(10, 2)),
+    "one point": ml.Mesh(torch.zeros(1, 1, dtype=torch.float64)),
+    "line": ml.Mesh(torch.linspace(0, 1, 4)[:, None], {"line": [[0, 1], [1, 2], [2, 3]], "vertex": [[0]]}),
+    "plane in space": ml.Mesh([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]], {"triangle": [[0, 2, 1]]}),
+    "kind without cells": ml.Mesh([[0.0, 0], [1, 0], [0, 1]], {"quad": [], "triangle": [[0, 1, 2]]}),
+    "degenerate and doubled": ml.Mesh(torch.zeros(4, 3), {"tetra": [[0, 1, 2, 3], [0, 0, 0, 0]]}),
+    "inverted": ml.Mesh(torch.eye(4)[:, :3], {"tetra": [[0, 1, 2, 3], [0, 2, 1, 3]]}),
+    "nan": ml.Mesh([[0.0, 0], [torch.nan, 0], [0, torch.inf]], {"triangle": [[0, 1, 2]]}),
+    "gradient": ml.Mesh(torch.rand(3, 2, requires_grad=True), {"triangle": [[0, 1, 2]]}),
+}
+
+
+@pytest.mark.parametrize("suffix", [".vtu", ".vtk", ".msh", ".mesh.safetensors"])
+@pytest.mark.parametrize("case", EDGE_CASES)
+def test_edge_cases_survive(tmp_path, case, suffix):
+    ml.write(EDGE_CASES[case], tmp_path / f"a{suffix}")
+    assert_same(EDGE_CASES[case].detach(), ml.read(tmp_path / f"a{suffix}"))
+
+
+@pytest.mark.parametrize("suffix", [".vtu", ".vtk", ".mesh.safetensors", ".npz"])
+def test_polyhedra_survive(tmp_path, suffix):
+    mesh = polyhedra()
+    ml.write(mesh, tmp_path / f"a{suffix}")
+    assert_same(mesh, ml.read(tmp_path / f"a{suffix}"))
+    assert_same(mesh, ml.Mesh.from_pyvista(mesh.to_pyvista()))
+    if suffix in (".vtu", ".vtk"):  # VTK 9.4 and later store polyhedra in arrays of their own
+        mesh.to_pyvista().save(tmp_path / f"b{suffix}")
+        assert_same(mesh, ml.read(tmp_path / f"b{suffix}"))
