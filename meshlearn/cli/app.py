@@ -33,12 +33,13 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         import meshlearn
 
         typer.echo(f"meshlearn {meshlearn.__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

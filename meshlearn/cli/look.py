@@ -61,6 +61,56 @@ def _facts(mesh: Any) -> list[tuple[str, str]]:
     return facts
 
 
+def _quality(mesh: Any) -> list[tuple[str, str]]:
+    from meshlearn.mesh.quality import quality_summary
+
+    numbers = quality_summary(mesh)
+    worst = f"smallest angle {numbers['min_angle']['min']:.1f} degrees, " if mesh.cell_dim > 1 else ""
+    worst += f"aspect ratio up to {numbers['aspect_ratio']['max']:.3g}"
+    bad = [
+        f"{numbers[key]} {word}"
+        for key, word in (("n_inverted", "inverted"), ("n_degenerate", "degenerate"))
+        if numbers[key]
+    ]
+    return [("quality", worst + (f"; {' and '.join(bad)} cells" if bad else ""))]
+
+
+def check(
+    files: Files,
+    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
+) -> None:
+    """Look for defects: inverted or degenerate cells, duplicated points, values that are not finite, and more.
+
+    Exit code 0 if no file has a serious defect, 1 otherwise.
+
+    [bold]Example[/bold]
+
+      meshlearn check 'runs/*.vtu'
+    """
+    import meshlearn as ml
+    from meshlearn.mesh.validity import check_mesh
+
+    colors = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": None}
+    failed = 0
+    paths = common.expand(files)
+    for path in paths:
+        item = ml.read(path)
+        issues = (
+            [] if isinstance(item, ml.Mesh) else [f"note: a time series of {len(item)} frames; the first is checked"]
+        )
+        found = check_mesh(item if isinstance(item, ml.Mesh) else item[0])
+        failed += any(issue.severity == "error" or (strict and issue.severity == "warning") for issue in found)
+        typer.echo(f"{path}: {'no defects' if not found else ''}")
+        for line in issues:
+            typer.echo(f"  {line}")
+        for issue in found:
+            typer.secho(f"  {issue.severity}: {issue.message}", fg=colors[issue.severity])
+    if len(paths) > 1:
+        typer.echo(f"{len(paths)} files, {failed} with serious defects")
+    if failed:
+        raise typer.Exit(1)
+
+
 def plot(
     file: Annotated[Path, typer.Argument(help="Mesh file.", show_default=False)],
     field: Annotated[
@@ -121,18 +171,3 @@ def plot(
     )
     if output is not None:
         typer.echo(f"wrote {output}")
-
-
-def check(
-    files: Files,
-    strict: Annotated[bool, typer.Option("--strict", help="Count warnings as errors.")] = False,
-) -> None:
-    """Look for defects: inverted or degenerate cells, duplicated points, values that are not finite, and more.
-
-    Exit code 0 if no file has a serious defect, 1 otherwise.
-
-    [bold]Example[/bold]
-
-      meshlearn check 'runs/*.vtu'
-    """
-    raise typer.Exit(1)

@@ -25,7 +25,7 @@ def poisson(
 ) -> Mesh:
     """Solve -div(k grad u) = f with u = g on some boundaries and k du/dn = q on others; elsewhere the flux is zero.
 
-    mesh          one cell type: line, triangle, quad or tetra; boundaries are cell sets of facets
+    mesh          one cell type: line, triangle, quad, tetra or hexahedron; boundaries are cell sets of facets
     source        f: a number, a function of points (n, dim) float64, a point field (name or (n_points,) values)
     conductivity  k > 0, the same choices
     dirichlet     {boundary or point set: g}, g a number or a function; at least one

@@ -13,23 +13,25 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError, TopologyError
+from meshlearn.io.bridges.skfem import to_skfem
 from meshlearn.mesh.mesh import Mesh
 
 Value = float | int | str | Sequence | Tensor | np.ndarray | Callable[[Tensor], Any]
 """A number, a vector, the name of a point field, an array (n_points, ...), or a function of points (n, dim) float64."""
 
 _ELEMENTS = {
-    "line": (skfem.MeshLine, skfem.ElementLineP1, skfem.ElementLineP2),
-    "triangle": (skfem.MeshTri, skfem.ElementTriP1, skfem.ElementTriP2),
-    "quad": (skfem.MeshQuad, skfem.ElementQuad1, skfem.ElementQuad2),
-    "tetra": (skfem.MeshTet, skfem.ElementTetP1, skfem.ElementTetP2),
+    "line": (skfem.ElementLineP1, skfem.ElementLineP2),
+    "triangle": (skfem.ElementTriP1, skfem.ElementTriP2),
+    "quad": (skfem.ElementQuad1, skfem.ElementQuad2),
+    "tetra": (skfem.ElementTetP1, skfem.ElementTetP2),
+    "hexahedron": (skfem.ElementHex1, skfem.ElementHex2),
 }
-_FACET = {"line": "vertex", "triangle": "line", "quad": "line", "tetra": "triangle"}
+_FACET = {"line": "vertex", "triangle": "line", "quad": "line", "tetra": "triangle", "hexahedron": "quad"}
 
 
 @dataclass(frozen=True)
 class Space:
-    """Lagrange elements of order 1 or 2 on a mesh of one cell type (line, triangle, quad or tetra).
+    """Lagrange elements of order 1 or 2 on a mesh of one cell type (line, triangle, quad, tetra or hexahedron).
 
     mesh    the domain; its dimension must be that of its cells
     order   polynomial order of the solution; the geometry is always that of the straight-sided cells
@@ -64,23 +66,21 @@ class Space:
     @cached_property
     def skmesh(self) -> skfem.Mesh:
         """The scikit-fem mesh: same point numbers, same cell numbers."""
-        points = self.mesh.points.detach().cpu().double().numpy().T.copy()
-        cells = self.mesh.cells[self.kind].cpu().numpy().T.copy()
-        return _ELEMENTS[self.kind][0](points, cells)
+        return to_skfem(Mesh(self.mesh.points.detach().cpu().double(), {self.kind: self.mesh.cells[self.kind].cpu()}))
 
     @cached_property
     def basis(self) -> skfem.CellBasis:
         """The scalar space, with quadrature that is exact for products of two of its functions."""
-        return skfem.Basis(self.skmesh, _ELEMENTS[self.kind][self.order](), intorder=2 * self.order)
+        return skfem.Basis(self.skmesh, _ELEMENTS[self.kind][self.order - 1](), intorder=2 * self.order)
 
     @cached_property
     def nodal(self) -> skfem.CellBasis:
         """The first-order space: its unknowns are the values at the points of the mesh."""
-        return self.basis.with_element(_ELEMENTS[self.kind][1]())
+        return self.basis.with_element(_ELEMENTS[self.kind][0]())
 
     def facet_basis(self, facets: np.ndarray) -> skfem.FacetBasis:
         """The scalar space restricted to some boundary facets."""
-        element = _ELEMENTS[self.kind][self.order]()
+        element = _ELEMENTS[self.kind][self.order - 1]()
         return skfem.FacetBasis(self.skmesh, element, facets=facets, intorder=2 * self.order)
 
     def facets(self, name: str) -> np.ndarray:
@@ -96,12 +96,16 @@ class Space:
                 f"  boundaries: {', '.join(self.boundaries) or 'none'}\n  mesh: {self.mesh.source}"
             )
         nodes = self.mesh.cells[facet_kind][rows].cpu().numpy()
-        numbers = {tuple(sorted(facet)): i for i, facet in enumerate(self.skmesh.facets.T.tolist())}
-        found = np.array([numbers.get(tuple(sorted(row)), -1) for row in nodes.tolist()], dtype=np.int64)
+        found = np.array([self._numbers.get(tuple(sorted(row)), -1) for row in nodes.tolist()], dtype=np.int64)
         inner = np.isin(found, self.skmesh.boundary_facets(), invert=True)
         if inner.any():
             raise FieldError(f"{int(inner.sum())} of the {len(found)} facets of {name!r} are not on the boundary.")
         return found
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[int, ...], int]:
+        """Facet number by sorted corners."""
+        return {tuple(sorted(facet)): i for i, facet in enumerate(self.skmesh.facets.T.tolist())}
 
     @cached_property
     def boundaries(self) -> list[str]:

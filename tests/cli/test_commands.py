@@ -106,8 +106,8 @@ def test_check_accepts_sound_files_and_refuses_defects(runs, tmp_path, capsys):
     capsys.readouterr()
     assert run(["check", str(tmp_path / "bad.vtu")]) == 1
     text = capsys.readouterr().out
-    assert "invert" in text
-    assert "u" in text
+    assert "inside out" in text
+    assert "not finite" in text
 
 
 def test_fit_predict_score(runs, tmp_path, capsys):

@@ -40,7 +40,10 @@ def test_a_small_demo_leaves_everything(tmp_path, capsys):
         return Group("small", n, shift, {"size": 9.0, "holes": 1})
 
     settings = Settings(
-        {"train": groups(8, 0), "test_same": groups(2, 1)}, seconds=2.0, model={"hidden": 8, "steps": 1}, training={}
+        {"train": groups(8, 0), "test_same": groups(2, 1)},
+        seconds=2.0,
+        model={"hidden": 8, "steps": 1},
+        training={"epochs": 3},
     )
     code = run(tmp_path / "demo", settings=settings)
     folder = tmp_path / "demo"

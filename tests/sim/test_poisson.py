@@ -12,6 +12,7 @@ from meshlearn.sim.poisson import poisson_unknowns
 from meshlearn.sim.space import Space
 
 pi = math.pi
+SOLIDS = ("tetra", "hexahedron")
 
 
 def wave(x):
@@ -55,10 +56,10 @@ def test_errors_fall_at_the_order_of_the_elements(cells, order):
     assert abs(in_h1 - order) < 0.1, f"H1 order {in_h1:.2f}, theory {order}: {found}"
 
 
-@pytest.mark.parametrize("kind", ["triangle", "quad", "tetra"])
+@pytest.mark.parametrize("kind", ["triangle", "quad", "tetra", "hexahedron"])
 @pytest.mark.parametrize("order", [1, 2])
 def test_linear_solutions_are_exact_with_their_flux(kind, order):
-    mesh = ml.shapes.box(n=(2, 2, 2)) if kind == "tetra" else ml.shapes.square(n=3, cells=kind)
+    mesh = ml.shapes.box(n=(2, 2, 2), cells=kind) if kind in SOLIDS else ml.shapes.square(n=3, cells=kind)
     mesh = mesh.double()
     direction = torch.arange(1.0, mesh.dim + 1, dtype=torch.float64)
     everywhere = dict.fromkeys(Space(mesh).boundaries, lambda x: x @ direction)
