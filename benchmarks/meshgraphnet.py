@@ -9,8 +9,9 @@ forward, backward and one step of Adam. Every variant runs in a process of its o
 is its own, and the processes take turns, so that a busy spell of the machine hits all alike; the best step counts.
 On CPU each is measured with the allocator as it is, and after `ops.tune_allocator()`.
 
-Variants: "usual" (PyG), "meshlearn" (the network of the model), "plain" (the same without the block-wise kernels: what
-the split of the first layer and the row sums alone give). Results go to benchmarks/results/meshgraphnet_<device>.json.
+Variants: "usual" (PyG), "meshlearn" (the network of the model), "recompute" (the same, keeping nothing for the
+backward), "plain" (the same without the block-wise kernels: what the split of the
+first layer and the row sums alone give). Results go to benchmarks/results/meshgraphnet_<device>.json.
 What limits it: on CPU the matrix products (their flops are in the results); on a GPU memory bandwidth.
 """
 
@@ -25,7 +26,7 @@ import time
 
 CASES = {"one mesh": (315, 1), "32 meshes": (44, 32)}
 QUICK = {"one mesh": (60, 1), "32 meshes": (10, 32)}
-VARIANTS = ("usual", "meshlearn", "plain")
+VARIANTS = ("usual", "meshlearn", "recompute", "plain")
 
 
 def peak_rss() -> int:
@@ -114,7 +115,8 @@ def make_network(variant: str, batch, args: argparse.Namespace):
         aggregation="sum",
         processor="interaction",
         processor_options={},
-        fused=variant == "meshlearn",
+        fused=variant != "plain",
+        recompute=variant == "recompute",
         **shape,
     )
     if variant != "usual":
@@ -183,7 +185,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--device", default=None, help="cpu or cuda; default: both where there is one")
     parser.add_argument("--bf16", action="store_true", help="autocast to bfloat16")
-    parser.add_argument("--no-plain", action="store_true", help="leave the variant 'plain' out")
+    parser.add_argument("--no-plain", action="store_true", help="only 'usual' and 'meshlearn'")
     parser.add_argument("--tuned", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", nargs=3, default=None, help=argparse.SUPPRESS)
     args = parser.parse_args()

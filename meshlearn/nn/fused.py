@@ -2,9 +2,10 @@
 
 A network on a mesh spends its time moving edge arrays: gathered end points, pre-activations, activations, normalised
 messages, each as large as the edge latents and each mapped, written, kept for the backward and read again. Here the
-rows are cut into blocks small enough for the cache; a block goes through all layers, its result is written (and summed
-into the receivers), and nothing else is kept. The backward walks over the blocks again and recomputes them. The cost
-is one more forward in flops; the saving is every intermediate array in memory and in traffic.
+rows are cut into blocks small enough for the cache; a block goes through all layers, and its result is written and
+summed into the receivers. For the backward only the pre-activations are kept (one array per linear map, where plain
+operations keep seven per edge update), or nothing at all with `recompute`: the backward then walks through the layers
+of every block again, at the cost of one more forward in flops.
 
     z_1 = sum_k dense_k W_k^T + sum_k table_k[rows_k] + b_1,   z_{l+1} = act(z_l) W_{l+1}^T + b_{l+1}
     m   = LayerNorm(z_L)  (or z_L),      out = dense_1 + m  (or m),      sums_r = sum of m over the edges of row r
@@ -24,9 +25,9 @@ from torch.autograd.function import once_differentiable
 from meshlearn.nn.activation import activation
 from meshlearn.ops import Adjacency
 from meshlearn.ops.csr import raw_csr_sum
+from meshlearn.ops.memory import empty_rows
 
 BLOCK_ELEMENTS = {"cpu": 2**19, "cuda": 2**27}
-STORED_ELEMENTS = 2**22
 NORM_EPS = 1e-5
 
 
@@ -37,7 +38,7 @@ class Plan:
     sides     one (adjacency, "senders" | "receivers") per table: which row of the table every edge reads
     sum_over  adjacency whose rows the results are summed into, or None
     keep      whether the results themselves are returned (False: only their sums)
-    store     keep pre-activations for the backward instead of computing them again (see `stores`)
+    store     keep the pre-activations z_l for the backward instead of computing them again
     dtype     of the matrix products (mixed precision); the result has the dtype of `out_dtype`
     """
 
@@ -64,11 +65,6 @@ def block_rows(width: int, device: torch.device) -> int:
     return max(256, BLOCK_ELEMENTS.get(device.type, BLOCK_ELEMENTS["cuda"]) // max(width, 1))
 
 
-def stores(n_rows: int, width: int) -> bool:
-    """Whether the backward shall find the layers' values stored: yes for arrays that stay in the cache."""
-    return torch.is_grad_enabled() and n_rows * width <= STORED_ELEMENTS
-
-
 class FusedMLP(torch.autograd.Function):
     """apply(plan, *dense, *tables, *first_weights, b_1, W_2, b_2, …, gamma, beta) -> (out or None, sums or None)."""
 
@@ -80,7 +76,7 @@ class FusedMLP(torch.autograd.Function):
         with torch.autocast(tensors[0].device.type, enabled=False):
             blocks = _Blocks(plan, tensors)
             out, sums, ctx.statistics = _forward(plan, blocks)
-            ctx.values = (blocks.pre, blocks.post) if plan.store else None
+            ctx.values = blocks.pre if plan.store else None
             return out, sums
 
     @staticmethod
@@ -95,7 +91,7 @@ class FusedMLP(torch.autograd.Function):
 class _Blocks:
     """The layers of one call on one block of rows, with buffers that all blocks share."""
 
-    def __init__(self, plan: Plan, tensors: tuple[Any, ...], values: tuple[list[Tensor], list[Tensor]] | None = None):
+    def __init__(self, plan: Plan, tensors: tuple[Any, ...], pre: list[Tensor] | None = None):
         self.plan = plan
         dense, tables, first, rest = plan.unpack(tensors)
         cast = (
@@ -112,14 +108,12 @@ class _Blocks:
         widths = [len(self.first[0]), *(len(weight) for weight, _ in self.layers)]
         self.block = min(block_rows(max(widths), dense[0].device), max(self.n_rows, 1))
         empty = dense[0].new_empty
-        self.done = values is not None
-        if values is None:
+        self.done = pre is not None
+        if pre is None:
             size = self.n_rows if plan.store else self.block
-            values = (
-                [empty(size, width, dtype=plan.dtype) for width in widths],
-                [empty(size, width, dtype=plan.dtype) for width in widths[:-1]],
-            )
-        self.pre, self.post = values
+            pre = [empty_rows(size, empty(0, width, dtype=plan.dtype)) for width in widths]
+        self.pre = pre
+        self.post = [empty(self.block, width, dtype=plan.dtype) for width in widths[:-1]]
         self.spare = empty(self.block, widths[0], dtype=plan.dtype)
 
     def ranges(self):
@@ -134,8 +128,10 @@ class _Blocks:
         """(pre-activations z_1 … z_L, activations of z_1 … z_{L-1}) of the block."""
         k = stop - start
         place = slice(start, stop) if self.plan.store else slice(k)
-        pre, post = [z[place] for z in self.pre], [a[place] for a in self.post]
+        pre, post = [z[place] for z in self.pre], [a[:k] for a in self.post]
         if self.done:
+            for z, a in zip(pre[:-1], post, strict=True):
+                self.act.write(z, a)
             return pre, post
         z = pre[0]
         if self.tables:
@@ -165,7 +161,7 @@ class _Blocks:
 def _forward(plan: Plan, blocks: _Blocks) -> tuple[Tensor | None, Tensor | None, tuple[Tensor, Tensor] | None]:
     """(out, sums, (mean, 1 / standard deviation) of every row before its LayerNorm)."""
     first, width = blocks.dense[0], len(blocks.layers[-1][0]) if blocks.layers else len(blocks.first[0])
-    out = first.new_empty(blocks.n_rows, width, dtype=plan.out_dtype) if plan.keep else None
+    out = empty_rows(blocks.n_rows, first.new_empty(0, width, dtype=plan.out_dtype)) if plan.keep else None
     sums = None
     if plan.sum_over is not None:
         sums = first.new_zeros(plan.sum_over.n_rows, width, dtype=plan.out_dtype)
@@ -193,7 +189,7 @@ def _backward(ctx: Any, needed: tuple[bool, ...], grad_out: Any, grad_sums: Any)
     plan, tensors = ctx.plan, ctx.saved_tensors
     blocks = _Blocks(plan, tensors, ctx.values)
     dense, tables, weights, rest = plan.unpack(tensors)
-    grad_dense: list[Any] = [torch.empty_like(x) if need else None for x, need in zip(dense, needed, strict=False)]
+    grad_dense: list[Any] = [empty_rows(len(x), x) if need else None for x, need in zip(dense, needed, strict=False)]
     grad_tables = [torch.zeros_like(table, dtype=plan.out_dtype) for table in tables]
     grad_weights = [torch.zeros_like(weight) for weight in weights]
     grad_rest: list[Any] = [None if p is None else torch.zeros_like(p) for p in rest]

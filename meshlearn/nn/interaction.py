@@ -23,6 +23,7 @@ class Interaction(nn.Module):
     layers        hidden layers of both MLPs
     conditioning  width of a further input c of psi (for example a context shared by all points of a mesh); 0 without
     update_edges  False for a step after which the edge latents are not used: they are not computed
+    fused, recompute  see `MLP`
 
     forward(x, e, adjacency, condition=None, senders=None) -> (x, e)
       x          (n_rows, width) latents of the receivers
@@ -40,12 +41,13 @@ class Interaction(nn.Module):
         conditioning: int = 0,
         update_edges: bool = True,
         fused: bool = True,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         if aggregation not in AGGREGATIONS:
             raise ParameterError(f"aggregation={aggregation!r} is not known; choose one of {list(AGGREGATIONS)}.")
         self.aggregation, self.update_edges = aggregation, update_edges
-        options = {"layers": layers, "activation": activation, "fused": fused}
+        options = {"layers": layers, "activation": activation, "fused": fused, "recompute": recompute}
         self.edge_mlp = MLP([width] * 3, width, **options)  # type: ignore[arg-type]
         self.point_mlp = MLP([width, width, *[conditioning] * (conditioning > 0)], width, **options)  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.nn.activation import activation
-from meshlearn.nn.fused import NORM_EPS, FusedMLP, Plan, stores
+from meshlearn.nn.fused import NORM_EPS, FusedMLP, Plan
 from meshlearn.ops import Adjacency
 
 
@@ -35,8 +35,9 @@ class MLP(nn.Module):
     out_features   width of the result; `width` is that of the hidden layers
     layers         number of hidden layers; 0 is a linear map
     norm           LayerNorm of the result
-    fused          block-wise kernel with recomputation (see `meshlearn.nn.fused`); False: plain operations, which keep
-                   all intermediate arrays but can be differentiated more than once. Compiled code uses the latter.
+    fused          block-wise kernel (see `meshlearn.nn.fused`); False: plain operations, which keep all intermediate
+                   arrays but can be differentiated more than once. Compiled code uses the latter.
+    recompute      the block-wise kernel keeps nothing for the backward and computes the layers again
 
     The inputs are never concatenated: W_1 is cut into its columns, and of a `Picked` input the product with W_1 is
     formed once per point and gathered, rather than once per edge (the map is linear, so the result is the same).
@@ -54,10 +55,12 @@ class MLP(nn.Module):
         activation: str = "silu",
         norm: bool = True,
         fused: bool = True,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.in_features = (in_features,) if isinstance(in_features, int) else tuple(in_features)
-        self.out_features, self.activation, self.fused = out_features, activation, fused
+        self.out_features, self.activation = out_features, activation
+        self.fused, self.recompute = fused, recompute
         _check(self.in_features, out_features, layers, activation)
         width = out_features if width is None else width
         sizes = [sum(self.in_features), *[width] * layers, out_features]
@@ -130,7 +133,7 @@ class MLP(nn.Module):
             residual=residual,
             sum_over=sum_over,
             keep=keep,
-            store=stores(len(dense[0][0]), max(len(linear.weight) for linear in linears)),
+            store=torch.is_grad_enabled() and not self.recompute,
             dtype=dtype,
             out_dtype=bias.dtype,
         )

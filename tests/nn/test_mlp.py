@@ -17,9 +17,9 @@ from meshlearn.nn.mlp import MLP, Picked
 
 @pytest.fixture(params=["stored", "recomputed", "many blocks"])
 def mode(request, monkeypatch):
-    """The three ways the kernel works: values kept, computed again, and cut into blocks of 256 rows."""
-    if request.param != "stored":
-        monkeypatch.setattr(fused, "STORED_ELEMENTS", 0)
+    """The ways the kernel works: values kept, computed again, and cut into blocks of 256 rows."""
+    if request.param == "recomputed":
+        monkeypatch.setattr(MLP, "recompute", property(lambda self: True, lambda self, value: None), raising=False)
     if request.param == "many blocks":
         monkeypatch.setattr(fused, "BLOCK_ELEMENTS", {"cpu": 1, "cuda": 1})
     return request.param

@@ -87,11 +87,12 @@ class GraphNetwork(nn.Module):
         processor: str,
         processor_options: dict[str, Any],
         fused: bool = True,
+        recompute: bool = False,
         zeros: dict[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.outputs, self.levels = outputs, levels
-        options: dict[str, Any] = {"layers": layers, "activation": activation, "fused": fused}
+        options: dict[str, Any] = {"layers": layers, "activation": activation, "fused": fused, "recompute": recompute}
         self.use_context = context or sizes.get("global_inputs", 0) > 0
         self.conditioning = hidden if self.use_context else 0
         step_options = dict(**options, aggregation=aggregation, conditioning=self.conditioning)

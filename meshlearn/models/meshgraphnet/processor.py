@@ -26,6 +26,7 @@ def make_step(
     conditioning: int,
     update_edges: bool,
     fused: bool,
+    recompute: bool,
 ) -> nn.Module:
     """A step (x, e, adjacency, condition) -> (x, e): "interaction", or the name of a class of torch_geometric.nn."""
     if processor == "interaction":
@@ -33,7 +34,7 @@ def make_step(
             raise ParameterError(
                 f"processor_options={options} are for PyTorch Geometric's convolutions, not 'interaction'."
             )
-        return Interaction(width, layers, activation, aggregation, conditioning, update_edges, fused)
+        return Interaction(width, layers, activation, aggregation, conditioning, update_edges, fused, recompute)
     return ConvolutionStep(processor, options, width, activation, conditioning)
 
 
