@@ -12,6 +12,7 @@ from torch import Tensor
 from meshlearn.errors import FieldError, MeshError
 from meshlearn.mesh.cells import CELL_TYPES, RAGGED
 from meshlearn.mesh.frozen import FrozenDict
+from meshlearn.ops.pointers import integer_range
 
 
 def tensor(values: Any, what: str, device: torch.device | None = None) -> Tensor:
@@ -69,7 +70,7 @@ def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.dev
 def _check_range(kind: str, nodes: Tensor, n_points: int, source: str | None) -> None:
     if not nodes.numel() or kind == "polyhedron":  # a face stream mixes counts with point numbers
         return
-    smallest, largest = (int(value) for value in torch.aminmax(nodes))
+    smallest, largest = integer_range(nodes)
     if smallest < (-1 if kind in RAGGED else 0) or largest >= n_points:
         wrong = smallest if smallest < 0 else largest
         cell = int((nodes == wrong).any(1).nonzero()[0, 0])
@@ -191,7 +192,7 @@ def _members(what: str, values: Any, count: int, points: Tensor, source: str | N
             f"{_of(source)}.\n  turn a mask into numbers with mask.nonzero().squeeze(1)."
         )
     members = members.to(points.device, torch.int64)
-    smallest, largest = (int(value) for value in torch.aminmax(members))
+    smallest, largest = integer_range(members)
     if smallest < 0 or largest >= count:
         raise MeshError(
             f"{what} names {smallest if smallest < 0 else largest}, valid are 0 to {count - 1}{_of(source)}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int8, Int64
 from torch import Tensor
@@ -96,6 +97,15 @@ class PointLocator:
         if not bool(finite.all()):
             bad = (~finite).nonzero().squeeze(1)
             raise MeshError(f"{len(bad)} of {len(points)} points are not finite, the first is number {int(bad[0])}.")
+        order = _spatial_order(queries)
+        where = self._locate(queries.index_select(0, order))
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order))
+        cell, local, status, distance = (part.index_select(0, back) for part in where)
+        dtype, device = self.mesh.dtype, self.mesh.device
+        return Location(cell.to(device), local.to(device, dtype), status.to(device), distance.to(device, dtype))
+
+    def _locate(self, queries: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         cell = torch.full((len(queries),), -1, dtype=torch.int64)
         local = queries.new_zeros(len(queries), self.mesh.cell_dim)
         distance = queries.new_zeros(len(queries))
@@ -114,8 +124,7 @@ class PointLocator:
                 size = self._balls.radii[cell[out].numpy()]
                 on = distance[out] <= max(self.tolerance, 1e-6) * torch.from_numpy(size)
                 status[out[on]] = INSIDE
-        dtype, device = self.mesh.dtype, self.mesh.device
-        return Location(cell.to(device), local.to(device, dtype), status.to(device), distance.to(device, dtype))
+        return cell, local, status, distance
 
     # -- inside --------------------------------------------------------------------------------------------------
 
@@ -140,12 +149,16 @@ class PointLocator:
         open_ = [point[:0]]
         for _ in range(_WALK):
             found, xi, following = self._step(queries.index_select(0, point), guess)
-            done = point[found]
-            cell[done], local[done] = guess[found], xi[found]
-            stuck = ~found & (following < 0)
-            open_.append(point[stuck])
-            walking = ~found & ~stuck
-            point, guess = point[walking], following[walking]
+            rows = found.nonzero().squeeze(1)
+            done = point.index_select(0, rows)
+            cell.index_copy_(0, done, guess.index_select(0, rows))
+            local.index_copy_(0, done, xi.index_select(0, rows))
+            rows = (~found).nonzero().squeeze(1)
+            point, guess = point.index_select(0, rows), following.index_select(0, rows)
+            stuck = guess < 0
+            if bool(stuck.any()):
+                open_.append(point[stuck])
+                point, guess = point[~stuck], guess[~stuck]
             if not len(point):
                 break
         rest = torch.cat([*open_, point])
@@ -243,3 +256,17 @@ class PointLocator:
                     corners = nodes[list(members[: flat.n_vertices])]
                     local[here] = flat.shape(xi[here, : flat.dim]) @ corners
         return cell, local, distance
+
+
+def _spatial_order(points: Tensor) -> Tensor:
+    """A permutation that puts points of one block of space next to each other: several times fewer cache misses."""
+    if not len(points):
+        return torch.zeros(0, dtype=torch.int64)
+    low, dim = points.amin(0), points.shape[1]
+    per_axis = 2 ** (15 // dim)
+    extent = (points.amax(0) - low).clamp_min(torch.finfo(points.dtype).tiny)
+    block = ((points - low) / extent * (per_axis - 1)).to(torch.int16)
+    key = block[:, 0]
+    for axis in range(1, dim):
+        key = key * per_axis + block[:, axis]
+    return torch.from_numpy(np.argsort(key.numpy(), kind="stable"))  # a radix sort, for 16-bit integers

@@ -4,16 +4,16 @@ This room knows tensors only. Everything that indexes, reduces or searches in me
 faster back end helps every model at once (see `ops.registry`).
 """
 
-from . import registry
-from .adjacency import Adjacency
-from .gather import gather, gather_receivers, gather_senders
-from .graph import degree, graph_gradient, laplacian
-from .memory import tune_allocator
-from .neighbors import knn, radius_neighbors
-from .pointers import check_ptr, counts_to_ptr, ptr_to_rows
-from .sampling import farthest_point_sampling
-from .segment import segment_max, segment_mean, segment_min, segment_softmax, segment_sum
-from .sparse import SparseOperator, neighbor_sum, spmm
+from meshlearn.ops import registry
+from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.gather import gather, gather_receivers, gather_senders
+from meshlearn.ops.graph import degree, graph_gradient, laplacian
+from meshlearn.ops.memory import tune_allocator
+from meshlearn.ops.neighbors import knn, radius_neighbors
+from meshlearn.ops.pointers import check_ptr, counts_to_ptr, ptr_to_rows
+from meshlearn.ops.sampling import farthest_point_sampling
+from meshlearn.ops.segment import segment_max, segment_mean, segment_min, segment_softmax, segment_sum
+from meshlearn.ops.sparse import SparseOperator, neighbor_sum, spmm
 
 __all__ = [
     "Adjacency",

@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from ..errors import MeshError
-from .pointers import check_ptr, counts_to_ptr, ptr_to_rows
+from meshlearn.errors import MeshError
+from meshlearn.ops.pointers import check_ptr, counts_to_ptr, integer_range, ptr_to_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,7 +218,7 @@ class Adjacency:
 def _check_range(name: str, values: Tensor, bound: int) -> None:
     if values.numel() == 0:
         return
-    low, high = (int(v) for v in torch.aminmax(values))
+    low, high = integer_range(values)
     if low < 0 or high >= bound:
         worst = low if low < 0 else high
         raise MeshError(

@@ -7,7 +7,7 @@ from itertools import pairwise, product
 import torch
 from torch import Tensor
 
-from .pointers import counts_to_ptr, ptr_to_rows
+from meshlearn.ops.pointers import counts_to_ptr, ptr_to_rows
 
 _CANDIDATES = 1 << 23  # pairs tested at a time
 

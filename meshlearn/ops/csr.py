@@ -16,9 +16,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .functions import PositionalFunction
-from .memory import pick_rows
-from .pointers import ptr_to_rows
+from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.memory import pick_rows
+from meshlearn.ops.pointers import ptr_to_rows
 
 
 def flat_rows(x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def raw_csr_sum(x: Tensor, ptr: Tensor, order: Tensor | None, weight: Tensor | N
         rows = flat if order is None else flat.index_select(0, order)
         out = torch_scatter.segment_csr(rows if weight is None else rows * weight.unsqueeze(1), ptr)
     elif backend == "triton":
-        from .triton_csr import csr_sum
+        from meshlearn.ops.triton_csr import csr_sum
 
         out = csr_sum(flat, ptr, order, weight)
     else:

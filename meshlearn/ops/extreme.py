@@ -12,12 +12,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .blocks import fits_one_block, row_blocks
-from .csr import flat_rows, raw_csr_sum
-from .functions import PositionalFunction
-from .library import library
-from .memory import empty_rows
-from .pointers import check_ptr, ptr_to_rows
+from meshlearn.ops.blocks import fits_one_block, row_blocks
+from meshlearn.ops.csr import flat_rows, raw_csr_sum
+from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.library import library
+from meshlearn.ops.memory import empty_rows
+from meshlearn.ops.pointers import check_ptr, ptr_to_rows
 
 library.define("row_extreme(Tensor x, Tensor ptr, bool largest) -> Tensor")
 library.define("row_extreme_spread(Tensor grad, Tensor x, Tensor out, Tensor ptr, Tensor rows) -> Tensor")

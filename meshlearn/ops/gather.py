@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Int64, Num
 from torch import Tensor
 
-from ..errors import MeshError
-from . import kernel_inputs
-from .adjacency import Adjacency
-from .csr import RowSpread, raw_csr_sum
-from .functions import PositionalFunction
-from .memory import pick_rows
-from .registry import _FLOATS, Kernel
+from meshlearn.errors import MeshError
+from meshlearn.ops import kernel_inputs
+from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.csr import RowSpread, raw_csr_sum
+from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.memory import pick_rows
+from meshlearn.ops.registry import _FLOATS, Kernel
 
 _senders = Kernel("gather_senders", inputs=kernel_inputs.sent)
 _receivers = Kernel("gather_receivers", inputs=kernel_inputs.received)

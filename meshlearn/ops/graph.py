@@ -6,12 +6,12 @@ import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
-from ..errors import MeshError, ParameterError
-from .adjacency import Adjacency
-from .gather import gather, gather_receivers, gather_senders
-from .pointers import ptr_to_rows
-from .segment import segment_sum
-from .sparse import SparseOperator
+from meshlearn.errors import MeshError, ParameterError
+from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.gather import gather, gather_receivers, gather_senders
+from meshlearn.ops.pointers import ptr_to_rows
+from meshlearn.ops.segment import segment_sum
+from meshlearn.ops.sparse import SparseOperator
 
 
 def degree(adjacency: Adjacency, weights: Float[Tensor, " n_edges"] | None = None) -> Num[Tensor, " n_rows"]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .adjacency import Adjacency
-from .pointers import counts_to_ptr
+from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.pointers import counts_to_ptr
 
 
 def _ragged(n_rows: int, longest: int, seed: int) -> Tensor:

@@ -13,13 +13,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ..errors import MeshError, ParameterError
-from . import kernel_inputs
-from .adjacency import Adjacency
-from .cell_list import radius_pairs
-from .gather import gather
-from .pointers import check_ptr, counts_to_ptr, ptr_to_rows
-from .registry import Kernel
+from meshlearn.errors import MeshError, ParameterError
+from meshlearn.ops import kernel_inputs
+from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.cell_list import radius_pairs
+from meshlearn.ops.gather import gather
+from meshlearn.ops.pointers import check_ptr, counts_to_ptr, ptr_to_rows
+from meshlearn.ops.registry import Kernel
 
 _radius = Kernel("radius_neighbors", inputs=kernel_inputs.radius_searches, differentiable=False)
 _nearest = Kernel("knn", inputs=kernel_inputs.nearest_searches, differentiable=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, Integer
 from torch import Tensor
 
-from ..errors import MeshError
+from meshlearn.errors import MeshError
 
 
 def counts_to_ptr(counts: Int64[Tensor, " n_rows"]) -> Int64[Tensor, " n_offsets"]:
@@ -25,6 +25,20 @@ def ptr_to_rows(ptr: Int64[Tensor, " n_offsets"], n_edges: int) -> Int64[Tensor,
     tensor([0, 0, 2])
     """
     return torch.repeat_interleave(ptr.diff(), output_size=n_edges)
+
+
+def integer_range(values: Integer[Tensor, "..."]) -> tuple[int, int]:
+    """Smallest and largest of a non-empty tensor of integers; on CPU by numpy, whose reductions are vectorised.
+
+    >>> from meshlearn.ops.pointers import integer_range
+    >>> integer_range(torch.tensor([3, -1, 2]))
+    (-1, 3)
+    """
+    if values.device.type == "cpu":
+        array = values.numpy()
+        return int(array.min()), int(array.max())
+    low, high = torch.aminmax(values)
+    return int(low), int(high)
 
 
 def check_ptr(ptr: Int64[Tensor, " n_offsets"], n_edges: int) -> None:

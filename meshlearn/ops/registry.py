@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..errors import MissingDependencyError, ParameterError
+from meshlearn.errors import MissingDependencyError, ParameterError
 
 _FLOATS = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
 _KERNELS: dict[str, Kernel] = {}

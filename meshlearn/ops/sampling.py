@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ..errors import ParameterError
+from meshlearn.errors import ParameterError
 
 
 def farthest_point_sampling(

@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float, Int64, Num
 from torch import Tensor
 
-from ..errors import MeshError
-from . import kernel_inputs
-from .adjacency import Adjacency
-from .csr import RowSum
-from .extreme import RowExtreme
-from .pointers import check_ptr, ptr_to_rows
-from .registry import _FLOATS, Kernel
-from .softmax import RowSoftmax
+from meshlearn.errors import MeshError
+from meshlearn.ops import kernel_inputs
+from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.csr import RowSum
+from meshlearn.ops.extreme import RowExtreme
+from meshlearn.ops.pointers import check_ptr, ptr_to_rows
+from meshlearn.ops.registry import _FLOATS, Kernel
+from meshlearn.ops.softmax import RowSoftmax
 
 _sum = Kernel("segment_sum", inputs=kernel_inputs.messages)
 _max = Kernel("segment_max", inputs=kernel_inputs.messages)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .blocks import fits_one_block, row_blocks
-from .csr import RowSpread, RowSum, flat_rows, raw_csr_sum
-from .functions import PositionalFunction
-from .library import library
-from .memory import empty_rows
+from meshlearn.ops.blocks import fits_one_block, row_blocks
+from meshlearn.ops.csr import RowSpread, RowSum, flat_rows, raw_csr_sum
+from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.library import library
+from meshlearn.ops.memory import empty_rows
 
 library.define("row_softmax(Tensor x, Tensor ptr, Tensor rows) -> Tensor")
 library.define("row_softmax_backward(Tensor grad, Tensor out, Tensor ptr, Tensor rows) -> Tensor")

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ..errors import MeshError
-from . import kernel_inputs
-from .adjacency import Adjacency
-from .csr import flat_rows, raw_csr_sum
-from .functions import PositionalFunction
-from .registry import _FLOATS, Kernel
+from meshlearn.errors import MeshError
+from meshlearn.ops import kernel_inputs
+from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.csr import flat_rows, raw_csr_sum
+from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.registry import _FLOATS, Kernel
 
 _spmm = Kernel("spmm", inputs=kernel_inputs.products)
 _SAMPLED_BLOCK = 1 << 16  # entries of a sampled product formed at a time

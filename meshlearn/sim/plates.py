@@ -39,7 +39,7 @@ def make_plates(
     physics   "elasticity" or "poisson", see `solve_elasticity` and `solve_heat` for the fields
     outlines  "rectangle", "tapered" and "chamfered" are drawn with equal chances
     order     polynomial order of the finite elements, 1 or 2
-    progress  show a progress bar
+    progress  show a progress bar (on a terminal)
     loads     pull, side, young, poisson: numbers or ranges, see `draw_plate`
 
     Every mesh is planar, float32, with the boundaries "left", "right", "top", "bottom" ("chamfer"), "hole_0", … as
@@ -53,11 +53,14 @@ def make_plates(
         raise ParameterError(f"physics is one of {PHYSICS}, not {physics!r}.")
     if n < 0:
         raise ParameterError(f"n is the number of plates to make, not {n}.")
+    from rich.console import Console
     from rich.progress import track
 
+    console = Console(stderr=True)
+    silent = not (progress and console.is_terminal)
     solver = {"elasticity": solve_elasticity, "poisson": solve_heat}[physics]
     meshes = []
-    for i in track(range(n), "making plates", disable=not progress, transient=True):
+    for i in track(range(n), "making plates", console=console, disable=silent, transient=True):
         rng = np.random.default_rng([seed, i])
         plate = draw_plate(rng, holes, size, outlines, **loads)
         mesh = solver(plate, rng, order).float()

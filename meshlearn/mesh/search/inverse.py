@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -25,7 +25,8 @@ class InverseMap:
         self.cell = reference_cell(kind)
         self.points, self.nodes = points, nodes
         self.packed = _affine_table(points, nodes, self.cell.dim) if self.cell.is_affine else None
-        self.box = _boxes(self.cell, points, nodes)
+        if self.packed is not None:
+            self.sound = torch.isfinite(self.packed).all(1)
 
     def __call__(
         self, queries: Float[Tensor, "m dim"], rows: Int64[Tensor, " m"]
@@ -41,8 +42,12 @@ class InverseMap:
         table = self.packed.index_select(0, rows)
         offset = queries - table[:, dim * dim :]
         xi = (table[:, : dim * dim].reshape(-1, dim, dim) * offset[:, None]).sum(2)
-        good = torch.isfinite(xi).all(1)
-        return xi.nan_to_num_(-1.0, -1.0, -1.0), good
+        return xi, self.sound.index_select(0, rows)
+
+    @cached_property
+    def box(self) -> Float[Tensor, "c two_dim"]:
+        """(c, 2 dim) bounding boxes, made when they are first needed."""
+        return _boxes(self.cell, self.points, self.nodes)
 
     def may_contain(self, queries: Float[Tensor, "m dim"], rows: Int64[Tensor, " m"]) -> Bool[Tensor, " m"]:
         """Whether each point lies in the bounding box of its cell (with a margin)."""
@@ -74,12 +79,12 @@ class InverseMap:
 
 
 def _affine_table(points: Tensor, nodes: Tensor, dim: int) -> Tensor:
-    """(c, dim * dim + dim): the inverse Jacobian and the first node of every simplex; infinite where degenerate."""
+    """(c, dim * dim + dim): the inverse Jacobian and the first node of every simplex; NaN where it is degenerate."""
     x = points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, -1)
     jacobian = (x[:, 1:] - x[:, :1]).transpose(1, 2)
     rows, determinant = adjugate(jacobian)
     flat = determinant.abs() <= 1e-14 * jacobian.abs().amax((1, 2)) ** dim
-    inverse = rows / torch.where(flat, 0.0, determinant)[:, None, None]
+    inverse = rows / torch.where(flat, torch.nan, determinant)[:, None, None]
     return torch.cat([inverse.reshape(len(nodes), dim * dim), x[:, 0]], 1).contiguous()
 
 
