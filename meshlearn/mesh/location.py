@@ -145,7 +145,7 @@ class PointLocator:
         cell = torch.full((len(queries),), -1, dtype=torch.int64)
         local = queries.new_zeros(len(queries), self.mesh.cell_dim)
         point = torch.arange(len(queries))
-        guess = self._balls.nearest(queries)[:, 0]
+        guess = self._balls.nearest(queries, slack=0.5)[:, 0]
         open_ = [point[:0]]
         for _ in range(_WALK):
             found, xi, following = self._step(queries.index_select(0, point), guess)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ class Issue:
 
     kind      "non-finite points", "non-finite values", "duplicate points", "unused points", "degenerate cells",
               "inverted cells", "duplicate cells", "inconsistent winding", "non-manifold facets",
-              "non-manifold points", "several components", "open surface", "unchecked cells", "no cells"
+              "non-manifold points", "several components", "open surface", "unchecked cells"
     severity  "error": results will be wrong; "warning": probably not intended; "note": worth knowing
     count     how many
     examples  the first few numbers: of points, of cells (global number), or of components' sizes
@@ -163,6 +163,11 @@ def _shapes(mesh: Mesh, known: dict[str, Tensor], finite: Tensor, numbers: dict[
         if len(rows):
             counts = ", ".join(f"{int(mask.sum())} {name}" for name, mask in masks.items() if bool(mask.any()))
             issues.append(_issue(kind, "error", rows, f"{counts} cells {text}: {_list(rows)}"))
+    if issues and issues[-1].kind == "inverted cells" and issues[-1].count == sum(map(len, numbers.values())):
+        text = (
+            f"all {counts} cells have the opposite orientation (clockwise, or inside out): mesh.oriented() turns them"
+        )
+        issues[-1] = replace(issues[-1], severity="warning", message=text)
     return issues
 
 
@@ -186,7 +191,8 @@ def _topology(mesh: Mesh, known: dict[str, Tensor], first_of: Tensor, numbers: d
     n_shared = sum(len(rows) for rows in crowded)
     if n_shared:
         text = f"{n_shared} facets belong to three cells or more, beside cells {_list(shared)}"
-        issues.append(Issue("non-manifold facets", "error", n_shared, tuple(shared[:_EXAMPLES].tolist()), text))
+        severity = "note" if topology.dim == 1 else "error"  # lines may branch: trusses, networks
+        issues.append(Issue("non-manifold facets", severity, n_shared, tuple(shared[:_EXAMPLES].tolist()), text))
     elif not topology.is_manifold:
         text = "sheets of the surface touch in single points"
         issues.append(Issue("non-manifold points", "warning", 1, (), text))

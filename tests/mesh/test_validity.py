@@ -48,6 +48,13 @@ def test_cells_flat_inverted_or_twice():
     assert found["duplicate cells"].examples == (3,)
 
 
+def test_a_mesh_that_is_clockwise_throughout_is_only_warned_about():
+    mesh = S.square(n=2, boundary=False)
+    (issue,) = check_mesh(mesh.replace(cells={"triangle": mesh.cells["triangle"].flip(1)}))
+    assert (issue.kind, issue.severity, issue.count) == ("inverted cells", "warning", 8)
+    assert "oriented()" in issue.message
+
+
 def test_winding_and_manifolds():
     sphere = S.sphere(refine=1)
     cells = sphere.cells["triangle"].clone()

@@ -33,10 +33,10 @@ class Balls:
             tree = self.tree if len(members) == len(level) else cKDTree(self.centres[members])
             self.groups.append((members, tree, float(self.radii[members].max())))
 
-    def nearest(self, points: Float[Tensor, "m dim"], k: int = 1) -> Int64[Tensor, "m k"]:
-        """Cells with the k nearest centres."""
+    def nearest(self, points: Float[Tensor, "m dim"], k: int = 1, slack: float = 0.0) -> Int64[Tensor, "m k"]:
+        """Cells with the k nearest centres; with `slack` some may be farther than the nearest by this fraction."""
         k = min(k, len(self.centres))
-        _, index = self.tree.query(points.numpy(), k=k, workers=self.workers)
+        _, index = self.tree.query(points.numpy(), k=k, eps=slack, workers=self.workers)
         return torch.from_numpy(np.asarray(index, dtype=np.int64).reshape(len(points), k))
 
     def pairs(
