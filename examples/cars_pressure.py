@@ -10,7 +10,7 @@ if not folder.is_dir():
     print(f"skipped: the car meshes are not at {folder}")
     sys.exit(0)
 
-cars = list(ml.read_many(folder))
+cars = list(ml.read_many(folder / "*.vtu"))
 cars = [car.with_point_data(normal=car.point_normals()) for car in cars]
 train, test = cars[:8], cars[8:]
 model = ml.MeshGraphNet(["normal"], ["pressure"], hidden=24, steps=2, levels=3, coordinates="absolute", distances=False)
