@@ -3,9 +3,9 @@
 A network on a mesh spends its time moving edge arrays: gathered end points, pre-activations, activations, normalised
 messages, each as large as the edge latents and each mapped, written, kept for the backward and read again. Here the
 rows are cut into blocks small enough for the cache; a block goes through all layers, and its result is written and
-summed into the receivers. For the backward only the pre-activations are kept (one array per linear map, where plain
-operations keep seven per edge update), or nothing at all with `recompute`: the backward then walks through the layers
-of every block again, at the cost of one more forward in flops.
+summed into the receivers, and nothing else is kept: the backward walks through the layers of every block again. That
+is one more forward in flops, and on large meshes much less than what the intermediate arrays cost in page faults and
+traffic. Arrays that stay in the cache anyway (`STORED_ELEMENTS`) are kept instead.
 
     z_1 = sum_k dense_k W_k^T + sum_k table_k[rows_k] + b_1,   z_{l+1} = act(z_l) W_{l+1}^T + b_{l+1}
     m   = LayerNorm(z_L)  (or z_L),      out = dense_1 + m  (or m),      sums_r = sum of m over the edges of row r
@@ -28,6 +28,7 @@ from meshlearn.ops.csr import raw_csr_sum
 from meshlearn.ops.memory import empty_rows
 
 BLOCK_ELEMENTS = {"cpu": 2**19, "cuda": 2**27}
+STORED_ELEMENTS = 2**22
 NORM_EPS = 1e-5
 
 
@@ -70,22 +71,24 @@ class FusedMLP(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, plan: Plan, *tensors):
-        ctx.plan = plan
-        ctx.save_for_backward(*tensors)
+        ctx.plan, ctx.n_tensors = plan, len(tensors)
         ctx.set_materialize_grads(False)
         with torch.autocast(tensors[0].device.type, enabled=False):
             blocks = _Blocks(plan, tensors)
-            out, sums, ctx.statistics = _forward(plan, blocks)
-            ctx.values = blocks.pre if plan.store else None
-            return out, sums
+            out, sums, statistics = _forward(plan, blocks)
+        ctx.save_for_backward(*tensors, *statistics, *(blocks.pre if plan.store else ()))
+        return out, sums
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad_out, grad_sums):
+        n, saved = ctx.n_tensors, ctx.saved_tensors
         if grad_out is None and grad_sums is None:
-            return (None,) * (1 + len(ctx.saved_tensors))
-        with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
-            return None, *_backward(ctx, ctx.needs_input_grad[1:], grad_out, grad_sums)
+            return (None,) * (1 + n)
+        split = n + 2 * ctx.plan.norm
+        with torch.autocast(saved[0].device.type, enabled=False):
+            blocks = _Blocks(ctx.plan, saved[:n], list(saved[split:]) if ctx.plan.store else None)
+            return None, *_backward(blocks, saved[:n], saved[n:split], ctx.needs_input_grad[1:], grad_out, grad_sums)
 
 
 class _Blocks:
@@ -158,21 +161,21 @@ class _Blocks:
         return torch.native_layer_norm(z.to(gamma.dtype), gamma.shape, gamma, beta, NORM_EPS)
 
 
-def _forward(plan: Plan, blocks: _Blocks) -> tuple[Tensor | None, Tensor | None, tuple[Tensor, Tensor] | None]:
+def _forward(plan: Plan, blocks: _Blocks) -> tuple[Tensor | None, Tensor | None, tuple[Tensor, ...]]:
     """(out, sums, (mean, 1 / standard deviation) of every row before its LayerNorm)."""
     first, width = blocks.dense[0], len(blocks.layers[-1][0]) if blocks.layers else len(blocks.first[0])
     out = empty_rows(blocks.n_rows, first.new_empty(0, width, dtype=plan.out_dtype)) if plan.keep else None
     sums = None
     if plan.sum_over is not None:
         sums = first.new_zeros(plan.sum_over.n_rows, width, dtype=plan.out_dtype)
-    statistics = None
+    statistics: tuple[Tensor, ...] = ()
     if plan.norm:
         like = blocks.norm[0]
         statistics = like.new_empty(blocks.n_rows, 1), like.new_empty(blocks.n_rows, 1)
     for start, stop in blocks.ranges():
         pre, _ = blocks.run(start, stop, blocks.inputs(start, stop))
         message = pre[-1]
-        if statistics is not None:
+        if statistics:
             message, mean, rstd = blocks.normalise(message)
             statistics[0][start:stop], statistics[1][start:stop] = mean, rstd
         if out is not None:
@@ -185,9 +188,16 @@ def _forward(plan: Plan, blocks: _Blocks) -> tuple[Tensor | None, Tensor | None,
     return out, sums, statistics
 
 
-def _backward(ctx: Any, needed: tuple[bool, ...], grad_out: Any, grad_sums: Any) -> list[Any]:
-    plan, tensors = ctx.plan, ctx.saved_tensors
-    blocks = _Blocks(plan, tensors, ctx.values)
+def _backward(
+    blocks: _Blocks,
+    tensors: tuple[Any, ...],
+    statistics: tuple[Tensor, ...],
+    needed: tuple[bool, ...],
+    grad_out: Any,
+    grad_sums: Any,
+) -> list[Any]:
+    """Gradients of all tensors, block by block."""
+    plan = blocks.plan
     dense, tables, weights, rest = plan.unpack(tensors)
     grad_dense: list[Any] = [empty_rows(len(x), x) if need else None for x, need in zip(dense, needed, strict=False)]
     grad_tables = [torch.zeros_like(table, dtype=plan.out_dtype) for table in tables]
@@ -203,7 +213,7 @@ def _backward(ctx: Any, needed: tuple[bool, ...], grad_out: Any, grad_sums: Any)
             grad = received if grad is None else received.add_(grad)
         if plan.norm:
             gamma, beta = blocks.norm
-            mean, rstd = (values[start:stop] for values in ctx.statistics)
+            mean, rstd = (values[start:stop] for values in statistics)
             grad, grad_gamma, grad_beta = torch.ops.aten.native_layer_norm_backward(
                 grad.to(gamma.dtype).contiguous(),
                 pre[-1].to(gamma.dtype),

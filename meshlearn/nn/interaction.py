@@ -41,7 +41,7 @@ class Interaction(nn.Module):
         conditioning: int = 0,
         update_edges: bool = True,
         fused: bool = True,
-        recompute: bool = False,
+        recompute: bool | None = None,
     ) -> None:
         super().__init__()
         if aggregation not in AGGREGATIONS:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from meshlearn import ops
 from meshlearn.errors import ParameterError
+from meshlearn.nn import fused
 from meshlearn.nn.activation import activation
 from meshlearn.nn.fused import NORM_EPS, FusedMLP, Plan
 from meshlearn.ops import Adjacency
@@ -37,7 +38,8 @@ class MLP(nn.Module):
     norm           LayerNorm of the result
     fused          block-wise kernel (see `meshlearn.nn.fused`); False: plain operations, which keep all intermediate
                    arrays but can be differentiated more than once. Compiled code uses the latter.
-    recompute      the block-wise kernel keeps nothing for the backward and computes the layers again
+    recompute      whether the block-wise kernel keeps nothing for the backward and computes the layers again; None:
+                   only where the arrays are too large for the cache
 
     The inputs are never concatenated: W_1 is cut into its columns, and of a `Picked` input the product with W_1 is
     formed once per point and gathered, rather than once per edge (the map is linear, so the result is the same).
@@ -55,7 +57,7 @@ class MLP(nn.Module):
         activation: str = "silu",
         norm: bool = True,
         fused: bool = True,
-        recompute: bool = False,
+        recompute: bool | None = None,
     ) -> None:
         super().__init__()
         self.in_features = (in_features,) if isinstance(in_features, int) else tuple(in_features)
@@ -133,11 +135,16 @@ class MLP(nn.Module):
             residual=residual,
             sum_over=sum_over,
             keep=keep,
-            store=torch.is_grad_enabled() and not self.recompute,
+            store=torch.is_grad_enabled() and not self._recomputes(len(dense[0][0])),
             dtype=dtype,
             out_dtype=bias.dtype,
         )
         return FusedMLP.apply(plan, *[x for x, _ in dense], *tables, *[w for _, w in dense], *parameters)
+
+    def _recomputes(self, n_rows: int) -> bool:
+        if self.recompute is not None:
+            return self.recompute
+        return n_rows * max(len(linear.weight) for linear in self._linears()) > fused.STORED_ELEMENTS
 
     def _linears(self) -> list[nn.Linear]:
         return list(self.linears)  # type: ignore[arg-type]

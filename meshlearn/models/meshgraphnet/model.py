@@ -80,8 +80,7 @@ class MeshGraphNet(NetworkEstimator):
     k                  neighbours per point where a mesh has no cells
     noise              standard deviation of the training noise on the point fields that are stepped in time, in units
                        of each field's standard deviation
-    fused, recompute   block-wise kernels; they keep nothing for the backward (less memory, more time). See
-                       `meshlearn.nn.fused`; fused=False: plain torch operations
+    fused, recompute   block-wise kernels, and whether they keep nothing for the backward; see `meshlearn.nn.MLP`
     optimizer          "muon" (fewer steps to the same error) or "adamw"
     loss               "relative": the error that `score` reports, so that meshes with small values count as much;
                        or "mse", "mae", "huber" of normalised values
@@ -113,7 +112,7 @@ class MeshGraphNet(NetworkEstimator):
     k: int
     noise: float
     fused: bool
-    recompute: bool
+    recompute: bool | None
     optimizer: str
 
     @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
@@ -138,7 +137,7 @@ class MeshGraphNet(NetworkEstimator):
         k: int = 8,
         noise: float = 0.0,
         fused: bool = True,
-        recompute: bool = False,
+        recompute: bool | None = None,
         optimizer: str = "muon",
         loss: str = "relative",
     ) -> None:

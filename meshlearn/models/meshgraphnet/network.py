@@ -87,7 +87,7 @@ class GraphNetwork(nn.Module):
         processor: str,
         processor_options: dict[str, Any],
         fused: bool = True,
-        recompute: bool = False,
+        recompute: bool | None = None,
         zeros: dict[str, Tensor] | None = None,
     ) -> None:
         super().__init__()

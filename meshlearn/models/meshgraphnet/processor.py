@@ -26,7 +26,7 @@ def make_step(
     conditioning: int,
     update_edges: bool,
     fused: bool,
-    recompute: bool,
+    recompute: bool | None,
 ) -> nn.Module:
     """A step (x, e, adjacency, condition) -> (x, e): "interaction", or the name of a class of torch_geometric.nn."""
     if processor == "interaction":
