@@ -138,12 +138,12 @@ def test_impossible_input_is_refused_and_named(holes, outline, size, word):
 
 
 def test_speed():
-    """About 2000 points in well under a second; the limit is loose because test machines are shared."""
+    """About 2000 points in a tenth of a second of processor time; the limit leaves room for slow machines."""
     S.plate_with_holes(size=0.1)
     best = math.inf
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         mesh = S.plate_with_holes([(0.5, 0.5, 0.2), (1.4, 0.6, 0.15)], 0.033, (2.0, 1.0))
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert mesh.n_points > 1800
-    assert best < 1.5
+    assert best < 0.5
