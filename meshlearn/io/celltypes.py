@@ -10,24 +10,33 @@ import re
 
 import numpy as np
 
+from meshlearn.mesh.cells import CELL_TYPES, RAGGED
+from meshlearn.mesh.cells import cell_dim as dimension
+
+__all__ = [
+    "FROM_GMSH",
+    "FROM_VTK",
+    "GMSH",
+    "NODES",
+    "RAGGED",
+    "TO_GMSH",
+    "TO_VTK",
+    "VTK",
+    "dimension",
+    "inverse",
+    "reorder",
+    "row_lengths",
+    "vtk_name",
+    "vtk_number",
+]
+
 # name -> number of nodes, for the kinds whose rows all have one length
-NODES: dict[str, int] = {
-    "vertex": 1, "line": 2, "line3": 3, "line4": 4,
-    "triangle": 3, "triangle6": 6, "triangle7": 7, "triangle10": 10, "triangle15": 15, "triangle21": 21,
-    "quad": 4, "quad6": 6, "quad8": 8, "quad9": 9, "quad16": 16, "quad25": 25, "pixel": 4,
-    "tetra": 4, "tetra10": 10, "tetra14": 14, "tetra20": 20, "tetra35": 35,
-    "pyramid": 5, "pyramid13": 13, "pyramid14": 14, "pyramid19": 19,
-    "wedge": 6, "wedge12": 12, "wedge15": 15, "wedge18": 18, "wedge21": 21,
-    "hexahedron": 8, "hexahedron20": 20, "hexahedron24": 24, "hexahedron27": 27, "hexahedron64": 64, "voxel": 8,
+NODES: dict[str, int] = {kind: cell.n_nodes for kind, cell in CELL_TYPES.items()} | {
+    "line4": 4, "line5": 5, "line6": 6, "triangle10": 10, "triangle15": 15, "triangle21": 21,
+    "quad6": 6, "quad16": 16, "quad25": 25, "quad36": 36, "pixel": 4,
+    "tetra14": 14, "tetra20": 20, "tetra35": 35, "tetra56": 56, "pyramid19": 19, "wedge12": 12, "wedge21": 21,
+    "hexahedron24": 24, "hexahedron64": 64, "hexahedron125": 125, "voxel": 8,
     "pentagonal_prism": 10, "hexagonal_prism": 12,
-}  # fmt: skip
-
-# Kinds whose rows differ in length; tables are padded with -1 at the end of each row.
-RAGGED = ("polygon", "polyhedron", "triangle_strip", "poly_line", "poly_vertex", "quadratic_polygon")
-
-DIMENSION: dict[str, int] = {
-    "vertex": 0, "poly_vertex": 0, "poly_line": 1, "polygon": 2, "quadratic_polygon": 2, "triangle_strip": 2,
-    "pixel": 2, "polyhedron": 3, "voxel": 3, "pentagonal_prism": 3, "hexagonal_prism": 3,
 }  # fmt: skip
 
 VTK: dict[int, str] = {
@@ -50,7 +59,6 @@ GMSH: dict[int, str] = {
     36: "quad16", 37: "quad25", 38: "quad36", 92: "hexahedron64", 93: "hexahedron125",
 }  # fmt: skip
 TO_GMSH = {name: number for number, name in GMSH.items()}
-NODES |= {"line5": 5, "line6": 6, "tetra56": 56, "quad36": 36, "hexahedron125": 125}
 
 # ours[:, k] = theirs[:, order[k]]
 FROM_GMSH: dict[str, list[int]] = {
@@ -80,19 +88,6 @@ def reorder(kind: str, table: np.ndarray, orders: dict[str, list[int]], back: bo
     if order is None:
         return table
     return np.ascontiguousarray(table[:, inverse(order) if back else order])
-
-
-def dimension(kind: str) -> int:
-    """Topological dimension of a kind of cell; -1 for a name nobody knows.
-
-    >>> [dimension(kind) for kind in ("vertex", "line3", "quad8", "lagrange_tetra20", "blob")]
-    [0, 1, 2, 3, -1]
-    """
-    if kind in DIMENSION:
-        return DIMENSION[kind]
-    stem = re.sub(r"\d+$", "", kind).removeprefix("lagrange_").removeprefix("bezier_")
-    by_stem = {"line": 1, "triangle": 2, "quad": 2, "tetra": 3, "pyramid": 3, "wedge": 3, "hexahedron": 3}
-    return by_stem.get(stem, -1)
 
 
 def row_lengths(table: np.ndarray) -> np.ndarray:

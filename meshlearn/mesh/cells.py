@@ -12,10 +12,16 @@ from functools import cached_property
 
 from meshlearn.errors import TopologyError
 
-RAGGED = ("polygon", "polyhedron", "triangle_strip", "poly_line", "poly_vertex")
+RAGGED = ("polygon", "quadratic_polygon", "polyhedron", "triangle_strip", "poly_line", "poly_vertex")
 """Kinds with a varying number of nodes: kept as (n, k) tables whose rows are padded with -1 at the end."""
 
-_RAGGED_DIM = {"polygon": 2, "polyhedron": 3, "triangle_strip": 2, "poly_line": 1, "poly_vertex": 0}
+_DIM_BY_STEM = {"vertex": 0, "line": 1, "triangle": 2, "quad": 2} | dict.fromkeys(
+    ("tetra", "pyramid", "wedge", "hexahedron"), 3
+)
+_DIM_OF_OTHERS = {
+    "poly_vertex": 0, "poly_line": 1, "polygon": 2, "quadratic_polygon": 2, "triangle_strip": 2, "pixel": 2,
+    "polyhedron": 3, "voxel": 3, "pentagonal_prism": 3, "hexagonal_prism": 3,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -193,11 +199,14 @@ def cell_type(kind: str) -> CellType:
 
 
 def cell_dim(kind: str) -> int:
-    """Topological dimension of a cell type; ragged kinds have one too, an unknown fixed-size type counts as 3.
+    """Topological dimension of any kind of cell that has a name; -1 for a name nobody knows.
 
-    >>> cell_dim("polygon"), cell_dim("wedge15"), cell_dim("hexagonal_prism")
-    (2, 3, 3)
+    Ragged kinds and types of higher order (`line4`, `lagrange_tetra20`) have one, though they have no row.
+
+    >>> [cell_dim(kind) for kind in ("polygon", "wedge15", "triangle10", "lagrange_tetra20", "blob")]
+    [2, 3, 2, 3, -1]
     """
-    if kind in CELL_TYPES:
-        return CELL_TYPES[kind].dim
-    return _RAGGED_DIM.get(kind, 3)
+    if kind in _DIM_OF_OTHERS:
+        return _DIM_OF_OTHERS[kind]
+    stem = kind.rstrip("0123456789").removeprefix("lagrange_").removeprefix("bezier_")
+    return _DIM_BY_STEM.get(stem, -1)

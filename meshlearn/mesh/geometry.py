@@ -136,9 +136,8 @@ def point_measures(mesh: Mesh) -> Tensor:
     if not mesh.domain_types:
         return mesh.points.new_ones(mesh.n_points)
     total = mesh.points.new_zeros(mesh.n_points)
-    measures = mesh.cell_measures()
     for kind in mesh.domain_types:
-        shares = measures[kind][:, None] * _shares(kind).to(total)
+        shares = _measure(mesh, kind).abs()[:, None] * _shares(kind).to(total)
         total = total.index_add(0, mesh.cells[kind].reshape(-1), shares.reshape(-1))
     return total
 
@@ -155,8 +154,7 @@ def measure(mesh: Mesh) -> Tensor:
     """() total length, area or volume of the domain; for a point cloud its number of points."""
     if not mesh.domain_types:
         return mesh.points.new_tensor(float(mesh.n_points))
-    measures = mesh.cell_measures()
-    return torch.stack([measures[kind].sum() for kind in mesh.domain_types]).sum()
+    return torch.stack([_measure(mesh, kind).abs().sum() for kind in mesh.domain_types]).sum()
 
 
 def volume(mesh: Mesh) -> Tensor:

@@ -112,7 +112,7 @@ class Mesh:
     @property
     def cell_dim(self) -> int:
         """Highest topological dimension among the cells; 0 for a point cloud."""
-        return max((cell_dim(kind) for kind, nodes in self.cells.items() if len(nodes)), default=0)
+        return max([0, *(cell_dim(kind) for kind, nodes in self.cells.items() if len(nodes))])
 
     @property
     def domain_types(self) -> list[str]:

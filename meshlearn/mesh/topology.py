@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import TopologyError
-from meshlearn.mesh.cells import cell_dim, cell_type
+from meshlearn.mesh.cells import CELL_TYPES, cell_dim, cell_type
 from meshlearn.mesh.components import connected_components
 from meshlearn.mesh.facets import FacetBlock, unique_facets
 from meshlearn.mesh.lone import lone_facets
@@ -31,8 +31,7 @@ class Topology:
         self, cells: Mapping[str, Tensor], n_points: int, device: torch.device, source: str | None = None
     ) -> None:
         self.cells, self.n_points, self.device, self.source = cells, n_points, device, source
-        dims = [cell_dim(kind) for kind, nodes in cells.items() if len(nodes)]
-        self.dim = max(dims, default=0)
+        self.dim = max([0, *(cell_dim(kind) for kind, nodes in cells.items() if len(nodes))])
         self.kinds = [k for k, nodes in cells.items() if self.dim and len(nodes) and cell_dim(k) == self.dim]
 
     # -- cells and edges -----------------------------------------------------------------------------------------
@@ -63,12 +62,13 @@ class Topology:
     def point_adjacency(self) -> Adjacency:
         """The symmetric message-passing graph: points joined by an edge of any cell, through mid-side nodes.
 
-        Lower-dimensional cells (trusses, shells on a solid) count too. Rows ascend, no self-loops.
+        Lower-dimensional cells (trusses, shells on a solid) count too, as far as the cell table has them. Rows
+        ascend, no self-loops.
         Raises TopologyError for a point cloud, which has no edges of its own.
         """
         pairs = []
         for kind, nodes in self.cells.items():
-            if cell_dim(kind) and len(nodes):
+            if len(nodes) and (kind in self.kinds or (kind in CELL_TYPES and cell_dim(kind))):
                 columns = nodes.unbind(1)
                 pairs += [(columns[a], columns[b]) for a, b in cell_type(kind).links]
         if not pairs:
@@ -163,7 +163,7 @@ class Topology:
         """(n_points,) bool: points that belong to a cell of dimension 1 or more."""
         mask = torch.zeros(self.n_points, dtype=torch.bool, device=self.device)
         for kind, nodes in self.cells.items():
-            if cell_dim(kind):
+            if kind in self.kinds or (kind in CELL_TYPES and cell_dim(kind)):
                 cell_type(kind)
                 mask[nodes.reshape(-1)] = True
         return mask

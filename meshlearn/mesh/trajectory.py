@@ -52,8 +52,10 @@ class Trajectory:
         if times.ndim != 1 or not len(times):
             raise MeshError(f"times must be (n_times,) with at least one entry, got shape {tuple(times.shape)}.")
         times = times if times.is_floating_point() else times.to(torch.get_default_dtype())
-        if not bool((times.diff() > 0).all()):
-            raise MeshError(f"times must ascend strictly, got {times.tolist()[:8]}{' …' if len(times) > 8 else ''}.")
+        if not bool(torch.isfinite(times).all()) or not bool((times.diff() > 0).all()):
+            raise MeshError(
+                f"times must be finite and ascend strictly, got {times.tolist()[:8]}{' …' if len(times) > 8 else ''}."
+            )
         n = len(times)
         points = {k: self._series(f"point_data[{k!r}]", v, n, mesh.n_points) for k, v in (point_data or {}).items()}
         cells: dict[str, FrozenDict] = {}
@@ -175,11 +177,10 @@ class Trajectory:
 
     @staticmethod
     def from_meshes(meshes: list[Mesh], times: Any = None) -> Trajectory:
-        """A Trajectory from meshes with the same cells, one per time.
+        """A Trajectory from meshes with the same cells and the same fields, one per time.
 
-        Fields that all frames have become series; the rest is taken from the first. Points that differ between frames
-        become `moving_points`. times: (n_times,), default `global_data["time"]` of the frames, or 0, 1, 2 …
-        Raises MeshError if cells differ.
+        All fields become series. Points that differ between frames become `moving_points`. times: (n_times,), default
+        `global_data["time"]` of the frames, or 0, 1, 2 … Raises MeshError if cells differ, FieldError if fields do.
         """
         if not meshes:
             raise MeshError("a trajectory needs at least one mesh.")
@@ -195,17 +196,18 @@ class Trajectory:
         if times is None:
             has_times = all("time" in mesh.global_data and mesh.global_data["time"].numel() == 1 for mesh in meshes)
             times = [m.global_data["time"].item() for m in meshes] if has_times else list(range(len(meshes)))
-
+        global_data = [{k: v for k, v in mesh.global_data.items() if k != "time"} for mesh in meshes]
         moving = any(not torch.equal(mesh.points, first.points) for mesh in meshes)
-        cell_names = [n for n in first.cell_data if all(n in m.cell_data for m in meshes)]
-        global_data = _stack([mesh.global_data for mesh in meshes])
-        global_data.pop("time", None)
+        cell_data = {
+            name: _stack(f"cell_data[{name!r}]", [mesh.cell_data.get(name, {}) for mesh in meshes])
+            for name in dict.fromkeys(name for mesh in meshes for name in mesh.cell_data)
+        }
         return Trajectory(
-            first.replace(global_data={k: v for k, v in first.global_data.items() if k != "time"}),
+            first.without_data(),
             times,
-            point_data=_stack([mesh.point_data for mesh in meshes]),
-            cell_data={n: _stack([m.cell_data[n] for m in meshes]) for n in cell_names},
-            global_data=global_data,
+            point_data=_stack("point_data", [mesh.point_data for mesh in meshes]),
+            cell_data=cell_data,
+            global_data=_stack("global_data", global_data),
             moving_points=torch.stack([mesh.points for mesh in meshes]) if moving else None,
         )
 
@@ -234,7 +236,14 @@ class Trajectory:
         return "\n".join(lines) + "\n  on " + repr(self.mesh).replace("\n", "\n  ")
 
 
-def _stack(dictionaries: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    first = dictionaries[0]
-    names = [name for name in first if all(name in d and d[name].shape == first[name].shape for d in dictionaries)]
-    return {name: torch.stack([d[name] for d in dictionaries]) for name in names}
+def _stack(where: str, frames: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    first = {name: values.shape for name, values in frames[0].items()}
+    for number, frame in enumerate(frames):
+        other = {name: values.shape for name, values in frame.items()}
+        if other != first:
+            odd = sorted(name for name in {*first, *other} if first.get(name) != other.get(name))
+            raise FieldError(
+                f"{where} of frame {number} differs from frame 0 in {', '.join(odd)}: a field of a Trajectory has one "
+                "shape and is there at every time.\n  add or remove it, so that all frames agree."
+            )
+    return {name: torch.stack([frame[name] for frame in frames]) for name in first}

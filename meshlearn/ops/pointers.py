@@ -46,6 +46,8 @@ def check_ptr(ptr: Int64[Tensor, " n_offsets"], n_edges: int) -> None:
     if ptr.numel() == 0:
         raise MeshError("ptr is empty; expected n_rows + 1 offsets, [0] for no rows")
     first, last = int(ptr[0]), int(ptr[-1])
+    if first == 0 and last == n_edges and (ptr.numel() == 1 or int(ptr.diff().amin()) >= 0):
+        return
     if first != 0:
         raise MeshError(f"ptr starts at {first}, but offsets start at 0: ptr = [0, length of row 0, ...]")
     falls = torch.nonzero(ptr.diff() < 0)

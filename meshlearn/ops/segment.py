@@ -97,8 +97,10 @@ def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | 
                 f"  x: {tuple(x.shape)}, {ptr}; point values go through ops.gather_senders first."
             )
         return ptr.ptr, ptr.receivers
-    if x.device.type == "cpu" and not torch.compiler.is_compiling() and int(ptr[-1]) != x.shape[0]:
-        check_ptr(ptr, x.shape[0])  # on CUDA this would wait for the device: there the caller vouches for ptr
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+        check_ptr(
+            ptr, x.shape[0]
+        )  # kernels read wherever ptr points; on CUDA this would wait for the device: there the caller vouches for ptr
     return ptr, None
 
 

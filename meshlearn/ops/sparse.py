@@ -69,7 +69,8 @@ def spmm(
     >>> ml.ops.spmm(ptr, index, torch.tensor([2.0, 3.0]), torch.tensor([10.0, 1.0]))
     tensor([ 2., 30.])
     """
-    return neighbor_sum(x, Adjacency(ptr, index, x.shape[0]), values, backend=backend)
+    checked = x.device.type == "cpu" and not torch.compiler.is_compiling()  # elsewhere it would wait for the device
+    return neighbor_sum(x, Adjacency.from_ptr(ptr, index, x.shape[0], validate=checked), values, backend=backend)
 
 
 class SparseOperator:

@@ -48,3 +48,17 @@ def test_unknown_and_ragged_kinds_have_a_dimension_but_no_row():
     assert cell_dim("polygon") == 2
     with pytest.raises(ml.TopologyError, match="polyhedron"):
         cell_type("polyhedron")
+
+
+def test_cells_of_higher_order_keep_their_dimension():
+    """Boundary lines of a third-order mesh are not taken for its domain."""
+    mesh = ml.Mesh(torch.rand(12, 2), {"line4": [[0, 1, 3, 4]], "triangle10": [list(range(10))], "blob": [[0, 1]]})
+    assert (mesh.cell_dim, mesh.domain_types, mesh.n_cells) == (2, ["triangle10"], 1)
+    with pytest.raises(ml.TopologyError, match="triangle10"):
+        _ = mesh.edges
+
+
+def test_tags_of_unknown_kinds_do_not_stop_the_domain():
+    mesh = ml.Mesh(torch.rand(5, 2), {"triangle": [[0, 1, 2]], "poly_line": [[0, 1, 2, -1]]})
+    assert mesh.point_adjacency.n_edges == 6
+    torch.testing.assert_close(mesh.point_measures().sum(), mesh.measure())

@@ -47,6 +47,7 @@ def test_frames_can_be_put_together_again(mixed):
     [
         ({"times": [0.0, 0.0, 1.0, 2.0]}, "ascend"),
         ({"times": [[0.0]]}, "times"),
+        ({"times": [0.0, 1.0, float("nan"), 3.0]}, "finite"),
         ({"point_data": {"T": torch.rand(3, 6)}}, r"\(3, 6\)"),
         ({"moving_points": torch.rand(4, 6, 3)}, "moving_points"),
         ({"cell_data": {"s": {"tetra": torch.rand(4, 1)}}}, "tetra"),
@@ -65,3 +66,8 @@ def test_frames_of_different_meshes_are_refused(mixed):
 def test_an_index_out_of_range_ends_iteration(mixed):
     with pytest.raises(IndexError):
         heat(mixed)[4]
+
+
+def test_frames_with_different_fields_are_refused(mixed):
+    with pytest.raises(ml.FieldError, match=r"frame 1 .*extra"):
+        ml.Trajectory.from_meshes([mixed, mixed.with_point_data(extra=torch.zeros(6))])

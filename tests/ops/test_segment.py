@@ -166,6 +166,7 @@ def test_offsets_that_do_not_cover_the_messages_are_refused(name, ptr):
 
 
 @pytest.mark.parametrize(("ptr", "message"), [([2, 5, 10], "starts at 2"), ([0, 70, 5, 10], "falls from 70 to 5")])
-def test_offsets_never_lead_outside_the_messages(ptr, message):
+@pytest.mark.parametrize("reduce", ["segment_sum", "segment_mean", "segment_max", "segment_min", "segment_softmax"])
+def test_offsets_never_lead_outside_the_messages(reduce, ptr, message):
     with pytest.raises(ml.MeshError, match=message):
-        ops.segment_max(torch.randn(10, 64), torch.tensor(ptr))
+        getattr(ops, reduce)(torch.randn(10, 64), torch.tensor(ptr))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
-from meshlearn.io.celltypes import DIMENSION
+from meshlearn.io.celltypes import dimension
 from meshlearn.io.faces import add_faces, check_indices
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.tensors import to_numpy
@@ -192,7 +192,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         pattern = {(): "{0}", ("texture",): "{0}/{0}", ("normals",): "{0}//{0}"}.get(tuple(extra), "{0}/{0}/{0}")
         for kind in kinds:
             if kind in mesh.cells:
-                _write_kind(file, mesh, kind, pattern if DIMENSION.get(kind, 2) == 2 and kind != "line" else "{0}")
+                _write_kind(file, mesh, kind, pattern if dimension(kind) == 2 else "{0}")
     return losses
 
 
