@@ -1,6 +1,6 @@
 """Geometric learning on unstructured meshes: load meshes, call `fit`, get fields back on your mesh.
 
->>> mesh = ml.shapes.rectangle(2.0, 1.0, n=(4, 2))
+>>> mesh = ml.shapes.rectangle(2.0, 1.0, n=(4, 2), boundary=False)
 >>> mesh.cell_counts
 {'triangle': 16}
 """

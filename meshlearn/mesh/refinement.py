@@ -85,7 +85,8 @@ def refine(mesh: Mesh, times: int = 1, project: Projections | None = None) -> Me
     """Halve every edge `times` times; boundary cells, data, sets and tags follow.
 
     project  as in `meshlearn.mesh.elevation.second_order`: puts new points on curved geometry
-    Points keep their numbers. Point data are interpolated linearly, cell data copied to the children.
+    Points keep their numbers, and point sets their points (new points belong to none). Point data are interpolated
+    linearly, cell data copied to the children; what cannot be carried over is named in `report`.
     Raises TopologyError for cells that are not of first order, ParameterError for a negative number of times.
 
     >>> from meshlearn.mesh.refinement import refine
@@ -111,16 +112,17 @@ def refine_once(mesh: Mesh, project: Projections | None = None) -> Refinement:
             row = torch.arange(len(nodes), device=mesh.device).repeat_interleave(table.shape[1])
             rows.setdefault(child, []).append((kind, row))
     used = {child: torch.cat(tables) for child, tables in cells.items()}
+    cell_data = {name: _child_values(field, rows) for name, field in mesh.cell_data.items()}
     finer = Mesh(
         points=middle.points,
         cells=used,
         point_data=middle.point_data,
-        cell_data={name: _child_values(field, rows) for name, field in mesh.cell_data.items()},
+        cell_data={name: values for name, values in cell_data.items() if values},
         global_data=mesh.global_data,
         point_sets=mesh.point_sets,
         cell_sets={name: _child_rows(mesh, sets, rows) for name, sets in mesh.cell_sets.items()},
         source=mesh.source,
-        report=middle.report,
+        report=(*middle.report, *_left_out(mesh, cell_data, rows)),
     )
     if project is not None:
         finer = finer.replace(points=project_points(finer, project, mesh.n_points))
@@ -153,6 +155,19 @@ def _child_values(field: Mapping[str, Tensor], rows: Mapping[str, list[tuple[str
         if all(kind in field for kind, _ in parts):
             values[child] = torch.cat([field[kind].index_select(0, row) for kind, row in parts])
     return values
+
+
+def _left_out(
+    mesh: Mesh, cell_data: Mapping[str, Mapping[str, Tensor]], rows: Mapping[str, list[tuple[str, Tensor]]]
+) -> list[str]:
+    """What `_child_values` could not carry over: a child type some of whose parents have no value."""
+    return [
+        f"cell_data[{name!r}] on {child} is left out: its parents of type {kind} have no values"
+        for name, values in cell_data.items()
+        for child, parts in rows.items()
+        if child not in values and any(kind in mesh.cell_data[name] for kind, _ in parts)
+        for kind in dict.fromkeys(kind for kind, _ in parts if kind not in mesh.cell_data[name])
+    ]
 
 
 def _child_rows(

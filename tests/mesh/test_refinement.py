@@ -111,3 +111,12 @@ def test_refusals():
         refine(S.square(n=1, order=2))
     with pytest.raises(ParameterError):
         refine(S.square(n=1), -1)
+
+
+def test_cell_data_that_some_parents_lack_is_named():
+    """A pyramid is refined into pyramids and tetrahedra; values on tetrahedra alone cannot cover these."""
+    points = torch.tensor([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0.5, 0.5, 1], [2, 0.5, 0.5]])
+    mesh = ml.Mesh(points, {"pyramid": [[0, 1, 2, 3, 4]], "tetra": [[1, 5, 2, 4]]}, cell_data={"q": {"tetra": [7.0]}})
+    finer = refine(mesh)
+    assert "q" not in finer.cell_data
+    assert any("'q'" in note and "pyramid" in note for note in finer.report)
