@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import torch
@@ -236,7 +236,7 @@ class Trajectory:
         return "\n".join(lines) + "\n  on " + repr(self.mesh).replace("\n", "\n  ")
 
 
-def _stack(where: str, frames: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def _stack(where: str, frames: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     first = {name: values.shape for name, values in frames[0].items()}
     for number, frame in enumerate(frames):
         other = {name: values.shape for name, values in frame.items()}

@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Where everything goes; made if need be.")] = Path("demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer plates and less training: about a minute and a half.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer plates and less training: about a minute and a half.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the data and of the training.")] = 0,
 ) -> None:
     """Run the whole story once: simulate plates with holes, learn from the files, predict unseen plates, compare.

@@ -33,7 +33,9 @@ def _run(folder: Path, settings: Settings, seed: int, seconds: dict[str, float])
         models = _train(folder, settings, seed, meshes["train"])
     with _step("4. predict and compare", seconds):
         tests = {name: group for name, group in meshes.items() if name != "train"}
-        predictions = {kind: {name: model.predict(group) for name, group in tests.items()} for kind, model in models.items()}
+        predictions = {
+            kind: {name: model.predict(group) for name, group in tests.items()} for kind, model in models.items()
+        }
         scores = report.scores(predictions, tests)
         report.write_predictions(folder, predictions["MeshGraphNet"], tests)
     with _step("5. draw", seconds):
@@ -43,7 +45,9 @@ def _run(folder: Path, settings: Settings, seed: int, seconds: dict[str, float])
     report.show(scores, settings)
     total = sum(seconds.values())
     typer.echo(f"\nall of it took {total:.0f} s: " + ", ".join(f"{k} {v:.0f}" for k, v in seconds.items()))
-    typer.echo(f"results: {folder / 'results.md'}; pictures: {folder / 'pictures'}; open {folder / 'predictions'} in ParaView")
+    typer.echo(
+        f"results: {folder / 'results.md'}; pictures: {folder / 'pictures'}; open {folder / 'predictions'} in ParaView"
+    )
     if won:
         typer.secho("The network beats every baseline on every group of plates.", fg=typer.colors.GREEN, bold=True)
         return 0
@@ -81,7 +85,10 @@ def _train(folder: Path, settings: Settings, seed: int, meshes: list[Any]) -> di
     for model in models.values():
         model.fit(meshes)
     network = ml.MeshGraphNet(inputs, outputs, **settings.model)
-    typer.echo(f"   {', '.join(inputs)} -> {', '.join(outputs)}; {settings.training['epochs']} epochs or {settings.seconds:.0f} s")
+    typer.echo(
+        f"   {', '.join(inputs)} -> {', '.join(outputs)}; "
+        f"{settings.training['epochs']} epochs or {settings.seconds:.0f} s"
+    )
     network.fit(meshes, time_budget=settings.seconds, seed=seed, progress=False, **settings.training)
     typer.echo(f"   {len(network.history_)} epochs; model: {network.save(folder / 'model')}")
     return {**models, "MeshGraphNet": network}
