@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from meshlearn.errors import MeshReadError
+from meshlearn.io.text_numbers import plain_numbers
 
 _DATA_ARRAY = re.compile(rb"<(?:\w+:)?(DataArray|Array)\b((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>")
 _NESTED = re.compile(rb"<InformationKey\b.*?</InformationKey>|<InformationKey\b[^>]*/>", re.S)
@@ -236,21 +237,8 @@ def parse_numbers(text: bytes, dtype: np.dtype, path: Path, name: str | None) ->
     """White-space separated numbers; raises if something else stands between them."""
     small = dtype.kind in "iu" and dtype.itemsize < 4
     try:
-        values = (
-            np.array(text.split(), dtype=np.float64) if small and b"." in text else _from_string(text, dtype, small)
-        )
+        wide = np.dtype(np.float64 if b"." in text else np.int64) if small else dtype
+        values = plain_numbers(text, wide)
     except (ValueError, OverflowError) as error:
         raise MeshReadError(f"{path}: data array {name!r} does not hold plain numbers ({error})") from None
     return values.astype(dtype) if values.dtype != dtype else values
-
-
-def _from_string(text: bytes, dtype: np.dtype, small: bool) -> np.ndarray:
-    import warnings
-
-    kind = np.dtype(np.int64) if small else dtype
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", DeprecationWarning)  # numpy's way of saying that it stopped at a non-number
-        try:
-            return np.fromstring(text.strip(), dtype=kind, sep=" ") if text.strip() else np.zeros(0, kind)
-        except DeprecationWarning:
-            return np.array(text.split(), dtype=kind)

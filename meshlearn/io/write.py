@@ -14,6 +14,10 @@ from meshlearn.errors import MeshWriteError, MeshWriteWarning
 from meshlearn.io import registry
 from meshlearn.mesh.mesh import Mesh
 
+# Read once: the umask belongs to the whole process, and it can only be read by setting it.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
+
 
 def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **options: Any) -> Path:
     """Write a Mesh or Trajectory to a file; the suffix chooses the format. Returns the path.
@@ -84,9 +88,7 @@ def atomic(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~_UMASK)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

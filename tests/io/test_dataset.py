@@ -122,3 +122,23 @@ def test_numbers_count():
         "a_10",
         "b",
     ]
+
+
+def test_reading_text_in_threads_leaves_the_warning_filters_alone(tmp_path, monkeypatch):
+    import warnings
+
+    def forbidden(*args, **options):
+        raise AssertionError("warning filters belong to the process, not to a thread")
+
+    mesh = ml.shapes.square(n=4)
+    for k in range(4):
+        ml.write(mesh, tmp_path / f"a{k}.vtu", encoding="ascii")
+        ml.write(mesh, tmp_path / f"b{k}.vtk", binary=False)
+        ml.write(mesh, tmp_path / f"c{k}.msh", binary=False)
+        ml.write(mesh, tmp_path / f"d{k}.mesh.safetensors")
+    before = list(warnings.filters)
+    with monkeypatch.context() as patch:
+        patch.setattr(warnings, "catch_warnings", forbidden)
+        meshes = ml.read_many(tmp_path, workers=4)
+    assert [read.n_cells for read in meshes] == [32] * 16
+    assert list(warnings.filters) == before

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.text_numbers import plain_numbers
 
 
 class MshCursor:
@@ -77,23 +77,24 @@ class MshCursor:
 
     def text_body(self, section: str) -> str:
         """The text of a section."""
+        return self.body(section).decode("utf-8", "replace").strip()
+
+    def body(self, section: str) -> bytes:
+        """The bytes of a section."""
         mark = f"$End{section}".encode()
         found = self.data.find(mark, self.position)
         if found < 0:
             raise self.builder.fail(f"section ${section} is not closed: the file is cut off")
         text = self.data[self.position : found]
         self.position = found + len(mark)
-        return text.decode("utf-8", "replace").strip()
+        return text
 
     def numbers(self, section: str) -> np.ndarray:
         """All numbers of an ASCII section as float64 (exact for whole numbers below 2**53)."""
-        text = self.text_body(section)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # numpy's way of saying that it met a non-number
-            try:
-                return np.fromstring(text, dtype=np.float64, sep=" ")
-            except (DeprecationWarning, ValueError):
-                raise self.builder.fail(f"section ${section} holds something that is not a number") from None
+        try:
+            return plain_numbers(self.body(section), np.dtype(np.float64))
+        except ValueError:
+            raise self.builder.fail(f"section ${section} holds something that is not a number") from None
 
     def take(self, count: int, kind: str) -> np.ndarray:
         """`count` numbers of a binary section; kind "i4" | "u8" | "f8"."""

@@ -11,7 +11,6 @@ points,
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +89,7 @@ def read(path: Path) -> Any:
             raise MeshReadError(
                 f"{path}: store version {structure['version']}, this meshlearn reads up to {VERSION}: update it"
             )
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The given buffer is not writable")
-            tensors = load_file(str(path))
+        tensors = load_file(str(path))
         if structure["kind"] == "mesh":
             return _get_mesh(structure, tensors, path)
         return _get_trajectory(structure, tensors, path)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from urllib.parse import unquote
 
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.text_numbers import plain_numbers
 
 _TYPES = {
     "bit": "bit", "unsigned_char": "u1", "char": "i1", "signed_char": "i1", "unsigned_short": "u2", "short": "i2",
@@ -101,12 +101,10 @@ class LegacyText:
         tail = tokens[count] if len(tokens) > count else b""
         used = len(rest) - len(tail)
         parse = dtype if dtype.itemsize > 2 else np.dtype(np.int64)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # numpy's way of saying that it met a non-number
-            try:
-                values = np.fromstring(rest[:used], dtype=parse, sep=" ")
-            except (DeprecationWarning, ValueError, OverflowError):
-                values = self._slow(tokens[:count], parse, what)
+        try:
+            values = plain_numbers(rest[:used], parse)
+        except (ValueError, OverflowError):
+            values = self._slow(tokens[:count], parse, what)
         if len(values) != count:
             values = self._slow(tokens[:count], parse, what)
         self.position += used
