@@ -82,3 +82,29 @@ def test_list_with_a_missing_file(tmp_path, movie):
     (tmp_path / "a_steps" / "a_00001.vtu").unlink()
     with pytest.raises(ml.MeshReadError, match=r"a\.pvd.*a_00001\.vtu"):
         ml.read(tmp_path / "a.pvd")
+
+
+def test_cgns_cells_in_time(tmp_path):
+    """Two cell-centred solutions, assigned to two times by the pointers of the zone."""
+    import h5py
+    import numpy as np
+
+    from meshlearn.io.formats.cgns_write import _node
+
+    mesh = ml.shapes.rectangle(n=(2, 1), cells="quad").replace(cell_sets={})
+    mesh = ml.Mesh(mesh.points, {"quad": mesh.cells["quad"]})
+    ml.write(mesh.with_cell_data(p=torch.tensor([1.0, 2.0])), tmp_path / "a.cgns")
+    with h5py.File(tmp_path / "a.cgns", "r+") as file:
+        zone = file["Base/Zone"]
+        zone.copy("CellFields", "Second")
+        zone["Second"].attrs.create("name", np.bytes_(b"Second"), dtype="S33")
+        zone["Second/p/ data"][...] = [3.0, 4.0]
+        times = _node(file["Base"], "Times", "BaseIterativeData_t", np.array([2], np.int32))
+        _node(times, "TimeValues", "DataArray_t", np.array([0.5, 1.5]))
+        pointers = _node(zone, "Iterations", "ZoneIterativeData_t")
+        names = np.frombuffer(b"CellFields".ljust(32) + b"Second".ljust(32), np.int8).reshape(2, 32)
+        _node(pointers, "FlowSolutionPointers", "DataArray_t", names)
+    series = ml.read(tmp_path / "a.cgns")
+    assert isinstance(series, ml.Trajectory)
+    assert series.times.tolist() == [0.5, 1.5]
+    assert series.cell_data["p"]["quad"].tolist() == [[1.0, 2.0], [3.0, 4.0]]

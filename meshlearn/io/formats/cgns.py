@@ -14,7 +14,7 @@ import numpy as np
 from meshlearn.errors import require
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.formats.cgns_tree import Node
-from meshlearn.io.formats.cgns_zone import read_zone
+from meshlearn.io.formats.cgns_zone import CellField, ZoneFields, read_zone
 
 _BLIND = ("BaseIterativeData_t", "Family_t", "Descriptor_t", "DataClass_t", "DimensionalUnits_t", "ReferenceState_t",
           "FlowEquationSet_t", "SimulationType_t", "CGNSLibraryVersion_t", "Zone_t")  # fmt: skip
@@ -52,7 +52,7 @@ def _read_base(base: Node, physical: int, builder: MeshBuilder) -> None:
     values = times.flat().astype(np.float64) if times is not None else np.zeros(0)
     zones = base.of("Zone_t")
     points: list[np.ndarray] = []
-    fields: list[dict[str, np.ndarray]] = []
+    fields: list[ZoneFields] = []
     for zone in zones:
         first = sum(map(len, points))
         found, own, blocks = read_zone(zone, first, physical, values, builder)
@@ -63,16 +63,36 @@ def _read_base(base: Node, physical: int, builder: MeshBuilder) -> None:
                 builder.add_cell_set(zone.name, block)
     builder.points = np.concatenate(points)
     builder.dim = physical
-    for name in dict.fromkeys(name for own in fields for name in own):
-        if all(name in own for own in fields):
-            builder.point_data[name] = np.concatenate([own[name] for own in fields])
-        else:
-            builder.lost(f"solution {name!r}, which not every zone has")
+    _join([own.points for own in fields], 0, builder.point_data, builder)
+    _join([own.step_points for own in fields], 1, builder.step_point_data, builder)
+    _join_cells([part for own in fields for part in own.step_cells], builder)
     if len(values) and builder.times is None:
         if len(values) == 1:
             builder.global_data["time"] = values[0]
         else:
             builder.lost(f"the times {values[:5]} (the solutions are not assigned to them)")
+
+
+def _join(parts: list[dict[str, np.ndarray]], axis: int, into: dict, builder: MeshBuilder) -> None:
+    """Point fields of all zones, one behind the other."""
+    for name in dict.fromkeys(name for own in parts for name in own):
+        if all(name in own for own in parts):
+            into[name] = np.concatenate([own[name] for own in parts], axis)
+        else:
+            builder.lost(f"solution {name!r}, which not every zone has")
+
+
+def _join_cells(parts: list[CellField], builder: MeshBuilder) -> None:
+    """Cell fields in time; a kind gets one only if all of its cells have values."""
+    found: dict[tuple[str, str], list[tuple[int, np.ndarray]]] = {}
+    for name, block, values in parts:
+        found.setdefault((name, block.kind), []).append((block.start, values))
+    for (name, kind), pieces in found.items():
+        if sum(values.shape[1] for _, values in pieces) < builder.count(kind):
+            builder.lost(f"solution {name!r} in time, which not every {kind} cell has")
+            continue
+        ordered = [values for _, values in sorted(pieces, key=lambda piece: piece[0])]
+        builder.step_cell_data.setdefault(name, {})[kind] = np.concatenate(ordered, axis=1)
 
 
 def _globals(base: Node, builder: MeshBuilder) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
@@ -12,12 +14,22 @@ from meshlearn.io.structured import grid_cells
 from meshlearn.io.vtk_model import ragged_table
 
 Placed = list[tuple[Block, np.ndarray]]  # blocks with the element numbers of their cells
+CellField = tuple[str, Block, np.ndarray]  # name, block, values (n_cells, ...) or (n_times, n_cells, ...)
+
+
+@dataclass
+class ZoneFields:
+    """What the solutions of a zone hold, cell fields without a time aside."""
+
+    points: dict[str, np.ndarray] = field(default_factory=dict)  # (n_points, ...)
+    step_points: dict[str, np.ndarray] = field(default_factory=dict)  # (n_times, n_points, ...)
+    step_cells: list[CellField] = field(default_factory=list)
 
 
 def read_zone(
     zone: Node, first: int, physical: int, times: np.ndarray, builder: MeshBuilder
-) -> tuple[np.ndarray, dict[str, np.ndarray], list[Block]]:
-    """(points, point fields, blocks) of a zone whose points follow `first` others."""
+) -> tuple[np.ndarray, ZoneFields, list[Block]]:
+    """(points, fields, blocks) of a zone whose points follow `first` others."""
     coordinates = next(iter(zone.of("GridCoordinates_t")), None)
     arrays = {} if coordinates is None else {node.name: node.data() for node in coordinates.of("DataArray_t")}
     axes = [arrays.get(f"Coordinate{axis}") for axis in "XYZ"]
@@ -188,17 +200,13 @@ def _conditions(zone: Node, first: int, n_points: int, placed: Placed, builder: 
                 )
 
 
-def _solutions(
-    zone: Node, n_points: int, times: np.ndarray, placed: Placed, builder: MeshBuilder
-) -> dict[str, np.ndarray]:
-    """Point fields of the zone; cell fields go to the builder at once."""
-    pointers = next((node.find("FlowSolutionPointers") for node in zone.of("ZoneIterativeData_t")), None)
-    steps: list[str] = []
-    if pointers is not None and len(times) > 1:
-        table = pointers.flat()
-        steps = [row.astype(np.int8).tobytes().decode("latin-1").strip("\x00 ") for row in table.reshape(-1, 32)]
-    points: dict[str, np.ndarray] = {}
+def _solutions(zone: Node, n_points: int, times: np.ndarray, placed: Placed, builder: MeshBuilder) -> ZoneFields:
+    """The fields of the zone; cell fields without a time go to the builder at once."""
+    tables = _step_names(zone, len(times))
+    named = {name for table in tables for name in table}
+    found = ZoneFields()
     by_step: dict[str, dict[str, np.ndarray]] = {}
+    cell_steps: dict[str, list[CellField]] = {}
     n_cells = sum(block.count for block, _ in placed)
     for solution in zone.of("FlowSolution_t"):
         arrays = {node.name: node.flat() for node in solution.of("DataArray_t") if node.data() is not None}
@@ -206,19 +214,79 @@ def _solutions(
         if _location(solution) == "Vertex":
             if any(len(values) != n_points for values in vectors.values()):
                 raise builder.fail(f"solution {solution.name!r} has arrays that do not have {n_points} values")
-            (by_step.setdefault(solution.name, {}) if solution.name in steps else points).update(vectors)
+            (by_step.setdefault(solution.name, {}) if solution.name in named else found.points).update(vectors)
         elif _location(solution) == "CellCenter":
-            _cell_fields(vectors, placed, n_cells, builder)
+            parts = _cell_fields(vectors, placed, n_cells, builder)
+            if solution.name in named:
+                cell_steps[solution.name] = parts
+            else:
+                _add_cell_fields(parts, builder)
         else:
             builder.lost(f"solution {solution.name!r} at {_location(solution)}")
-    if by_step and list(by_step) and len(steps) == len(times) and set(steps) == set(by_step):
+    _point_series(tables, by_step, found, builder)
+    _cell_series(tables, cell_steps, found, builder)
+    if found.step_points or found.step_cells:
         builder.times = times
-        for name in by_step[steps[0]]:
-            builder.step_point_data[name] = np.stack([by_step[step][name] for step in steps])
-    else:
-        for fields in by_step.values():
-            points.update(fields)
-    return points
+    return found
+
+
+def _step_names(zone: Node, n_times: int) -> list[list[str]]:
+    """For every array of solution names (one for points, one for cells, or one alone): the solution of each time."""
+    tables = []
+    for node in zone.of("ZoneIterativeData_t") if n_times > 1 else ():
+        for pointers in node.of("DataArray_t"):
+            if pointers.name.startswith("Flow") and pointers.name.endswith("Pointers"):
+                rows = pointers.flat().reshape(-1, 32)
+                names = [row.astype(np.int8).tobytes().decode("latin-1").strip("\x00 ") for row in rows]
+                if len(names) == n_times:
+                    tables.append(names)
+    return tables
+
+
+def _point_series(
+    tables: list[list[str]], by_step: dict[str, dict[str, np.ndarray]], found: ZoneFields, builder: MeshBuilder
+) -> None:
+    used: set[str] = set()
+    for steps in tables:
+        if not all(step in by_step for step in steps):
+            continue
+        used.update(steps)
+        for name in dict.fromkeys(name for step in steps for name in by_step[step]):
+            values = [by_step[step][name] for step in steps if name in by_step[step]]
+            if len(values) < len(steps) or len({array.shape for array in values}) > 1:
+                builder.lost(f"solution {name!r}, which not every time has in one shape")
+            else:
+                found.step_points[name] = np.stack(values)
+    for step, fields in by_step.items():
+        if step not in used:
+            found.points.update(fields)
+
+
+def _cell_series(
+    tables: list[list[str]], by_step: dict[str, list[CellField]], found: ZoneFields, builder: MeshBuilder
+) -> None:
+    used: set[str] = set()
+    for steps in tables:
+        if not all(step in by_step for step in steps):
+            continue
+        used.update(steps)
+        fields = {step: {(name, block): values for name, block, values in by_step[step]} for step in set(steps)}
+        for key in dict.fromkeys(key for step in steps for key in fields[step]):
+            values = [fields[step][key] for step in steps if key in fields[step]]
+            if len(values) < len(steps) or len({array.shape for array in values}) > 1:
+                builder.lost(f"solution {key[0]!r}, which not every time has in one shape")
+            else:
+                found.step_cells.append((*key, np.stack(values)))
+    last: dict[tuple[str, Block], np.ndarray] = {}
+    for step, parts in by_step.items():
+        if step not in used:
+            last.update({(name, block): values for name, block, values in parts})
+    _add_cell_fields([(*key, values) for key, values in last.items()], builder)
+
+
+def _add_cell_fields(parts: list[CellField], builder: MeshBuilder) -> None:
+    for name, block, values in parts:
+        builder.add_cell_data(name, block, values)
 
 
 def _vectors(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -230,11 +298,13 @@ def _vectors(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return merge_vectors(renamed)
 
 
-def _cell_fields(fields: dict[str, np.ndarray], placed: Placed, n_cells: int, builder: MeshBuilder) -> None:
+def _cell_fields(fields: dict[str, np.ndarray], placed: Placed, n_cells: int, builder: MeshBuilder) -> list[CellField]:
+    """Every field as one array per block."""
     from meshlearn.io.celltypes import dimension
 
     top = max((dimension(block.kind) for block, _ in placed), default=0)
     domain = [(block, numbers) for block, numbers in placed if dimension(block.kind) == top]
+    parts: list[CellField] = []
     order = sorted(
         ((int(number), index, row) for index, (_, numbers) in enumerate(domain) for row, number in enumerate(numbers))
     )
@@ -249,4 +319,5 @@ def _cell_fields(fields: dict[str, np.ndarray], placed: Placed, n_cells: int, bu
             inside = where[:, 0] == index
             part = np.empty((block.count, *values.shape[1:]), values.dtype)
             part[where[inside, 1]] = values[inside]
-            builder.add_cell_data(name, block, part)
+            parts.append((name, block, part))
+    return parts
