@@ -89,6 +89,26 @@ def test_abaqus_sets_instances_and_types(tmp_path):
     assert any("*ELASTIC" in note for note in mesh.report)
 
 
+def test_abaqus_sets_of_the_assembly_may_name_sets_of_parts(tmp_path):
+    (tmp_path / "a.inp").write_text(
+        "*Part, name=P\n*Node\n1, 0., 0., 0.\n2, 1., 0., 0.\n3, 1., 1., 0.\n*Element, type=CPS3, elset=E\n7, 1, 2, 3\n"
+        "*Nset, nset=A\n1, 3\n*End Part\n*Assembly, name=Whole\n*Instance, name=P-1, part=P\n*End Instance\n"
+        "*Instance, name=P-2, part=P\n5., 0., 0.\n*End Instance\n"
+        "*Nset, nset=TOP, instance=P-2\na\n*Nset, nset=OTHER\nP-1.A, p-2.2\n*Nset, nset=BOTH\nTOP, Other\n"
+        "*Elset, elset=CELLS, instance=P-2\nE\n*Nset, nset=LOST, instance=P-2\nB\n*Nset, nset=GONE\nP-1.B\n"
+        "*End Assembly\n"
+    )
+    with pytest.warns(ml.MeshReadWarning) as said:
+        mesh = ml.read(tmp_path / "a.inp")
+    assert mesh.point_sets["TOP"].tolist() == [3, 5]
+    assert mesh.point_sets["OTHER"].tolist() == [0, 2, 4]
+    assert mesh.point_sets["BOTH"].tolist() == [3, 5, 0, 2, 4]
+    assert mesh.cell_sets["CELLS"]["triangle"].tolist() == [1]
+    lost = " ".join(str(warning.message) for warning in said)
+    assert "'B' in set 'LOST'" in lost
+    assert "'P-1.B' in set 'GONE'" in lost
+
+
 def test_abaqus_unknown_elements_are_named(tmp_path):
     (tmp_path / "a.inp").write_text(
         "*NODE\n1, 0., 0.\n2, 1., 0.\n3, 0., 1.\n*ELEMENT, TYPE=CPS3\n1, 1, 2, 3\n*ELEMENT, TYPE=U12\n2, 1, 2\n"

@@ -121,6 +121,8 @@ def _assembly_sets(deck: Deck, members: dict, builder: MeshBuilder) -> None:
                 _cell_set(title, labels, rows_of, builder)
             else:
                 found = position(np.asarray(list(dict.fromkeys(labels)), np.int64))
+                if (found < 0).any():
+                    builder.lost(f"{int((found < 0).sum())} nodes of set {name!r} that do not exist")
                 nodes.append(found[found >= 0] + first)
         if nodes:
             builder.point_sets[title] = np.concatenate(nodes)

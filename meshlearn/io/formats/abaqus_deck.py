@@ -192,19 +192,48 @@ def _set(what: str, options: dict, lines: list[str], part: Part, deck: Deck, sta
         for word in words:
             if re.fullmatch(r"-?\d+", word):
                 labels.append(int(word))
+            elif state["assembly"]:
+                entries = _referred(what, word, instance, deck)
+                if not entries:
+                    builder.lost(f"the reference to {word!r} in set {name!r}, which is not defined before it")
+                    continue
+                deck.assembly_sets.setdefault((what, name), []).extend(entries)
             elif word.upper() in by_upper:
                 labels += sets[by_upper[word.upper()]]
-            elif "." in word and re.fullmatch(r"\d+", word.rpartition(".")[2]):
-                owner, _, label = word.rpartition(".")
-                deck.assembly_sets.setdefault((what, name), []).append((owner, [int(label)]))
-            elif state["assembly"]:
-                known = [(s, ls) for (w, s), entries in deck.assembly_sets.items() if w == what for ls in [entries]]
-                for entry_name, entries in known:
-                    if entry_name.upper() == word.upper():
-                        deck.assembly_sets.setdefault((what, name), []).extend(entries)
             else:
                 builder.lost(f"the reference to {word!r} in set {name!r}, which is not defined before it")
     if instance:
-        deck.assembly_sets.setdefault((what, name), []).append((instance, labels))
+        if labels:
+            deck.assembly_sets.setdefault((what, name), []).append((instance, labels))
     elif labels or not state["assembly"]:
         sets.setdefault(by_upper.get(name.upper(), name), []).extend(labels)
+
+
+def _referred(what: str, word: str, instance: str, deck: Deck) -> list[tuple[str, list[int]]]:
+    """What a name in a set of the assembly stands for, as (instance, labels): `A` of an instance's part, `P-1.A`,
+    `P-1.7`, or another set of the assembly. [] if nothing has that name."""
+    owners = {name.upper(): name for name in deck.instances}
+    for cut in [k for k, letter in enumerate(word) if letter == "."]:  # names may hold dots themselves
+        owner, label = word[:cut].upper(), word[cut + 1 :]
+        if owner in owners:
+            found = [int(label)] if label.isdigit() else _part_set(what, label, owners[owner], deck)
+            if found is not None:
+                return [(owners[owner], found)]
+    if instance:
+        found = _part_set(what, word, owners.get(instance.upper(), ""), deck)
+        return [] if found is None else [(instance, found)]
+    for (kind, title), entries in deck.assembly_sets.items():
+        if kind == what and title.upper() == word.upper():
+            return list(entries)
+    found = _labels(what, word, deck.parts[""])
+    return [] if found is None else [("", found)]
+
+
+def _part_set(what: str, name: str, instance: str, deck: Deck) -> list[int] | None:
+    part = deck.parts.get(deck.instances.get(instance, ("", []))[0].upper())
+    return None if part is None else _labels(what, name, part)
+
+
+def _labels(what: str, name: str, part: Part) -> list[int] | None:
+    sets = part.elsets if what == "elset" else part.nsets
+    return next((labels for title, labels in sets.items() if title.upper() == name.upper()), None)
