@@ -52,7 +52,7 @@ def boundary_features(
     known = _KNOWN.setdefault(mesh.points, {})
     sets = [mesh.boundary_points if mesh.domain_types else mesh.points.new_zeros(0).long()]
     sets += [set_points(mesh, pattern) for pattern in patterns]
-    key = (distances, normals, id(mesh.topology), tuple(patterns), tuple(map(id, mesh.cell_sets.values())))
+    key = (distances, normals, id(mesh.topology), *(nodes.cpu().numpy().tobytes() for nodes in sets))
     if key in known:
         return known[key][0]
     points = mesh.points.detach()
@@ -72,7 +72,7 @@ def boundary_features(
             directions = ops.gather(outward.index_select(0, nodes), index)
             facing.append((nearest * directions).sum(1) / nearest.sum(1))
     table = torch.cat([*flags, *(away if distances else []), *(facing if normals else [])], dim=1)
-    known[key] = (table, mesh.topology, mesh.cell_sets)
+    known[key] = (table, mesh.topology)  # the topology is kept so that its id stays taken
     return table
 
 

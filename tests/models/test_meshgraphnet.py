@@ -112,6 +112,17 @@ def test_flags_and_distances_of_boundary_sets():
         set_points(mesh, "lefd")
 
 
+def test_boundary_features_follow_sets_that_are_replaced():
+    mesh = ml.shapes.square(n=4)
+    for point in (0, 5):
+        changed = mesh.replace(point_sets={"s": [point]})
+        flag = boundary_features(changed, ["s"], distances=False)[:, 1]
+        assert flag.nonzero().flatten().tolist() == [point]
+    for row in (0, 3):
+        flag = boundary_features(mesh.replace(cell_sets={"s": {"line": [row]}}), ["s"], distances=False)[:, 1]
+        assert flag.nonzero().flatten().tolist() == sorted(mesh.cells["line"][row].tolist())
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -165,11 +176,11 @@ def test_outward_directions_are_normals_on_smooth_boundaries():
 
 
 def test_the_facing_columns_are_those_of_the_nearest_boundary_point():
-    mesh = ml.shapes.rectangle(4.0, 1.0, n=(16, 4))
+    mesh = ml.shapes.rectangle(4.0, 1.0, n=(16, 4), cells="quad")
     table = boundary_features(mesh, ["left", "hole_*"], distances=False, normals=True)
     flags, facing = table[:, :3], table[:, 3:].reshape(-1, 3, 2)
     assert bool(flags[:, 1].any())
     inner = (mesh.points[:, 1] > 0.3) & (mesh.points[:, 1] < 0.7)
     expected = torch.tensor([-1.0, 0.0]).expand(int(inner.sum()), 2)
-    assert_close(facing[inner, 1], expected, atol=0.5, rtol=0)
+    assert_close(facing[inner, 1], expected, atol=1e-6, rtol=0)
     assert not bool(facing[:, 2].any())
