@@ -16,7 +16,8 @@ class Normalizer(nn.Module):
 
     `update` may be called many times (data are streamed; sums are kept in float64), then `finish` sets mean and scale.
     A channel whose spread is below 1e-6 of its magnitude counts as constant: its scale is |mean|, or 1 when it is zero,
-    so that a constant channel maps to zero and a new value never overflows.
+    so that a constant channel maps to zero and a new value never overflows. `inverse` gives a constant channel its mean
+    whatever a network put out there: what never varied in training is not learned, and its scale means nothing.
 
     >>> normalizer = Normalizer(1).fit(torch.tensor([[1.0], [3.0]]))
     >>> normalizer(torch.tensor([[3.0]])), normalizer.inverse(torch.tensor([[1.0]]))
@@ -25,11 +26,13 @@ class Normalizer(nn.Module):
 
     mean: Tensor
     scale: Tensor
+    constant: Tensor
 
     def __init__(self, size: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("constant", torch.zeros(size, dtype=torch.bool))
         self._weight = 0.0
         self._mean = torch.zeros(size, dtype=torch.float64)
         self._m2 = torch.zeros(size, dtype=torch.float64)
@@ -66,6 +69,7 @@ class Normalizer(nn.Module):
             fallback = torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude))
             self.mean.copy_(self._mean)
             self.scale.copy_(torch.where(constant, fallback, std))
+            self.constant.copy_(constant)
         return self
 
     def fit(self, x: Float[Tensor, "n size"], weights: Float[Tensor, " n"] | None = None) -> Normalizer:
@@ -78,5 +82,5 @@ class Normalizer(nn.Module):
         return (x - self.mean.to(x)) / self.scale.to(x)
 
     def inverse(self, y: Float[Tensor, "*n size"]) -> Float[Tensor, "*n size"]:
-        """Normalised values back to physical ones."""
-        return y * self.scale.to(y) + self.mean.to(y)
+        """Normalised values back to physical ones; a constant channel gives its mean."""
+        return y * self.scale.masked_fill(self.constant, 0.0).to(y) + self.mean.to(y)

@@ -38,6 +38,12 @@ def test_round_off_in_one_component_is_not_blown_up():
     assert Normalizer(2).fit(x)(x)[:, 1].abs().max() < 1e-3
 
 
+def test_a_constant_channel_is_restored_exactly_whatever_is_put_in():
+    x = torch.stack([torch.randn(50), torch.zeros(50), torch.full((50,), 7.0)], 1)
+    restored = Normalizer(3).fit(x).inverse(torch.randn(50, 3))
+    assert torch.equal(restored[:, 1:], x[:, 1:])
+
+
 def test_nothing_seen_is_the_identity():
     x = torch.randn(4, 2)
     assert torch.equal(Normalizer(2).fit(x[:0])(x), x)
