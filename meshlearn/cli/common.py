@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from meshlearn.errors import MeshReadError, MeshWriteError, ParameterError
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
 
 def expand(patterns: Iterable[str]) -> list[Path]:
@@ -67,15 +70,15 @@ def bounds(text: str, number: type = float) -> Any:
     """One number or a range "low-high" (or "low,high").
 
     >>> from meshlearn.cli.common import bounds
-    >>> bounds("3", int), bounds("1-3", int), bounds("3.5,5")
-    (3, (1, 3), (3.5, 5.0))
+    >>> bounds("3", int), bounds("1-3", int), bounds("3.5,5"), bounds("-3")
+    (3, (1, 3), (3.5, 5.0), -3.0)
     """
-    parts = text.replace(",", " ").replace("-", " ").split()
+    found = re.fullmatch(rf"\s*({_NUMBER})(?:\s*[-,]\s*({_NUMBER}))?\s*", text)
     try:
-        numbers = [number(part) for part in parts]
+        numbers = [number(part) for part in found.groups() if part is not None] if found else []
     except ValueError:
         numbers = []
-    if len(numbers) not in (1, 2):
+    if not numbers:
         raise ParameterError(f"a number or a range such as 1-3 is expected, not {text!r}.")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 

@@ -130,6 +130,6 @@ def _depth(x: float, y: float, corners: Sequence[Corner]) -> float:
 def _range(name: str, value: Range, lowest: float | int) -> tuple[float, float]:
     pair = [value, value] if isinstance(value, (int, float)) else list(value)
     low, high = pair if len(pair) == 2 else (1, 0)
-    if not lowest <= low <= high:
+    if not lowest <= low <= high < math.inf:
         raise ParameterError(f"{name} is a number or a pair (smallest, largest), at least {lowest:g}, not {value}.")
     return float(low), float(high)

@@ -43,7 +43,8 @@ def make_plates(
     loads     pull, side, young, poisson: numbers or ranges, see `draw_plate`
 
     Every mesh is planar, float32, with the boundaries "left", "right", "top", "bottom" ("chamfer"), "hole_0", … as
-    cell sets. Raises ParameterError for impossible requests and MeshWriteError for a folder that cannot be written.
+    cell sets. Raises ParameterError for impossible requests, and for a folder with plates that these would not
+    overwrite (two data sets would be mixed); MeshWriteError for a folder that cannot be written.
 
     >>> plate, = ml.sim.make_plates(1, size=8.0)
     >>> list(plate.global_data)
@@ -51,8 +52,12 @@ def make_plates(
     """
     if physics not in PHYSICS:
         raise ParameterError(f"physics is one of {PHYSICS}, not {physics!r}.")
-    if n < 0:
-        raise ParameterError(f"n is the number of plates to make, not {n}.")
+    if n < 1:
+        raise ParameterError(f"n is the number of plates to make, at least 1, not {n}.")
+    if seed < 0:
+        raise ParameterError(f"seed is a whole number of at least 0, not {seed}.")
+    if folder is not None:
+        _refuse_other_plates(Path(folder), n)
     from rich.console import Console
     from rich.progress import track
 
@@ -65,7 +70,7 @@ def make_plates(
         plate = draw_plate(rng, holes, size, outlines, **loads)
         mesh = solver(plate, rng, order).float()
         if folder is not None:
-            mesh = _write(mesh, Path(folder) / f"plate_{i:04d}.vtu")
+            mesh = _write(mesh, Path(folder) / _file_name(i))
         meshes.append(mesh)
     return meshes
 
@@ -150,6 +155,21 @@ def _outward(plate: Plate, side: str) -> torch.Tensor:
     (ax, ay), (bx, by) = plate.corners[start], plate.corners[(start + 1) % len(plate.corners)]
     normal = torch.tensor([by - ay, ax - bx], dtype=torch.float64)
     return normal / normal.norm()
+
+
+def _file_name(number: int) -> str:
+    return f"plate_{number:04d}.vtu"
+
+
+def _refuse_other_plates(folder: Path, n: int) -> None:
+    """Raises ParameterError if the folder holds plates that files 0 to n - 1 would leave beside themselves."""
+    new = {_file_name(i) for i in range(n)}
+    others = sorted(path.name for path in folder.glob("plate_*.vtu") if path.name not in new)
+    if others:
+        raise ParameterError(
+            f"{folder} holds {len(others)} plates that {n} new ones would not overwrite ({others[0]}"
+            f"{', …' if len(others) > 1 else ''}): two data sets would be mixed.\n  Choose an empty folder."
+        )
 
 
 def _write(mesh: Mesh, path: Path) -> Mesh:

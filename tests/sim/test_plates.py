@@ -33,6 +33,18 @@ def test_files_hold_what_the_list_holds(tmp_path, plates):
         assert same(mesh, plain)
 
 
+def test_two_data_sets_are_never_mixed_in_a_folder(tmp_path):
+    ml.sim.make_plates(2, tmp_path, size=9.0, holes=1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ml.ParameterError, match=r"plate_0001\.vtu.*\n.*empty folder"):
+        ml.sim.make_plates(1, tmp_path, size=9.0, holes=1, seed=5)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    ml.sim.make_plates(3, tmp_path, size=9.0, holes=1, seed=5)  # overwrites both
+    assert all((tmp_path / name).read_bytes() != content for name, content in before.items())
+    (tmp_path / "notes.txt").touch()
+    ml.sim.make_plates(3, tmp_path, size=9.0, holes=1)  # files of other kinds do not matter
+
+
 @pytest.mark.parametrize("count", [0, 2, 5])
 def test_number_of_holes_is_what_was_asked_for(count):
     for mesh in ml.sim.make_plates(3, holes=count, size=6.0):
@@ -100,6 +112,11 @@ def test_heat_is_hot_where_it_is_not_cooled():
     ("arguments", "words"),
     [
         ({"n": -1}, "number of plates"),
+        ({"n": 0}, "at least 1"),
+        ({"n": 1, "seed": -1}, "seed"),
+        ({"n": 1, "size": -3.0}, "size"),
+        ({"n": 1, "size": math.inf}, "size"),
+        ({"n": 1, "size": (3.0, math.nan)}, "size"),
         ({"n": 1, "physics": "magic"}, "physics is one of"),
         ({"n": 1, "holes": (3, 1)}, "holes"),
         ({"n": 1, "holes": 40}, "do not fit"),
