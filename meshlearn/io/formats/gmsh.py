@@ -1,6 +1,7 @@
 """Gmsh .msh files, versions 2 and 4, ASCII and binary.
 
-Physical groups become `cell_sets` under their names (`physical_7` if group 7 has none); the numbers of groups and of
+Physical groups become `cell_sets` under their names (`physical_7` if group 7 has none); an element of version 2 that is
+written once for each of its groups is one cell. The numbers of groups and of
 geometrical entities are kept as cell data `gmsh:physical` and `gmsh:geometrical`. $NodeData and $ElementData become
 point and cell data; several time steps of one view make a trajectory. Our own files carry a section `$Meshlearn`
 (JSON), which other programs skip: exact types and shapes, point sets, global data, and the order of cells.
@@ -19,6 +20,7 @@ from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import FROM_GMSH, GMSH, NODES, reorder
 from meshlearn.io.formats.gmsh_data import add_views, read_view
 from meshlearn.io.formats.gmsh_own import finish, fits
+from meshlearn.io.formats.gmsh_repeated import Elements, merge_repeated
 from meshlearn.io.formats.gmsh_sections import elements_2, elements_4, entities_4, nodes_2, nodes_4
 from meshlearn.io.formats.gmsh_text import MshCursor
 from meshlearn.io.positions import Positions
@@ -49,18 +51,6 @@ class Msh:
     own: dict[str, Any] | None = None
 
 
-@dataclass
-class Elements:
-    """Elements of one type on one entity: their numbers, groups and nodes (numbers as in the file)."""
-
-    kind: int
-    dim: int
-    entity: np.ndarray  # (n,)
-    physical: np.ndarray | None  # (n,) in version 2; None: by entity
-    tags: np.ndarray  # (n,)
-    nodes: np.ndarray  # (n, k)
-
-
 def read(path: Path) -> MeshBuilder:
     """Read a .msh file."""
     builder = MeshBuilder(path, "Gmsh file")
@@ -70,6 +60,9 @@ def read(path: Path) -> MeshBuilder:
         _read_section(cursor, section, msh, builder)
     if msh.points is None or msh.tags is None:
         raise builder.fail("there is no $Nodes section: the file is cut off or holds no mesh")
+    if len(np.unique(msh.tags)) != len(msh.tags):
+        values, counts = np.unique(msh.tags, return_counts=True)
+        raise builder.fail(f"node {int(values[counts > 1][0])} is defined twice")
     builder.points = msh.points
     if msh.own is not None and not fits(msh):
         builder.lost(
@@ -116,7 +109,8 @@ def _add_elements(msh: Msh, builder: MeshBuilder) -> list[tuple[Block, np.ndarra
     assert msh.tags is not None
     position = Positions(msh.tags)
     blocks = []
-    for elements in msh.elements:
+    found = msh.elements if msh.own is not None else merge_repeated(msh.elements, builder)
+    for elements in found:
         kind = GMSH.get(elements.kind)
         if kind is None:
             raise builder.fail(f"element type {elements.kind} is not supported ({len(elements.tags)} elements have it)")
@@ -139,8 +133,8 @@ def _add_groups(msh: Msh, elements: Elements, block: Block, builder: MeshBuilder
     first = np.zeros(block.count, np.int64)
     if elements.physical is not None:
         first = elements.physical
-        for group in np.unique(first[first != 0]).tolist():
-            builder.add_cell_set(_name(msh, elements.dim, group), block, np.flatnonzero(first == group))
+        for group, rows in elements.members():
+            builder.add_cell_set(_name(msh, elements.dim, group), block, rows)
     else:
         for entity in np.unique(elements.entity).tolist():
             groups = msh.physical_of.get((elements.dim, entity), [])
