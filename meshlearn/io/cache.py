@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 from meshlearn.errors import MeshReadError, MeshReadWarning, MeshWriteError
-from meshlearn.io.read import read
+from meshlearn.io.read import collected_warnings, read
+from meshlearn.io.referred import referred_files
 
 # Part of every key: raise it when a reader changes what it returns.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 def default_folder() -> Path:
@@ -24,51 +26,66 @@ def default_folder() -> Path:
 
 
 def content_key(path: Path, dim: str | int) -> str:
-    """A hash of the file's bytes (and of the files it names), its suffix, the options, and the reader's version."""
-    digest = hashlib.blake2b(f"{READER_VERSION}|{path.suffix.lower()}|{dim}".encode(), digest_size=20)
-    for part in [path, *_companions(path)]:
+    """A hash of the file's bytes and of the files it names, its suffix, the options, and the reader's version."""
+    from meshlearn import __version__
+
+    head = f"{__version__}|{READER_VERSION}|{path.suffix.lower()}|{dim}"
+    digest = hashlib.blake2b(head.encode(), digest_size=20)
+    for part in referred_files(path):
+        digest.update(f"|{part.stat().st_size}|".encode())
         with open(part, "rb") as file:
             while chunk := file.read(1 << 22):
                 digest.update(chunk)
     return digest.hexdigest()
 
 
-def _companions(path: Path) -> list[Path]:
-    """Files that a leading file refers to and that belong to its content."""
-    if path.is_dir():
-        return []
-    suffix = path.suffix.lower()
-    if suffix in (".xdmf", ".xmf"):
-        return sorted({*path.parent.glob(f"{path.stem}*.h5"), *path.parent.glob(f"{path.stem}*.bin")})
-    if suffix in (".pvd", ".pvtu"):
-        import re
-
-        names = re.findall(rb"(?:file|Source)\s*=\s*[\"']([^\"']+)", path.read_bytes())
-        return [part for name in names if (part := path.parent / name.decode(errors="replace")).is_file()]
-    return []
-
-
 def read_cached(path: Path, folder: Path, dim: str | int = "auto") -> Any:
-    """`read(path)` through the cache; a damaged entry is read anew, an unwritable cache only costs time."""
+    """`read(path)` through the cache, with the warnings of the first reading; a damaged entry is read anew, an
+    unwritable cache only costs time."""
     if path.is_dir() or not path.is_file():
         return read(path, dim=dim)
-    entry = folder / f"{content_key(path, dim)}.mesh.safetensors"
+    try:
+        entry = folder / f"{content_key(path, dim)}.mesh.safetensors"
+    except (OSError, MeshReadError):  # unreadable or unknown: `read` says it best
+        return read(path, dim=dim)
     if entry.is_file():
         try:
-            return with_source(read(entry), path)
+            found, said = read(entry), _said(entry)
         except MeshReadError:
             entry.unlink(missing_ok=True)
-    result = read(path, dim=dim)
-    store(result, entry)
+        else:
+            for text in said:
+                warnings.warn(text, MeshReadWarning, stacklevel=3)
+            return with_source(found, path)
+    with collected_warnings() as said:
+        result = read(path, dim=dim)
+    store(result, entry, said)
     return result
 
 
-def store(mesh: Any, entry: Path) -> None:
-    """Put a mesh into the cache; a full disk or an unwritable folder is a warning."""
-    from meshlearn.io.write import write
+def _warnings_of(entry: Path) -> Path:
+    return entry.with_name(entry.name.partition(".")[0] + ".warnings.json")
+
+
+def _said(entry: Path) -> list[str]:
+    try:
+        said = json.loads(_warnings_of(entry).read_text("utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise MeshReadError(f"{entry}: the warnings kept beside it cannot be read ({error})") from error
+    return [str(text) for text in said]
+
+
+def store(mesh: Any, entry: Path, said: list[str]) -> None:
+    """Put a mesh, and the warnings of its reading, into the cache; a full disk or an unwritable folder is a warning."""
+    from meshlearn.io.write import atomic, write
 
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
+        if said:  # first, so that an entry is never there without its warnings
+            with atomic(_warnings_of(entry)) as temporary:
+                temporary.write_text(json.dumps(said), "utf-8")
         write(mesh, entry)
     except (OSError, MeshWriteError) as error:
         warnings.warn(f"the mesh cache {entry.parent} cannot be used: {error}", MeshReadWarning, stacklevel=3)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,8 @@ from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MeshReadW
 from meshlearn.io import registry
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.mesh.mesh import Mesh
+
+_COLLECTING: ContextVar[list[str] | None] = ContextVar("collecting", default=None)
 
 
 def read(
@@ -57,8 +62,21 @@ def read(
         except (MeshError, MeshlearnError, ValueError, TypeError) as error:
             raise MeshReadError(f"{path}: {error}") from error
     for text in losses:
+        if (collecting := _COLLECTING.get()) is not None:
+            collecting.append(f"{path.name}: {text}")
         warnings.warn(f"{path.name}: {text}", MeshReadWarning, stacklevel=2)
     return result if step is None else _one_step(result, step, path)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """The texts of all MeshReadWarnings of this thread's reading, nested files included; they are given as well."""
+    texts: list[str] = []
+    token = _COLLECTING.set(texts)
+    try:
+        yield texts
+    finally:
+        _COLLECTING.reset(token)
 
 
 def _guarded(reader, path: Path, title: str) -> Any:
