@@ -84,6 +84,11 @@ def recognise(path: Path) -> Format:
     if not head.strip():
         raise MeshReadError(f"{path}: the file is empty ({path.stat().st_size} bytes).")
     _refuse_archives(path, head)
+    if re.search(rb"^\*(KEYWORD\b|ELEMENT_(SHELL|SOLID|TSHELL|BEAM|DISCRETE))", head, re.M | re.I):
+        raise MeshReadError(
+            f"{path}: LS-DYNA is not supported (the file holds its keywords).\n"
+            "  write it as another format, e.g. with LS-PrePost as Abaqus or Nastran"
+        )
     by_suffix = [f for f in of_suffix(path) if f.reads]
     by_content = [f for f in _FORMATS.values() if f.reads and f.recognises is not None and f.recognises(head)]
     both = [f for f in by_suffix if f in by_content]

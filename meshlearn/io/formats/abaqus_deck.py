@@ -31,6 +31,10 @@ _FAMILIES: list[tuple[str, dict[Any, str]]] = [
     (r"MASS|ROTARYI|SPRING1|DASHPOT1|HEATCAP|CONN1", {None: "vertex"}),
 ]
 
+# keywords that ask for something of elements, but do not define any
+_ABOUT_ELEMENTS = {"ELEMENT OUTPUT", "ELEMENT RESPONSE", "ELEMENT MATRIX OUTPUT", "ELEMENT OPERATOR OUTPUT",
+                   "ELEMENT RECOVERY MATRIX", "ELEMENT PROPERTIES"}  # fmt: skip
+
 
 def kind_of(name: str) -> str | None:
     """Our kind of an Abaqus element type, None if it is not known.
@@ -106,6 +110,11 @@ def _blocks(path: Path, builder: MeshBuilder, depth: int):
             keyword = ""
     if keyword:
         yield keyword, options, data
+        if keyword in ("NODE", "ELEMENT") and not text.endswith((b"\n", b"\r")):
+            builder.lost(
+                f"a part of the last line {data[-1] if data else ''!r}, perhaps: it has no line end, "
+                "the file may be cut off"
+            )
 
 
 def _keyword(line: str) -> tuple[str, dict[str, str]]:
@@ -137,6 +146,7 @@ def _block(keyword: str, options: dict, lines: list[str], deck: Deck, state: dic
             words = line.rstrip(",").split(",")
             part.node_ids.append(int(words[0]))
             part.nodes.append([float(word) if word.strip() else 0.0 for word in words[1:4]])
+        _check_last_node(lines, part.nodes[start:], builder)
         if "NSET" in options:
             part.nsets.setdefault(options["NSET"], []).extend(part.node_ids[start:])
     elif keyword == "ELEMENT":
@@ -149,8 +159,16 @@ def _block(keyword: str, options: dict, lines: list[str], deck: Deck, state: dic
         )
     elif keyword == "SURFACE":
         builder.lost(f"surface {options.get('NAME', '')!r} (sides of elements)")
+    elif keyword.startswith("ELEMENT") and keyword not in _ABOUT_ELEMENTS:
+        builder.lost(f"elements of the keyword *{keyword}, which is not known ({len(lines)} lines)")
     else:
         deck.ignored.add(f"*{keyword}")
+
+
+def _check_last_node(lines: list[str], nodes: list[list[float]], builder: MeshBuilder) -> None:
+    """A cut file ends in a node with fewer coordinates than the node before it."""
+    if nodes and (len(nodes[-1]) < min(2, len(nodes[0])) or len(nodes[-1]) < max(map(len, nodes[-3:]))):
+        raise builder.fail(f"the node line {lines[-1]!r} has {len(nodes[-1])} coordinates: is the file cut off?")
 
 
 def _floats(line: str) -> list[float]:

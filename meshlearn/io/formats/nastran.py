@@ -6,6 +6,7 @@ no part of a mesh; `mesh.report` names them.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,16 @@ _CARDS = {
     "CTRIA3": {3: "triangle"}, "CTRIAR": {3: "triangle"}, "CTRIA6": {6: "triangle6", 3: "triangle"},
     "CTRIAX6": {6: "triangle6"}, "CTRIAX": {6: "triangle6", 3: "triangle"}, "CQUAD4": {4: "quad"},
     "CQUADR": {4: "quad"}, "CSHEAR": {4: "quad"}, "CQUAD8": {8: "quad8", 4: "quad"}, "CQUAD": {9: "quad9", 8: "quad8",
-    4: "quad"},
+    4: "quad"}, "CQUAD9": {9: "quad9", 8: "quad8", 4: "quad"},
     "CQUADX": {9: "quad9", 8: "quad8", 4: "quad"}, "CTETRA": {4: "tetra", 10: "tetra10"},
     "CPYRAM": {5: "pyramid", 13: "pyramid13"}, "CPYRA": {5: "pyramid", 13: "pyramid13"},
     "CPENTA": {6: "wedge", 15: "wedge15"}, "CHEXA": {8: "hexahedron", 20: "hexahedron20"}, "CROD": {2: "line"},
     "CTUBE": {2: "line"}, "CONROD": {2: "line"}, "CBAR": {2: "line"}, "CBEAM": {2: "line"}, "CBUSH": {2: "line"},
     "CGAP": {2: "line"}, "PLOTEL": {2: "line"},
 }  # fmt: skip
+# cards that begin with C and connect nothing: coordinate systems, masses at a point, loads, constraints, parameters
+_NO_ELEMENT = ("CORD", "CONM", "CONV", "CONCTL", "CONTACT", "CONTRLT", "CLOAD", "CSET", "CREEP", "CURV", "CYAX", "CYJOIN",
+               "CYSUP", "CYSYM", "CSUP", "CAMPBLL", "CASECC", "COMPUDS", "CAERO", "CBARAO", "CSSCHD", "CSSHLH")  # fmt: skip
 # mid-side nodes: Nastran has bottom, vertical, top; we have bottom, top, vertical
 _ORDER = {
     "hexahedron20": [*range(12), *range(16, 20), *range(12, 16)],
@@ -43,6 +47,7 @@ def read(path: Path) -> MeshBuilder:
     points: list[list[float]] = []
     rows: dict[str, list[list[int]]] = {}
     ignored: set[str] = set()
+    unknown: Counter[str] = Counter()
     frames: set[int] = set()
     for card in _cards(path, builder):
         name = card[0].rstrip("*").upper()
@@ -53,8 +58,12 @@ def read(path: Path) -> MeshBuilder:
         elif name in _CARDS:
             kind, row = _element(name, card, builder)
             rows.setdefault(kind, []).append(row)
+        elif name.startswith("C") and not name.startswith(_NO_ELEMENT):
+            unknown[name] += 1
         else:
             ignored.add(name)
+    for name, count in unknown.items():
+        builder.lost(f"{count} elements of card {name}, which is not known")
     if not ids:
         raise builder.fail("there are no GRID cards")
     if len(set(ids)) != len(ids):
@@ -108,11 +117,13 @@ def _cards(path: Path, builder: MeshBuilder):
     lines = path.read_text("utf-8", "replace").splitlines()
     starts = [k for k, line in enumerate(lines) if line.strip().upper().startswith("BEGIN") and "BULK" in line.upper()]
     card: list[str] = []
+    closed = False
     for line in lines[starts[0] + 1 if starts else 0 :]:
         line = line.split("$")[0].rstrip()
         if not line.strip():
             continue
         if line.strip().upper().startswith("ENDDATA"):
+            closed = True
             break
         if line.strip().upper().startswith("INCLUDE"):
             builder.lost(f"the included file {line.strip()[7:].strip()}")
@@ -124,6 +135,10 @@ def _cards(path: Path, builder: MeshBuilder):
             if card:
                 yield card
             card = fields
+    if not closed and starts:
+        raise builder.fail("there is no ENDDATA after BEGIN BULK: the file is cut off")
+    if not closed:
+        builder.lost("what may follow the last line: there is no ENDDATA, the file may be cut off")
     if card:
         yield card
 

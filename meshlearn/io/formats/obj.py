@@ -32,6 +32,10 @@ class _Obj:
 
     def corner(self, word: bytes) -> tuple[int, int, int]:
         """0-based numbers of point, texture and normal; -1 where there is none."""
+        if word.endswith(b"/"):
+            raise self.builder.fail(
+                f"the corner {word.decode(errors='replace')!r} is not complete: is the file cut off?"
+            )
         parts = [*word.split(b"/"), b"", b""][:3]
         found = []
         for part, kind in zip(parts, ("v", "vt", "vn"), strict=True):
@@ -59,9 +63,19 @@ def read(path: Path) -> MeshBuilder:
             _statement(obj, words[0].decode(errors="replace"), words[1:])
     if not obj.numbers["v"]:
         raise builder.fail("there is no point (no line starts with 'v')")
+    if not data.endswith((b"\n", b"\r")):
+        _warn_of_a_cut(data, builder)
     _points(obj)
     _cells(obj)
     return builder
+
+
+def _warn_of_a_cut(data: bytes, builder: MeshBuilder) -> None:
+    """A last line without its end that has fewer words than the line of its kind before it."""
+    *before, last = (line.split() for line in data[-4096:].splitlines())
+    alike = [words for words in before[1:] if words[:1] == last[:1]]
+    if alike and len(last) < len(alike[-1]):
+        builder.lost(f"a part of the last line {b' '.join(last).decode(errors='replace')!r}: the file may be cut off")
 
 
 def _statement(obj: _Obj, key: str, words: list[bytes]) -> None:
@@ -77,6 +91,11 @@ def _statement(obj: _Obj, key: str, words: list[bytes]) -> None:
         obj.faces.append([obj.corner(word) for word in words])
         if len(words) < 3:
             raise obj.builder.fail(f"face {len(obj.faces)} has {len(words)} corners; a face needs at least 3")
+        if len({word.count(b"/") for word in words}) > 1:
+            raise obj.builder.fail(
+                f"the corners of face {len(obj.faces)} are not alike "
+                f"({b' '.join(words).decode(errors='replace')[:80]!r}): is the file cut off?"
+            )
     elif key == "l":
         obj.lines.append([obj.corner(word)[0] for word in words])
     elif key == "p":

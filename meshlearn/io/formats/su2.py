@@ -22,6 +22,8 @@ def read(path: Path) -> MeshBuilder:
     lines = [re.sub(r"%.*", "", line).strip() for line in path.read_text("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line]
     dim, position, marker = 0, 0, ""
+    announced, markers = 0, {}
+    n_cells: int | None = None
     while position < len(lines):
         key, _, value = (part.strip() for part in lines[position].partition("="))
         position += 1
@@ -35,14 +37,27 @@ def read(path: Path) -> MeshBuilder:
             position += count
         elif key in ("NELEM", "MARKER_ELEMS"):
             count = int(value)
+            if key == "NELEM":
+                n_cells = count
+            else:
+                markers[marker] = True
             _cells(lines[position : position + count], count, marker if key == "MARKER_ELEMS" else None, builder)
             position += count
         elif key == "MARKER_TAG":
             marker = value
-        elif key not in ("NMARK", "NZONE", "IZONE", "SEND_RECV"):
+            markers.setdefault(marker, False)
+        elif key == "NMARK":
+            announced = int(value)
+        elif key not in ("NZONE", "IZONE", "SEND_RECV"):
             builder.lost(f"{lines[position - 1][:40]!r}")
     if builder.points is None:
         raise builder.fail("there is no NPOIN section: the file is cut off")
+    if n_cells is None:
+        raise builder.fail("there is no NELEM section: the file is cut off")
+    if len(markers) < announced:
+        raise builder.fail(f"NMARK announces {announced} markers, {len(markers)} are present: the file is cut off")
+    if empty := [name for name, filled in markers.items() if not filled]:
+        raise builder.fail(f"the marker {empty[0]!r} has no MARKER_ELEMS: the file is cut off")
     builder.dim = dim
     return builder
 
