@@ -31,8 +31,10 @@ _CARDS = {
     "CGAP": {2: "line"}, "PLOTEL": {2: "line"},
 }  # fmt: skip
 # cards that begin with C and connect nothing: coordinate systems, masses at a point, loads, constraints, parameters
-_NO_ELEMENT = ("CORD", "CONM", "CONV", "CONCTL", "CONTACT", "CONTRLT", "CLOAD", "CSET", "CREEP", "CURV", "CYAX", "CYJOIN",
-               "CYSUP", "CYSYM", "CSUP", "CAMPBLL", "CASECC", "COMPUDS", "CAERO", "CBARAO", "CSSCHD", "CSSHLH")  # fmt: skip
+_NO_ELEMENT = (
+    *("CORD", "CONM", "CONV", "CONCTL", "CONTACT", "CONTRLT", "CLOAD", "CSET", "CREEP", "CURV", "CYAX", "CYJOIN"),
+    *("CYSUP", "CYSYM", "CSUP", "CAMPBLL", "CASECC", "COMPUDS", "CAERO", "CBARAO", "CSSCHD", "CSSHLH"),
+)
 # mid-side nodes: Nastran has bottom, vertical, top; we have bottom, top, vertical
 _ORDER = {
     "hexahedron20": [*range(12), *range(16, 20), *range(12, 16)],
