@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -47,18 +50,33 @@ def read(path: Path) -> Any:
 
 
 def write(mesh: Any, path: Path, **options: Any) -> list[str]:
-    """Write one .vtu per time into the folder NAME_steps, then the list; options as for .vtu."""
+    """Write one .vtu per time into the folder NAME_steps (NAME_steps_1 ... if that is taken), then the list; options
+    as for .vtu. The folder of the version that is replaced is removed at the end."""
+    from meshlearn.io import beside
+
+    old = beside.previous(path)
+    with beside.claimed(path.with_name(f"{path.stem}_steps"), "", Path.mkdir, shutil.rmtree) as folder:
+        _write_frames(mesh, path, folder, options)
+    if old is not None and old.is_dir() and old.name.startswith(f"{path.stem}_steps"):
+        for frame in old.glob(f"{glob.escape(path.stem)}_{'[0-9]' * 5}*.vtu"):
+            frame.unlink()
+        with contextlib.suppress(OSError):  # somebody else's files are in it
+            old.rmdir()
+    return []
+
+
+def _write_frames(mesh: Any, path: Path, folder: Path, options: dict[str, Any]) -> None:
+    from meshlearn.io.beside import mark
     from meshlearn.io.write import atomic
     from meshlearn.io.write import write as write_file
 
-    folder = path.parent / f"{path.stem}_steps"
-    folder.mkdir(exist_ok=True)
     if isinstance(mesh, Mesh):
         frames = [(float(mesh.global_data.get("time", 0.0)), mesh)]
     else:
         frames = [(float(time), mesh[k]) for k, time in enumerate(mesh.times.tolist())]
     lines = [
         '<?xml version="1.0"?>',
+        mark(folder),
         '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
         "<Collection>",
     ]
@@ -68,4 +86,3 @@ def write(mesh: Any, path: Path, **options: Any) -> list[str]:
         lines.append(f'<DataSet timestep="{time!r}" part="0" file={quoteattr(f"{folder.name}/{file.name}")}/>')
     with atomic(path) as temporary:
         temporary.write_text("\n".join([*lines, "</Collection>", "</VTKFile>", ""]), "utf-8")
-    return []

@@ -1,8 +1,10 @@
-"""Writing XDMF 3: XML that describes, an .h5 file of the same name that holds the numbers."""
+"""Writing XDMF 3: XML that describes, an .h5 file beside it that holds the numbers.
+
+NAME.xdmf has its numbers in NAME.h5, or in NAME_1.h5 ... if that is taken; the numbers of the version that is replaced
+are removed at the end."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
@@ -10,6 +12,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from meshlearn.errors import require
+from meshlearn.io import beside
 from meshlearn.io.formats.xdmf_topology import TO_NUMBER
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
@@ -52,9 +55,9 @@ def write_xdmf(given: Any, path: Path) -> list[str]:
     mesh: Mesh = given if series is None else series.mesh
     losses = unheld(mesh, "XDMF", {*_SINGLE, *_COUNTED}, _PARTS)
     kinds = [kind for kind in mesh.cells if kind in _SINGLE or kind in _COUNTED]
-    heavy_path = path.with_suffix(".h5")
-    with atomic(heavy_path) as temporary:
-        with h5py.File(temporary, "w") as file:
+    old = beside.previous(path)
+    with beside.claimed(path.with_suffix(""), ".h5", beside.new_file, Path.unlink) as heavy_path:
+        with h5py.File(heavy_path, "w") as file:
             heavy = _Heavy(file, heavy_path.name)
             frame = _topology(mesh, kinds, heavy) + _sets(mesh, kinds, heavy)
             still = _geometry(to_numpy(mesh.points), heavy)
@@ -65,9 +68,11 @@ def write_xdmf(given: Any, path: Path) -> list[str]:
                 body = _collection(series, mesh, kinds, frame, still, heavy, losses)
         with atomic(path) as text:
             text.write_text(
-                f'<?xml version="1.0"?>\n<Xdmf Version="3.0">\n<Domain>\n{body}</Domain>\n</Xdmf>\n', "utf-8"
+                f'<?xml version="1.0"?>\n{beside.mark(heavy_path)}\n<Xdmf Version="3.0">\n<Domain>\n{body}</Domain>\n</Xdmf>\n',
+                "utf-8",
             )
-        os.utime(temporary)
+    if old is not None and old.suffix == ".h5" and old.stem.startswith(path.stem):
+        old.unlink(missing_ok=True)
     return list(dict.fromkeys(losses))
 
 
