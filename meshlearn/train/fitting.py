@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass
 from typing import Any
@@ -30,34 +31,41 @@ def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
         model_data(model)  # raises now, not after hours, when the arguments cannot be saved
     if options.warm_start:
         model.check_fitted("fit(warm_start=True)")
-    before = {name: model.__dict__.get(name) for name in _LEARNED}
+    before = _learned(model)
     fabric = _fabric(options)
-    cuda = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=cuda):
-        try:
+    try:
+        with torch.random.fork_rng(devices=_cuda_devices(fabric.device)):
             data = _look_at(model, meshes, options, fabric.device.type)
             _build(model, options)
-        except BaseException:  # nothing was trained: the model is as it was, fitted or not
-            _restore(model, before)
-            raise
-        result = fabric.launch(run, Job(model, options, data.training, data.validation, data.budget, data.fingerprint))
-    model.module_.load_state_dict(safetensors.torch.load(result.weights))
-    model.module_.eval()
-    model.history_ = result.history
+            job = Job(model, options, data.training, data.validation, data.budget, data.fingerprint)
+            result = fabric.launch(run, job)
+        model.module_.load_state_dict(safetensors.torch.load(result.weights))
+        model.module_.eval()
+        model.history_ = result.history
+    except BaseException:  # the model is as it was, fitted or not; an interrupt or divergence in the loop returns here
+        _restore(model, before)
+        raise
     if result.diverged is not None:
         raise ConvergenceError(result.diverged)
     return model
 
 
-_LEARNED = ("fields_", "normalizers_", "module_", "history_")
+def _cuda_devices(device: torch.device) -> list[int]:
+    """The CUDA device of a fit, whose generator is to be left as it was; none for others, so that CUDA stays asleep."""
+    if device.type != "cuda":
+        return []
+    return [torch.cuda.current_device() if device.index is None else device.index]
+
+
+def _learned(model: Any) -> dict[str, Any]:
+    """What a model has learned: its attributes that end in "_" (a fit replaces them, it does not write into them)."""
+    return {name: value for name, value in vars(model).items() if name.endswith("_") and not name.startswith("_")}
 
 
 def _restore(model: Any, before: dict[str, Any]) -> None:
-    for name, value in before.items():
-        if value is None:
-            model.__dict__.pop(name, None)
-        else:
-            model.__dict__[name] = value
+    for name in _learned(model):
+        del model.__dict__[name]
+    model.__dict__.update(before)
 
 
 def model_data(model: Any) -> None:
@@ -97,6 +105,8 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
         frame = first.frame(0) if isinstance(first, Trajectory) else first
         model.fields_ = resolve_fields(frame, model.inputs, model.outputs, describe(first, train_numbers[0]))
         model.normalizers_ = Normalizers()
+    else:
+        model.normalizers_ = copy.deepcopy(model.normalizers_)
     dtype = torch.float64 if options.precision == "64-true" else torch.float32
     fields = model.fields_
     see = None if options.warm_start else model.normalizers_.see
@@ -130,8 +140,10 @@ def _split(meshes: Any, options: FitOptions) -> tuple[Items, Items | None, list[
 
 def _build(model: Any, options: FitOptions) -> None:
     """Make the network, reproducibly, in the dtype of the fit."""
-    if not options.warm_start:
-        torch.manual_seed(mix(options.seed, 2))
+    if options.warm_start:
+        model.module_ = copy.deepcopy(model.module_)
+    else:
+        torch.default_generator.manual_seed(mix(options.seed, 2))  # torch.manual_seed would seed all GPUs too
         model.module_ = model.build(model.fields_)
         model.history_ = []
     model.module_.to("cpu", torch.float64 if options.precision == "64-true" else torch.float32)

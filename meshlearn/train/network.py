@@ -213,7 +213,8 @@ class NetworkEstimator(Estimator):
 
         An interrupt (Ctrl-C) ends the fit after the step at hand: a checkpoint is written, a FitInterruptedWarning
         given, and the model is usable. Raises ParameterError, FieldError and MeshError before training begins, and
-        ConvergenceError when the loss is no longer finite (the last good weights are kept).
+        ConvergenceError when the loss is no longer finite (the last good weights are kept). After any other error
+        the model is as it was before the fit.
         """
         options = {name: value for name, value in locals().items() if name not in ("self", "meshes", "__class__")}
         from meshlearn.train.fitting import fit_network
@@ -273,6 +274,7 @@ class NetworkEstimator(Estimator):
         """Move the fitted network to a device; returns self."""
         self.check_fitted("to")
         self.module_.to(device)
+        self.normalizers_.to(device)
         return self
 
     # -- files -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 
 import meshlearn as ml
 
-from .tiny import Tiny, assert_same_weights, quick, wave, waves
+from .tiny import Tiny, assert_same_weights, quick, wave, waves, weights
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,12 @@ def test_the_mesh_a_model_prepares_has_no_output():
 
     quick(Nosy(), waves(2)).predict(wave())
     assert seen == [{"f", "v"}] * 3
+
+
+def test_the_normalisers_move_with_the_network():
+    model = quick(Tiny(), waves(2))
+    assert model.to("meta") is model
+    assert {value.device.type for value in weights(model).values()} == {"meta"}
 
 
 def test_big_lists_are_cut_into_batches(model, monkeypatch):

@@ -229,6 +229,67 @@ def test_ctrl_c_finishes_the_step():
     assert len(model.history_) == 1
 
 
+class Break(ml.train.Callback):
+    def __init__(self, where):
+        self.where = where
+
+    def _fail(self, where):
+        if where == self.where:
+            raise RuntimeError("a fault of the callback")
+
+    def on_fit_start(self, context):
+        self._fail("start")
+
+    def on_step_end(self, context):
+        self._fail("step")
+
+    def on_fit_end(self, context):
+        self._fail("end")
+
+
+@pytest.mark.parametrize("where", ["start", "step", "end"])
+def test_an_error_in_the_first_fit_leaves_the_model_unfitted(where):
+    model = Tiny()
+    with pytest.raises(RuntimeError, match="callback"):
+        quick(model, waves(2), callbacks=[Break(where)])
+    assert not model.is_fitted
+    assert set(vars(model)) == set(model.get_params())
+
+
+@pytest.mark.parametrize("options", [{}, {"warm_start": True}, {"warm_start": True, "precision": "64"}], ids=str)
+@pytest.mark.parametrize("where", ["start", "step", "end"])
+def test_an_error_in_a_later_fit_leaves_the_model_as_it_was(where, options):
+    model = quick(Tiny(), waves(2))
+    before = {name: value.clone() for name, value in weights(model).items()}
+    history, expected = list(model.history_), model.predict(wave()).point_data["u"]
+    with pytest.raises(RuntimeError, match="callback"):
+        quick(model, waves(3), callbacks=[Break(where)], **options)
+    assert model.history_ == history
+    for name, value in weights(model).items():
+        assert value.dtype == before[name].dtype, name
+        assert torch.equal(value, before[name]), name
+    assert torch.equal(model.predict(wave()).point_data["u"], expected)
+
+
+def test_a_refused_resume_leaves_the_model_as_it_was(tmp_path):
+    quick(Tiny(), waves(3), checkpoint=tmp_path)
+    model = quick(Tiny(), waves(3), seed=4)
+    before = {name: value.clone() for name, value in weights(model).items()}
+    with pytest.raises(ml.CheckpointError, match="seed"):
+        quick(model, waves(3), checkpoint=tmp_path, resume=True, seed=5)
+    assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
+
+
+def test_a_fit_on_the_cpu_does_not_wake_the_gpus(monkeypatch):
+    def woken(*_):
+        raise AssertionError("CUDA was initialised")
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in ("get_rng_state", "manual_seed", "manual_seed_all"):
+        monkeypatch.setattr(torch.cuda, name, woken)
+    quick(Tiny(), waves(2))
+
+
 # -- options -------------------------------------------------------------------------------------------------------
 
 
