@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from meshlearn.cli import convert, data, demo, learn, look
+from meshlearn.cli.common import say
 
 OK, DATA_ERROR, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -79,7 +80,7 @@ def run(arguments: list[str]) -> int:
             raise
         return _explain(error)
     except KeyboardInterrupt:
-        _say("interrupted", "")
+        say("interrupted", "")
         return INTERRUPTED
 
 
@@ -89,31 +90,25 @@ def _explain(error: Exception) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, typer.Abort):
-        _say("interrupted", "")
+        say("interrupted", "")
         return INTERRUPTED
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
         error.show()  # type: ignore[attr-defined]
         return USAGE_ERROR
     if isinstance(error, ParameterError):
-        _say("error", str(error))
+        say("error", str(error))
         return USAGE_ERROR
     if isinstance(error, MeshlearnError):
-        _say("error", str(error))
+        say("error", str(error))
         return DATA_ERROR
     if isinstance(error, OSError):
-        _say("error", f"{error.filename or 'a file'}: {error.strerror or error}")
+        say("error", f"{error.filename or 'a file'}: {error.strerror or error}")
         return DATA_ERROR
-    _say("error", f"unexpected {type(error).__name__}: {error}\n  Run the command again with --debug to see where.")
+    say("error", f"unexpected {type(error).__name__}: {error}\n  Run the command again with --debug to see where.")
     return DATA_ERROR
 
 
 def _note(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     """Warnings of meshlearn as notes; those of other libraries are for developers (--debug)."""
     if category.__module__.split(".")[0] == "meshlearn":
-        _say("note", str(message))
-
-
-def _say(kind: str, text: str) -> None:
-    color = {"error": typer.colors.RED, "note": typer.colors.YELLOW}.get(kind)
-    typer.secho(f"{kind}{':' if text else ''} ", fg=color, bold=True, err=True, nl=False)
-    typer.echo(text, err=True)
+        say("note", str(message))

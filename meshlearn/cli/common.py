@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from meshlearn.errors import MeshReadError, MeshWriteError, ParameterError
+import typer
+
+from meshlearn.errors import MeshlearnError, MeshReadError, MeshWriteError, ParameterError
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
@@ -27,6 +29,44 @@ def expand(patterns: Iterable[str]) -> list[Path]:
             raise MeshReadError(f"{pattern}: there is no such file or folder.")
         files.update(dict.fromkeys(find_files(pattern)))
     return list(files)
+
+
+def for_each(paths: Sequence[Path], action: Callable[[Path], None]) -> int:
+    """Call `action` for every file; errors of a file are told on stderr and the others go on. How many failed.
+
+    The error of a single file is raised, as everywhere else.
+    """
+    if len(paths) == 1:
+        action(paths[0])
+        return 0
+    failed = 0
+    for path in paths:
+        try:
+            action(path)
+        except (MeshlearnError, OSError) as error:
+            failed += 1
+            text = str(error)
+            say("error", text if str(path) in text else f"{path}: {text}")
+    return failed
+
+
+def say(kind: str, text: str) -> None:
+    """Tell an "error" or a "note" on stderr."""
+    color = {"error": typer.colors.RED, "note": typer.colors.YELLOW}.get(kind)
+    typer.secho(f"{kind}{':' if text else ''} ", fg=color, bold=True, err=True, nl=False)
+    typer.echo(text, err=True)
+
+
+def writable(path: Path) -> Path:
+    """The path of a mesh file to write; raises ParameterError when its suffix is of no format that can be written."""
+    import meshlearn.io  # noqa: F401  (registers the formats)
+    from meshlearn.io.registry import for_writing
+
+    try:
+        for_writing(path)
+    except MeshWriteError as error:
+        raise ParameterError(str(error)) from error
+    return path
 
 
 def names(text: str) -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from meshlearn.cli import common
+from meshlearn.errors import MeshReadWarning
 
 
 def register(app: typer.Typer) -> None:
@@ -32,9 +36,17 @@ def convert(
     """
     import meshlearn as ml
 
-    mesh = ml.read(source)
-    path = ml.write(mesh, target, format=format)
-    for note in getattr(mesh, "report", ()):
-        typer.secho(f"note: {note}", fg=typer.colors.YELLOW, err=True)
+    if format is None:
+        common.writable(target)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MeshReadWarning)
+        item = ml.read(source)
+    path = ml.write(item, target, format=format)
+    report = item.report if isinstance(item, ml.Mesh) else item.mesh.report
+    for warning in caught:  # what a reader could not keep is in the report as well: each note is told once
+        if not any(str(warning.message).endswith(note) for note in report):
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+    for note in report:
+        common.say("note", note)
     typer.echo(f"{source} -> {path}")
-    typer.echo(repr(mesh))
+    typer.echo(repr(item.replace(report=()) if isinstance(item, ml.Mesh) else item))

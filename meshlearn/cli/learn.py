@@ -87,7 +87,7 @@ def predict(
     files: Files,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the predictions.")] = Path("predictions"),
     std: Annotated[bool, typer.Option("--std", help="Add standard deviations, where the model knows them.")] = False,
-    suffix: Annotated[str | None, typer.Option(help="Format of the results, for example .vtk.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="Format of the results, for example vtk.")] = None,
 ) -> None:
     """Predict fields on meshes, and write each mesh with its prediction under its own name.
 
@@ -95,14 +95,20 @@ def predict(
 
       meshlearn predict model new/part.vtu -o predictions
 
-      meshlearn predict model 'new/*.msh' --suffix .vtu
+      meshlearn predict model 'new/*.msh' --suffix vtu
     """
     import meshlearn as ml
 
     estimator = ml.load(model)
+    if std and not estimator.probabilistic:
+        raise ParameterError(f"a {type(estimator).__name__} knows no standard deviations: leave --std out.")
     paths = common.expand(files)
+    ending = None if suffix is None else "." + suffix.lstrip(".")
+    wanted = [path.name if ending is None else path.name.split(".")[0] + ending for path in paths]
+    for name in wanted:
+        common.writable(Path(name))
     folder = common.results_folder(output)
-    targets = [folder / (path.name.split(".")[0] + suffix if suffix else path.name) for path in paths]
+    targets = [folder / name for name in wanted]
     twice = sorted({target.name for target in targets if targets.count(target) > 1})
     if twice:
         raise ParameterError(f"several of the files would be written as {folder / twice[0]}: predict them one by one.")

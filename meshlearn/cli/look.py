@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from meshlearn.cli import common
+from meshlearn.errors import ParameterError
 
 Files = Annotated[
     list[str], typer.Argument(help="Mesh files, folders, or quoted patterns such as 'runs/*.vtu'.", show_default=False)
@@ -30,14 +31,22 @@ def info(files: Files) -> None:
 
       meshlearn info 'runs/*.vtu'
     """
+    paths = common.expand(files)
+    failed = common.for_each(paths, _show)
+    if failed:
+        typer.echo(f"{len(paths)} files, {failed} could not be read")
+        raise typer.Exit(1)
+
+
+def _show(path: Path) -> None:
     import meshlearn as ml
 
-    for path in common.expand(files):
-        mesh = ml.read(path)
-        typer.secho(str(path), bold=True)
-        typer.echo(repr(mesh))
-        if isinstance(mesh, ml.Mesh) and mesh.n_points:
-            typer.echo("\n".join(f"  {label:<12} {text}" for label, text in _facts(mesh)))
+    mesh = ml.read(path)
+    facts = _facts(mesh) if isinstance(mesh, ml.Mesh) and mesh.n_points else []
+    typer.secho(str(path), bold=True)
+    typer.echo(repr(mesh))
+    for label, text in facts:
+        typer.echo(f"  {label:<12} {text}")
 
 
 def _facts(mesh: Any) -> list[tuple[str, str]]:
@@ -81,7 +90,7 @@ def check(
 ) -> None:
     """Look for defects: inverted or degenerate cells, duplicated points, values that are not finite, and more.
 
-    Exit code 0 if no file has a serious defect, 1 otherwise.
+    Exit code 0 if every file can be read and none has a serious defect, 1 otherwise.
 
     [bold]Example[/bold]
 
@@ -92,8 +101,9 @@ def check(
 
     colors = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": None}
     failed = 0
-    paths = common.expand(files)
-    for path in paths:
+
+    def check_one(path: Path) -> None:
+        nonlocal failed
         item = ml.read(path)
         issues = (
             [] if isinstance(item, ml.Mesh) else [f"note: a time series of {len(item)} frames; the first is checked"]
@@ -105,9 +115,13 @@ def check(
             typer.echo(f"  {line}")
         for issue in found:
             typer.secho(f"  {issue.severity}: {issue.message}", fg=colors[issue.severity])
+
+    paths = common.expand(files)
+    unreadable = common.for_each(paths, check_one)
     if len(paths) > 1:
-        typer.echo(f"{len(paths)} files, {failed} with serious defects")
-    if failed:
+        bad = f", {unreadable} could not be read" if unreadable else ""
+        typer.echo(f"{len(paths)} files, {failed} with serious defects{bad}")
+    if failed or unreadable:
         raise typer.Exit(1)
 
 
@@ -129,7 +143,9 @@ def plot(
     clim: Annotated[
         str | None, typer.Option(help="Ends of the colour scale, for example 0,1.", show_default="auto")
     ] = None,
-    frame: Annotated[int, typer.Option(help="Which time of a time series; -1 is the last.")] = -1,
+    frame: Annotated[
+        int | None, typer.Option(help="Which time of a time series; -1 is the last.", show_default="-1")
+    ] = None,
     up: Annotated[str, typer.Option(help="Axis that points up, in 3-D: x, y or z.")] = "z",
     backend: Annotated[str, typer.Option(help="In 3-D: auto, matplotlib or pyvista.")] = "auto",
     show: Annotated[bool, typer.Option("--show", help="Open a window.")] = False,
@@ -145,11 +161,11 @@ def plot(
     import meshlearn as ml
     from meshlearn.viz import plot as draw
 
-    mesh = ml.read(file)
-    if isinstance(mesh, ml.Trajectory):
-        mesh = mesh[frame]
     if output is None and not show:
         output = Path(file.name.split(".")[0] + (f"_{field}" if field else "") + ".png")
+    if output is not None:
+        _check_picture(output)
+    mesh = _one_time(ml.read(file), frame, file)
     if not show:
         import matplotlib
 
@@ -171,3 +187,25 @@ def plot(
     )
     if output is not None:
         typer.echo(f"wrote {output}")
+
+
+def _check_picture(file: Path) -> None:
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if file.suffix.lower().lstrip(".") not in known:
+        raise ParameterError(f"{file}: pictures are written as {', '.join('.' + suffix for suffix in sorted(known))}.")
+
+
+def _one_time(item: Any, frame: int | None, file: Path) -> Any:
+    """The mesh of a file, or the mesh at one time of a time series."""
+    import meshlearn as ml
+
+    if isinstance(item, ml.Mesh):
+        if frame is not None:
+            raise ParameterError(f"{file} is no time series but a single mesh: leave --frame out.")
+        return item
+    number = -1 if frame is None else frame
+    if not -len(item) <= number < len(item):
+        raise ParameterError(f"{file} has frames 0 to {len(item) - 1}; there is no frame {number}.")
+    return item[number]

@@ -57,6 +57,7 @@ def plot(
     show       open a window
 
     Points without a finite value are drawn grey. Raises FieldError for fields that cannot be found or drawn,
+    ParameterError for a component that the field does not have and for other arguments that cannot be,
     MeshWriteError for a file that cannot be written, MissingDependencyError if pyvista is asked for but not there.
 
     >>> ax = ml.viz.plot(ml.shapes.square(n=4), tags=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshlearn.errors import FieldError
+from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 
 
@@ -32,8 +32,8 @@ def shade(mesh: Mesh, field: str | Tensor | np.ndarray, component: int | None = 
     field      name in point_data or cell_data, or (n_points, ...) or (n_cells, ...) values
     component  which component of a vector or tensor (flattened); None is the magnitude
 
-    Raises FieldError for a name that is missing, ambiguous or of the whole mesh, for values of another length, and
-    for a component that does not exist.
+    Raises FieldError for a name that is missing, ambiguous or of the whole mesh and for values of another length;
+    ParameterError for a component that does not exist.
     """
     name = field if isinstance(field, str) else "values"
     values, location = _named(mesh, field) if isinstance(field, str) else _given(mesh, torch.as_tensor(field))
@@ -44,7 +44,7 @@ def shade(mesh: Mesh, field: str | Tensor | np.ndarray, component: int | None = 
     width = table.shape[1]
     if component is not None:
         if not -width <= component < width:
-            raise FieldError(f"{name!r} has {width} components; there is no component {component}.")
+            raise ParameterError(f"{name!r} has {width} components; there is no component {component}.")
         axes = "xyz" if width <= 3 and width == mesh.dim else None
         suffix = f" {axes[component]}" if axes else f" [{component % width}]"
         return Shade(table[:, component].numpy(), location, name + (suffix if width > 1 else ""))

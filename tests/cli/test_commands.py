@@ -159,9 +159,12 @@ def fit(*more):
         (["info", "BROKEN"], 1, "broken.vtu"),
         (["info", "TMP/*.msh"], 1, "no file matches"),
         (["convert", "BROKEN", "TMP/out.vtu"], 1, "broken.vtu"),
-        (["convert", "RUNS/plate_0000.vtu", "TMP/out.xyzzy"], 1, "xyzzy"),
+        (["convert", "RUNS/plate_0000.vtu", "TMP/out.xyzzy"], 2, "xyzzy"),
         (["plot", "RUNS/plate_0000.vtu", "--field", "w"], 1, "no field 'w'"),
         (["plot", "RUNS/plate_0000.vtu", "--clim", "low"], 2, "two numbers"),
+        (["plot", "RUNS/plate_0000.vtu", "-o", "TMP/p.xyzzy"], 2, ".png"),
+        (["plot", "RUNS/plate_0000.vtu", "-f", "displacement", "--component", "7"], 2, "no component 7"),
+        (["plot", "RUNS/plate_0000.vtu", "--frame", "5"], 2, "leave --frame out"),
         (["score", "TMP", "RUNS"], 1, "model"),
         (fit("--model", "Oracle"), 2, "the models are"),
         (fit("--set", "depth=3"), 2, "no setting 'depth'"),
@@ -213,3 +216,53 @@ def test_predictions_never_overwrite_their_source(runs, tmp_path, capsys):
     assert run(["predict", str(tmp_path / "m"), str(runs / "plate_0000.vtu"), "-o", str(runs)]) == 2
     assert "overwritten" in capsys.readouterr().err
     assert (runs / "plate_0000.vtu").read_bytes() == before
+
+
+def test_predict_takes_a_suffix_with_or_without_its_dot(runs, tmp_path, capsys):
+    model, source = str(tmp_path / "m"), str(runs / "plate_0003.vtu")
+    arguments = ["--inputs", "load", "--outputs", "displacement", "--model", "MeanField", "-o", model]
+    assert run(["fit", str(runs), *arguments]) == 0
+    for suffix, folder in (("vtk", tmp_path / "a"), (".vtk", tmp_path / "b")):
+        assert run(["predict", model, source, "--suffix", suffix, "-o", str(folder)]) == 0
+        assert [path.name for path in folder.iterdir()] == ["plate_0003.vtk"]
+    for suffix in ("xyzzy", ".xyzzy", ""):
+        assert run(["predict", model, source, "--suffix", suffix, "-o", str(tmp_path / "c")]) == 2
+    assert not (tmp_path / "c").exists()
+    capsys.readouterr()
+    assert run(["predict", model, source, "--std", "-o", str(tmp_path / "c")]) == 2
+    text = capsys.readouterr().err
+    assert "leave --std out" in text
+    assert "return_std" not in text
+
+
+@pytest.mark.parametrize("command", ["info", "check"])
+def test_an_unreadable_file_does_not_hide_the_others(command, runs, broken, tmp_path, capsys):
+    first, last = str(runs / "plate_0000.vtu"), str(runs / "plate_0001.vtu")
+    assert run([command, first, str(broken), last]) == 1
+    told = capsys.readouterr()
+    assert first in told.out
+    assert last in told.out
+    assert "3 files" in told.out
+    assert "1 could not be read" in told.out
+    assert str(broken) in told.err
+
+
+def test_plot_takes_frames_of_a_time_series(tmp_path, capsys):
+    mesh = ml.shapes.square(n=2)
+    times = torch.tensor([0.0, 1.0])
+    series = ml.Trajectory(mesh, times, point_data={"u": torch.rand(2, mesh.n_points)})
+    ml.write(series, tmp_path / "s.pvd")
+    arguments = ["plot", str(tmp_path / "s.pvd"), "-f", "u", "-o", str(tmp_path / "s.png")]
+    assert run([*arguments, "--frame", "1"]) == 0
+    assert run([*arguments, "--frame", "5"]) == 2
+    assert "frames 0 to 1" in capsys.readouterr().err
+
+
+def test_convert_tells_every_note_once(tmp_path, capsys):
+    lines = ["$MeshFormat", "2.2 0 8", "$EndMeshFormat", "$Nodes", "3", "1 0 0 0", "2 1 0 0", "3 0 1 0", "$EndNodes"]
+    lines += ["$Elements", "1", "1 2 2 0 7 1 2 3", "$EndElements", "$Foo", "1", "$EndFoo", ""]
+    (tmp_path / "x.msh").write_text("\n".join(lines))
+    assert run(["convert", str(tmp_path / "x.msh"), str(tmp_path / "s.pvd")]) == 0
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("section $Foo") == 1
+    assert (told.out + told.err).count("all z are 0") == 1

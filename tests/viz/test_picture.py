@@ -155,7 +155,7 @@ def test_mesh_plot_is_the_same_function(tmp_path):
     [
         ({"field": "w"}, ml.FieldError, "no field 'w'"),
         ({"field": "g"}, ml.FieldError, "whole mesh"),
-        ({"field": "v", "component": 2}, ml.FieldError, "2 components"),
+        ({"field": "v", "component": 2}, ml.ParameterError, "2 components"),
         ({"field": torch.zeros(5)}, ml.FieldError, "neither"),
         ({"backend": "vtk"}, ml.ParameterError, "backend"),
         ({"cmap": "rainbows"}, ml.ParameterError, "colour map"),
