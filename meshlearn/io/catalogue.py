@@ -81,7 +81,7 @@ _add("npz", "numpy arrays", ".npz", "npz")
 _add(
     "meshio",
     "formats of meshio",
-    ".xml .vol .ugrid .h5m .mdpa .f3grid .post .tec .node .ele .svg",
+    ".xml .vol .ugrid .h5m .mdpa .f3grid .post .tec .node .ele",
     "meshio_adapter",
     writes=False,
 )

@@ -14,6 +14,7 @@ from typing import Any
 from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MeshReadWarning, MissingDependencyError
 from meshlearn.io import registry
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.paths import checked_path
 from meshlearn.mesh.mesh import Mesh
 
 _COLLECTING: ContextVar[list[str] | None] = ContextVar("collecting", default=None)
@@ -39,7 +40,7 @@ def read(
     >>> ml.read(file).n_cells
     8
     """
-    path = Path(path).expanduser()
+    path = checked_path(path, MeshReadError)
     chosen = registry.by_name(format) if format else None
     if path.is_dir():
         from meshlearn.io.formats import plaid
@@ -85,6 +86,11 @@ def _guarded(reader, path: Path, title: str) -> Any:
         return reader(path)
     except (MeshReadError, MissingDependencyError):
         raise
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"{path}: reading it as {title} needs the package {error.name!r}, which is not installed.\n"
+            f"  Install it with: pip install {error.name}"
+        ) from error
     except OSError as error:
         raise MeshReadError(f"{path}: cannot be read as {title}: {error}") from error
     # A damaged file can make a parser (ours, h5py's, meshio's: SystemExit) fail in any way; no reader may end the

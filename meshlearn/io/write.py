@@ -12,6 +12,8 @@ from typing import Any
 
 from meshlearn.errors import MeshWriteError, MeshWriteWarning
 from meshlearn.io import registry
+from meshlearn.io.paths import checked_path
+from meshlearn.io.writable import writable
 from meshlearn.mesh.mesh import Mesh
 
 # Read once: the umask belongs to the whole process, and it can only be read by setting it.
@@ -34,7 +36,7 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
     >>> path.name
     'square.mesh.safetensors'
     """
-    path = Path(path).expanduser()
+    path = checked_path(path, MeshWriteError)
     chosen = registry.by_name(format) if format else registry.for_writing(path)
     if not chosen.writes:
         raise MeshWriteError(f"{path}: {chosen.title} can be read, not written.")
@@ -56,6 +58,7 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
         raise MeshWriteError(f"{path}: this is a folder; give the name of a file in it.")
     if not path.parent.is_dir():
         raise MeshWriteError(f"{path}: the folder {path.parent} does not exist.")
+    mesh, left_out = writable(mesh, chosen.name, path)
     try:
         module = chosen.load()
         if getattr(module, "SEVERAL_FILES", False):  # these rename their parts themselves, the leading file last
@@ -69,6 +72,7 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
         if "unexpected keyword argument" in str(error) and options:
             raise MeshWriteError(f"{path}: {chosen.title} does not know one of the options {list(options)}.") from error
         raise
+    losses = [*left_out, *losses]
     if losses:
         warnings.warn(
             f"{path.name}: {chosen.title} cannot hold everything; not written: {'; '.join(losses)}",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from meshlearn.errors import MeshWriteError
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.losses import rounding, three_columns, unheld
 from meshlearn.io.tensors import to_numpy
@@ -97,6 +98,8 @@ def write(mesh: Mesh, path: Path, binary: bool = True) -> list[str]:
         tables.append(quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3))
         losses.append(f"{len(quads)} quads as such (each became two triangles)")
     triangles = np.concatenate(tables) if tables else np.zeros((0, 3), np.int64)
+    if not len(triangles):
+        raise MeshWriteError(f"STL holds triangles and nothing else; this mesh has none (cells: {mesh.cell_counts}).")
     points = three_columns(to_numpy(mesh.points))
     unused = mesh.n_points - len(np.unique(triangles))
     losses += [f"{unused} points without a triangle"] if unused else []

@@ -1,0 +1,53 @@
+"""What no file format but our own holds: meshes without points, and fields without a component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from meshlearn.errors import MeshWriteError
+from meshlearn.mesh.mesh import Mesh
+
+_HOLD_EMPTY_FIELDS = ("native", "gmsh", "vtk", "npz", "xdmf")
+
+
+def writable(given: Any, format_name: str, path: Path) -> tuple[Any, list[str]]:
+    """(the Mesh or Trajectory as the format can have it, what was left out).
+
+    Raises MeshWriteError for a mesh without points; only the native store holds one.
+    """
+    series = not isinstance(given, Mesh)
+    if given.n_points == 0 and format_name != "native":
+        raise MeshWriteError(
+            f"{path}: this mesh has no points (cells: {(given.mesh if series else given).cell_counts}); files of it "
+            "cannot be read back.\n  the native store .mesh.safetensors holds empty meshes"
+        )
+    if format_name in _HOLD_EMPTY_FIELDS:
+        return given, []
+    losses: list[str] = []
+    changes: dict[str, Any] = {}
+    for part in ("point_data", "cell_data"):
+        kept = _with_components(getattr(given, part), 2 if series else 1)
+        if gone := [name for name in getattr(given, part) if name not in kept]:
+            changes[part] = kept
+            losses += [f"{part.replace('_', ' ')} {name!r} (no components)" for name in gone]
+    if series:
+        mesh, more = writable(given.mesh, format_name, path)
+        if more:
+            changes["mesh"] = mesh
+            losses += more
+    return given.replace(**changes) if changes else given, losses
+
+
+def _with_components(fields: Mapping[str, Any], first: int) -> dict[str, Any]:
+    """Fields of which every tensor has components; `first` is their first axis behind times and rows."""
+    return {
+        name: field
+        for name, field in fields.items()
+        if not any(
+            0 in tensor.shape[first:] for tensor in ([field] if isinstance(field, Tensor) else list(field.values()))
+        )
+    }
