@@ -46,6 +46,22 @@ def test_a_rollout_is_repeated_prediction():
         state = trajectory[i].with_point_data(u=rolled[i].point_data["u"])
 
 
+def test_a_rollout_carries_driven_inputs_and_moving_points():
+    model, given = fitted(("u", "drive"), ("u",)), decay(4)
+    given = given.replace(moving_points=torch.stack([given.mesh.points * (1 + 0.1 * i) for i in range(len(given))]))
+    rolled = model.rollout(given)
+    assert torch.equal(rolled.moving_points, given.moving_points)
+    assert torch.equal(rolled.point_data["drive"], given.point_data["drive"])
+    assert "shift" not in rolled.point_data, "neither predicted nor an input"
+    short, long = model.rollout(given, steps=2), model.rollout(given, steps=5)
+    assert torch.equal(short.moving_points, given.moving_points[:3])
+    assert torch.equal(long.moving_points[5], given.moving_points[4])
+    assert long.point_data["drive"][:, 0].tolist() == [0, 1, 2, 3, 4, 4]
+    assert_close(model.predict(rolled[3]).point_data["u"], rolled[4].point_data["u"])
+    with pytest.raises(ml.ParameterError, match="moving_points"):
+        fitted().rollout(given, steps=9)
+
+
 def test_a_rollout_from_one_mesh_keeps_its_inputs():
     model, start = fitted(("u", "drive"), ("u",)), decay(4)[0]
     rolled = model.rollout(start, steps=3, time_step=0.25)

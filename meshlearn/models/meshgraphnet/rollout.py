@@ -32,9 +32,12 @@ def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step:
         raise ParameterError(f"steps={steps}: a rollout has at least one step.")
     stepped = {spec.name for spec in fields.outputs}
     driven = [spec.name for spec in fields.inputs if spec.name not in stepped]
-    if isinstance(start, Trajectory) and driven and steps >= given + 1:
+    needed = list(driven)
+    if isinstance(start, Trajectory) and start.moving_points is not None:
+        needed.append("moving_points")
+    if isinstance(start, Trajectory) and needed and steps >= given + 1:
         raise ParameterError(
-            f"a rollout of {steps} steps needs the inputs {driven} at {steps} times, the trajectory has {given}.\n"
+            f"a rollout of {steps} steps needs the inputs {needed} at {steps} times, the trajectory has {given}.\n"
             "  give fewer steps, a longer trajectory, or one frame of it (its inputs then stay as they are)."
         )
     state = frames[0]
@@ -48,7 +51,21 @@ def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step:
     base = start if isinstance(start, Mesh) else start.mesh
     clean = base.replace(**{p: {k: v for k, v in getattr(base, p).items() if k not in stepped} for p in PLACES})
     clean = clean.replace(global_data={k: v for k, v in clean.global_data.items() if k != "time"})
-    return Trajectory(clean, _times(start, steps, time_step), **series)
+    moving = None
+    if isinstance(start, Trajectory):
+        for place in PLACES:
+            for name in driven:
+                if name in getattr(start, place):
+                    series[place][name] = _lengthened(getattr(start, place)[name], steps + 1)
+        moving = None if start.moving_points is None else _lengthened(start.moving_points, steps + 1)
+    return Trajectory(clean, _times(start, steps, time_step), **series, moving_points=moving)
+
+
+def _lengthened(values: Any, n: int) -> Any:
+    """The first n entries of a series; the last is repeated at the one time, at the end, that no step begins from."""
+    if not isinstance(values, torch.Tensor):
+        return {kind: _lengthened(part, n) for kind, part in values.items()}
+    return torch.cat([values[:n], values[-1:].expand(max(n - len(values), 0), *values.shape[1:])])
 
 
 def _carry(state: Mesh, frame: Mesh, stepped: set[str]) -> Mesh:
