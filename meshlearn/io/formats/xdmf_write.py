@@ -67,10 +67,8 @@ def write_xdmf(given: Any, path: Path) -> list[str]:
             else:
                 body = _collection(series, mesh, kinds, frame, still, heavy, losses)
         with atomic(path) as text:
-            text.write_text(
-                f'<?xml version="1.0"?>\n{beside.mark(heavy_path)}\n<Xdmf Version="3.0">\n<Domain>\n{body}</Domain>\n</Xdmf>\n',
-                "utf-8",
-            )
+            head = f'<?xml version="1.0"?>\n{beside.mark(heavy_path)}\n<Xdmf Version="3.0">\n<Domain>\n'
+            text.write_text(f"{head}{body}</Domain>\n</Xdmf>\n", "utf-8")
     if old is not None and old.suffix == ".h5" and old.stem.startswith(path.stem):
         old.unlink(missing_ok=True)
     return list(dict.fromkeys(losses))
