@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import MeshReadError
+from meshlearn.io.celltypes import NODES, RAGGED
 from meshlearn.mesh.frozen import FrozenDict
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.ops.pointers import integer_range
 
 VERSION = 1
 KEY = "meshlearn.mesh"
@@ -116,12 +118,45 @@ def _get_mesh(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path)
     sound &= all(len(v) == counts[kind] for by_kind in parts["cell_data"].values() for kind, v in by_kind.items())
     if not sound:
         raise MeshReadError(f"{path}: the store is damaged: the lengths of its arrays do not fit each other")
+    _check_indices(parts, len(points), path)
     frozen = {name: FrozenDict(value) for name, value in parts.items()}
     for attribute in _NESTED:
         frozen[attribute] = FrozenDict({name: FrozenDict(by_kind) for name, by_kind in parts[attribute].items()})
-    # What is in a store was checked when the mesh was made; checking every number again would cost more than loading
-    # it.
     return Mesh._trusted(points=points, **frozen, source=str(path), report=tuple(structure.get("report", ())))
+
+
+def _check_indices(parts: dict[str, Any], n_points: int, path: Path) -> None:
+    """Widths of the tables, and the smallest and largest number of every table and set: one fast pass over each.
+
+    Raises MeshReadError. The streams of polyhedra mix counts with point numbers: only their smallest value is checked.
+    """
+    for kind, table in parts["cells"].items():
+        width = NODES.get(kind)
+        if width is not None and table.shape[1] != width:
+            raise MeshReadError(
+                f"{path}: the store is damaged: {kind} cells have {table.shape[1]} nodes, expected {width}"
+            )
+        last = None if kind == "polyhedron" else n_points - 1
+        _check_range(table, -1 if kind in RAGGED else 0, last, f"the {kind} cells", path)
+    for name, rows in parts["point_sets"].items():
+        _check_range(rows, 0, n_points - 1, f"point set {name!r}", path)
+    for name, by_kind in parts["cell_sets"].items():
+        for kind, rows in by_kind.items():
+            if kind not in parts["cells"]:
+                raise MeshReadError(f"{path}: the store is damaged: cell set {name!r} names {kind} cells; it has none")
+            _check_range(rows, 0, len(parts["cells"][kind]) - 1, f"cell set {name!r} of {kind} cells", path)
+
+
+def _check_range(numbers: Tensor, first: int, last: int | None, what: str, path: Path) -> None:
+    if numbers.dtype != torch.int64:
+        raise MeshReadError(f"{path}: the store is damaged: {what} are {numbers.dtype}, expected torch.int64")
+    if not numbers.numel():
+        return
+    low, high = integer_range(numbers)
+    if low < first or (last is not None and high > last):
+        raise MeshReadError(
+            f"{path}: the store is damaged: {what} hold {low if low < first else high}, expected {first} to {last}"
+        )
 
 
 def _get_trajectory(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Any:
