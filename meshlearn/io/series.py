@@ -96,5 +96,10 @@ def _same(first: Mesh, mesh: Mesh, first_path: str | os.PathLike, path: str | os
         theirs = {n: tuple(v.shape) for n, v in getattr(mesh, kind).items()}
         if ours != theirs:
             raise refuse(f"{kind} {sorted(set(ours) ^ set(theirs)) or sorted(ours)}")
-    if {n: set(v) for n, v in mesh.cell_data.items()} != {n: set(v) for n, v in first.cell_data.items()}:
-        raise refuse("cell_data")
+    ours, theirs = (
+        {(name, kind): tuple(v.shape) for name, by_kind in m.cell_data.items() for kind, v in by_kind.items()}
+        for m in (first, mesh)
+    )
+    if ours != theirs:
+        names = sorted({key[0] for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)})
+        raise refuse(f"cell_data {names}")

@@ -108,3 +108,11 @@ def test_cgns_cells_in_time(tmp_path):
     assert isinstance(series, ml.Trajectory)
     assert series.times.tolist() == [0.5, 1.5]
     assert series.cell_data["p"]["quad"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_numbered_files_with_cell_data_of_unlike_shapes(tmp_path):
+    mesh = ml.shapes.square(n=2)
+    ml.write(mesh.with_cell_data(q=torch.zeros(8), p=torch.zeros(8)), tmp_path / "run_1.vtu")
+    ml.write(mesh.with_cell_data(q=torch.zeros(8), p=torch.zeros(8, 3)), tmp_path / "run_2.vtu")
+    with pytest.raises(ml.MeshReadError, match=r"run_2\.vtu: cell_data \['p'\] differs"):
+        ml.read_series(tmp_path / "run_*.vtu")
