@@ -15,13 +15,14 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from meshlearn.errors import CheckpointError
+from meshlearn.errors import CheckpointError, MeshlearnError, MissingDependencyError
 
 SCHEMA = 1
 INDEX = "model.json"
@@ -114,7 +115,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder} is not a model folder: there is no {INDEX} ({found}).")
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
     if not isinstance(meta, dict) or not isinstance(meta.get("schema"), int):
         raise CheckpointError(f"{path} was not written by meshlearn: it has no schema number.")
@@ -127,11 +128,25 @@ def read_meta(folder: Path) -> dict[str, Any]:
     for key, kind in expected.items():
         if not isinstance(meta.get(key), kind):
             raise CheckpointError(f"{path} is damaged: {key!r} is missing or not a {kind.__name__}.")
-    for entry in meta["tensors"].values():
-        name = entry.get("file") if isinstance(entry, dict) else None
+    for group, entry in meta["tensors"].items():
+        name, size = (entry.get("file"), entry.get("bytes")) if isinstance(entry, dict) else (None, None)
         if not isinstance(name, str) or not _FILE_NAME.fullmatch(name):
             raise CheckpointError(f"{path} names the tensor file {name!r}, which is not a name meshlearn writes.")
+        if not isinstance(size, int) or isinstance(size, bool):
+            raise CheckpointError(f"{path} is damaged: 'bytes' of the {group!r} tensors is {size!r}, not a number.")
     return meta
+
+
+@contextmanager
+def taking(folder: Path, part: str) -> Iterator[None]:
+    """Within the context, what goes wrong when one part of `model.json` is used is a CheckpointError that names it."""
+    try:
+        yield
+    except (CheckpointError, MissingDependencyError):
+        raise
+    except (LookupError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError, MeshlearnError) as error:
+        seen = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{folder / INDEX} is damaged: {part!r} cannot be used ({seen}).") from error
 
 
 def _names(folder: Path) -> set[str]:

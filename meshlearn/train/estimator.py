@@ -188,16 +188,20 @@ def load(folder: str | Path) -> Any:
     Only data are read, and only classes registered in this process are built: a folder from a stranger cannot run code.
     Raises CheckpointError for a folder that is missing, damaged, from a newer version, or of an unknown class.
     """
-    meta, tensors = checkpoint.read(Path(folder), groups=("model",))
+    folder = Path(folder)
+    meta, tensors = checkpoint.read(folder, groups=("model",))
     cls = find_estimator(meta["estimator"])
     known = cls._signature()
     unknown = sorted(set(meta["params"]) - set(known))
     if unknown:
         raise CheckpointError(
             f"{folder}: {cls.__name__} has no parameter {unknown}; "
-            f"the model was saved by meshlearn {meta['meshlearn']}."
+            f"the model was saved by meshlearn {meta.get('meshlearn', '(unknown version)')}."
         )
-    model = cls(**meta["params"])
-    model.fields_ = FieldSet.from_json(meta["fields"])
-    model.set_state(tensors["model"], meta["state"])
+    with checkpoint.taking(folder, "params"):
+        model = cls(**meta["params"])
+    with checkpoint.taking(folder, "fields"):
+        model.fields_ = FieldSet.from_json(meta["fields"])
+    with checkpoint.taking(folder, "state"):
+        model.set_state(tensors["model"], meta["state"])
     return model

@@ -82,7 +82,11 @@ class FieldSpec:
             raise FieldError(
                 f"field {data['name']!r}: unknown location {data['location']!r}, expected one of {LOCATIONS}."
             )
-        return cls(str(data["name"]), str(data["location"]), tuple(int(n) for n in data["shape"]))
+        name, shape = data["name"], data["shape"]
+        numbers = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)
+        if not isinstance(name, str) or not numbers:
+            raise FieldError(f"field {name!r}: a name and a list of sizes are expected, got the shape {shape!r}.")
+        return cls(name, str(data["location"]), tuple(shape))
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,8 @@ class FieldSet:
     def from_json(cls, data: dict[str, Any]) -> FieldSet:
         """The inverse of `to_json`."""
         inputs, outputs = (tuple(FieldSpec.from_json(spec) for spec in data[role]) for role in ("inputs", "outputs"))
+        if data["dim"] not in (1, 2, 3) or not outputs:
+            raise FieldError(f"dim={data['dim']!r} and {len(outputs)} outputs: 1, 2 or 3, and at least one, expected.")
         return cls(inputs, outputs, int(data["dim"]))
 
 

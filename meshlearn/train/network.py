@@ -288,6 +288,8 @@ class NetworkEstimator(Estimator):
 
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """The inverse of `get_state`."""
+        if meta["dtype"] not in ("float32", "float64", "float16", "bfloat16"):
+            raise ParameterError(f"the dtype {meta['dtype']!r} is not one that networks compute in.")
         self.normalizers_ = Normalizers(**meta["sizes"])
         self.normalizers_.load_state_dict(under("normalizers.", tensors))
         with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten; the user's generator is not
@@ -295,7 +297,7 @@ class NetworkEstimator(Estimator):
         self.module_.to(getattr(torch, meta["dtype"]))
         self.module_.load_state_dict(under("module.", tensors))
         self.module_.eval()
-        self.history_ = list(meta["history"])
+        self.history_ = [dict(record) for record in meta["history"]]
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

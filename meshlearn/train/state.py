@@ -120,9 +120,13 @@ class TrainingState:
         training = meta.get("training")
         if training is None:
             raise CheckpointError(f"{folder} holds a saved model, not a checkpoint of a fit: it cannot be resumed.")
-        self._compare(meta, training["keys"])
-        _, groups = checkpoint.read(folder, ("training",))
-        tensors = groups["training"]
+        with checkpoint.taking(folder, "training"):
+            self._compare(meta, training["keys"])
+            _, groups = checkpoint.read(folder, ("training",))
+            self._take(training, groups["training"])
+
+    def _take(self, training: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        t = self.trainer
         t.module.load_state_dict(under("weights.", tensors))
         self._load_optimizer(training, under("optimizer.", tensors))
         if t.average is not None:

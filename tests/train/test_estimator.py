@@ -191,13 +191,29 @@ def spoil(folder, change):
         (lambda m: m["tensors"]["model"].update(file="../../etc/passwd"), "not a name"),
         (lambda m: m["tensors"]["model"].update(file="model-0123456789abcdef.safetensors"), "missing"),
         (lambda m: m["tensors"]["model"].update(bytes=3), "damaged"),
+        (lambda m: m["tensors"]["model"].pop("bytes"), "'bytes' of the 'model' tensors is None"),
+        (lambda m: m["tensors"]["model"].update(bytes="9"), "'bytes'"),
+        (lambda m: m.update(fields={}), "'fields' cannot be used .*inputs"),
+        (lambda m: m["fields"].update(dim=7), "'fields' .*dim=7"),
+        (lambda m: m["fields"]["outputs"][0].update(shape=["x"]), "'fields' .*shape"),
+        (lambda m: m["fields"]["outputs"][0].update(shape=[-2]), "'fields' .*shape"),
+        (lambda m: m["fields"]["outputs"][0].update(shape=[5]), "size mismatch"),
+        (lambda m: m["fields"]["outputs"][0].update(location="nowhere"), "'fields' .*nowhere"),
+        (lambda m: m["params"].update(width="wide"), "'state'"),
+        (lambda m: m.update(state={}), "'state' .*dtype"),
+        (lambda m: m["state"].update(dtype="load"), "'state' .*load"),
+        (lambda m: m["state"].update(sizes=3), "'state'"),
+        (lambda m: m["state"].update(history=[1]), "'state'"),
+        (lambda m: (m.pop("meshlearn"), m["params"].update(colour=3)), "colour"),
     ],
 )
 def test_strange_folders_are_refused(model, tmp_path, change, message):
     model.save(tmp_path)
     spoil(tmp_path, change)
-    with pytest.raises(ml.CheckpointError, match=message):
+    with pytest.raises(ml.CheckpointError, match=message) as caught:
         ml.load(tmp_path)
+    if "cannot be used" in str(caught.value):
+        assert str(tmp_path) in str(caught.value)
 
 
 def test_missing_empty_truncated_and_foreign(model, tmp_path):

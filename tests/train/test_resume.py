@@ -1,5 +1,6 @@
 """Checkpoints of a fit: resumed fits continue bit for bit, and an interrupt never harms the checkpoint in place."""
 
+import json
 import os
 from pathlib import Path
 
@@ -101,6 +102,17 @@ def test_resume_refuses_other_meshes_parameters_and_plain_models(tmp_path):
     quick(Tiny(), waves(3)).save(tmp_path / "model")
     with pytest.raises(ml.CheckpointError, match="not a checkpoint"):
         quick(Tiny(), waves(3), checkpoint=tmp_path / "model", resume=True)
+
+
+@pytest.mark.parametrize("part", ["keys", "position", "optimizer_numbers", "optimizer_groups", "precision"])
+def test_resume_names_a_damaged_checkpoint(tmp_path, part):
+    quick(Tiny(), waves(3), checkpoint=tmp_path)
+    path = tmp_path / checkpoint.INDEX
+    meta = json.loads(path.read_text())
+    del meta["training"][part]
+    path.write_text(json.dumps(meta))
+    with pytest.raises(ml.CheckpointError, match=f"'training' .*{part}"):
+        quick(Tiny(), waves(3), checkpoint=tmp_path, resume=True)
 
 
 # -- nothing harms the previous one ------------------------------------------------------------------------------------
