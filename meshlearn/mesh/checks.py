@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError
-from meshlearn.mesh.cells import CELL_TYPES, RAGGED
+from meshlearn.mesh.cells import CELL_TYPES, RAGGED, cell_dim
 from meshlearn.mesh.frozen import FrozenDict
 from meshlearn.ops.pointers import integer_range
 
@@ -49,6 +50,7 @@ def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.dev
         raise MeshError(f"cells must be a dictionary {{type: (n, k) node numbers}}, got {type(cells).__name__}.")
     tables = {}
     for kind, values in cells.items():
+        _refuse_typo(kind, source)
         nodes = tensor(values, f"cells[{kind!r}]", device)
         if nodes.is_floating_point() or nodes.is_complex() or nodes.dtype == torch.bool:
             if nodes.numel():
@@ -65,6 +67,15 @@ def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.dev
         _check_range(kind, nodes, n_points, source)
         tables[str(kind)] = nodes
     return FrozenDict(tables)
+
+
+def _refuse_typo(kind: Any, source: str | None) -> None:
+    """Kinds that nobody knows are kept for the round trip, but not those that are one slip away from a known one."""
+    if cell_dim(str(kind)) >= 0:
+        return
+    near = difflib.get_close_matches(str(kind), CELL_TYPES, n=1, cutoff=0.8)
+    if near:
+        raise MeshError(f"cells[{kind!r}] is no type of cell{_of(source)}: did you mean {near[0]!r}?")
 
 
 def _check_range(kind: str, nodes: Tensor, n_points: int, source: str | None) -> None:
@@ -96,7 +107,7 @@ def point_fields(
                 hint = f"{rows} is neither its point nor a cell count."
             raise FieldError(
                 f"point_data[{name!r}] has {rows} rows, the mesh has {len(points)} points.\n"
-                f"  mesh: {source}, cells {counts}\n  {hint}"
+                f"  mesh: {source or 'made in memory'}, cells {counts}\n  {hint}"
             )
         result[str(name)] = values
     return FrozenDict(result)

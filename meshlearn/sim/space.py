@@ -47,7 +47,7 @@ class Space:
         if len(kinds) != 1 or kinds[0] not in _ELEMENTS:
             raise TopologyError(
                 f"the simulators work on meshes of one first-order cell type ({', '.join(_ELEMENTS)}), "
-                f"this one has {self.mesh.cell_counts}.\n  mesh: {self.mesh.source}\n"
+                f"this one has {self.mesh.cell_counts}.\n  mesh: {self.mesh.source or 'made in memory'}\n"
                 "  Split quads into triangles, or drop the mid-side nodes, before solving."
             )
         if self.mesh.cell_dim != self.mesh.dim:
@@ -93,7 +93,7 @@ class Space:
         if rows is None:
             raise FieldError(
                 f"the mesh has no boundary named {name!r} made of {facet_kind} cells.\n"
-                f"  boundaries: {', '.join(self.boundaries) or 'none'}\n  mesh: {self.mesh.source}"
+                f"  boundaries: {', '.join(self.boundaries) or 'none'}\n  mesh: {self.mesh.source or 'made in memory'}"
             )
         nodes = self.mesh.cells[facet_kind][rows].cpu().numpy()
         found = np.array([self._numbers.get(tuple(sorted(row)), -1) for row in nodes.tolist()], dtype=np.int64)

@@ -71,7 +71,7 @@ def plot(
     if backend not in BACKENDS:
         raise ParameterError(f"backend is one of {', '.join(map(repr, BACKENDS))}, not {backend!r}.")
     if not mesh.n_points:
-        raise MeshError(f"a mesh without points cannot be drawn (mesh {mesh.source}).")
+        raise MeshError(f"a mesh without points cannot be drawn (mesh {mesh.source or 'made in memory'}).")
     if cmap not in matplotlib.colormaps:
         raise ParameterError(f"matplotlib has no colour map {cmap!r}; try 'viridis', 'magma' or 'coolwarm'.")
     colors = None if field is None else shade(mesh, field, component)

@@ -72,7 +72,7 @@ def _named(mesh: Mesh, name: str) -> tuple[Tensor, str]:
     if name in mesh.global_data:
         raise FieldError(f"{name!r} is one value of the whole mesh (global_data): there is nothing to draw.")
     raise FieldError(
-        f"the mesh has no field {name!r} (mesh {mesh.source}).\n"
+        f"the mesh has no field {name!r} (mesh {mesh.source or 'made in memory'}).\n"
         f"  point_data: {', '.join(mesh.point_data) or 'nothing'}\n"
         f"  cell_data: {', '.join(mesh.cell_data) or 'nothing'}"
     )

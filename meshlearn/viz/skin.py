@@ -78,7 +78,7 @@ def skin(mesh: Mesh) -> Skin:
             loop = _LOOPS[kind]
             sides = torch.cat([nodes[:, [a, b]] for a, b in zip(loop, (*loop[1:], loop[0]), strict=True)])
         else:
-            raise TopologyError(f"cells of type {kind!r} cannot be drawn (mesh {mesh.source}).")
+            raise TopologyError(f"cells of type {kind!r} cannot be drawn (mesh {mesh.source or 'made in memory'}).")
         triangles.append(parts.numpy())
         owners.append(numbers.numpy())
         rims.append(sides.numpy())
@@ -132,5 +132,5 @@ def _lines(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
                 segments.append(torch.stack([a[there], b[there]], 1))
                 owners.append(number[there])
         else:
-            raise TopologyError(f"cells of type {kind!r} cannot be drawn (mesh {mesh.source}).")
+            raise TopologyError(f"cells of type {kind!r} cannot be drawn (mesh {mesh.source or 'made in memory'}).")
     return torch.cat(segments).numpy(), torch.cat(owners).numpy()

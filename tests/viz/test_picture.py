@@ -153,7 +153,7 @@ def test_mesh_plot_is_the_same_function(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"field": "w"}, ml.FieldError, "no field 'w'"),
+        ({"field": "w"}, ml.FieldError, r"no field 'w' \(mesh made in memory\)"),
         ({"field": "g"}, ml.FieldError, "whole mesh"),
         ({"field": "v", "component": 2}, ml.ParameterError, "2 components"),
         ({"field": torch.zeros(5)}, ml.FieldError, "neither"),
