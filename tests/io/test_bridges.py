@@ -53,7 +53,9 @@ def test_trimesh():
 
 
 def test_pyg(mixed):
-    data = ml.shapes.square(n=2).with_point_data(u=torch.randn(9, 2)).with_global_data(load=torch.tensor(3.0)).to_pyg()
+    square = ml.shapes.square(n=2)
+    square = ml.Mesh(square.points, {"triangle": square.cells["triangle"]}, {"u": torch.randn(9, 2)})
+    data = square.with_global_data(load=torch.tensor(3.0)).to_pyg()
     assert data.validate()
     assert data.is_undirected()
     assert (data.face.shape, data.edge_index.shape, data.load.shape) == ((3, 8), (2, 32), (1,))
@@ -62,3 +64,38 @@ def test_pyg(mixed):
     assert torch.equal(back.point_data["u"], data.u)
     data.face = None
     assert ml.Mesh.from_pyg(data).cell_counts == {"line": 16}
+
+
+def test_pyg_says_what_it_leaves_out(mixed):
+    with pytest.warns(
+        ml.MeshWriteWarning, match=r"1 quad cells.*cell data 'k'.*point sets 'corner'.*cell sets 'bottom'"
+    ):
+        mixed.to_pyg()
+    for name in ("pos", "face", "edge_index", "batch"):
+        with pytest.raises(ml.MeshError, match=rf"\['{name}'\] have a meaning"):
+            mixed.replace(point_data={name: torch.zeros(6)}).to_pyg()
+    with pytest.raises(ml.MeshError, match=r"\['load'\] are both"):
+        mixed.with_point_data(load=torch.zeros(6)).to_pyg()
+
+
+def test_trimesh_says_what_it_leaves_out(mixed):
+    with pytest.warns(ml.MeshWriteWarning, match=r"3 line cells.*point sets 'corner'.*cell sets 'bottom', 'left'"):
+        mixed.to_trimesh()
+
+
+def test_skfem_says_what_it_leaves_out():
+    mesh = ml.second_order(ml.shapes.square(n=2))
+    with pytest.warns(ml.MeshWriteWarning, match="cell set 'left'"):
+        mesh.to_skfem()
+    with pytest.warns(ml.MeshWriteWarning, match="point data 'u'"):
+        ml.shapes.square(n=2).with_point_data(u=torch.zeros(9)).to_skfem()
+
+
+def test_meshio_with_a_missing_block_is_a_mesh_error():
+    import meshio
+
+    cells = [("line", [[0, 1]]), ("triangle", [[0, 1, 2]])]
+    theirs = meshio.Mesh([[0.0, 0], [1, 0], [0, 1]], cells, cell_data={"k": [[1.0], [2.0]]})
+    theirs.cell_data["k"].pop()
+    with pytest.raises(ml.MeshError, match="'k'.* has 1 parts, the mesh has 2 blocks"):
+        ml.Mesh.from_meshio(theirs)

@@ -37,11 +37,13 @@ def fill_from_meshio(mesh: Any, builder: MeshBuilder) -> None:
     for name, values in mesh.point_data.items():
         builder.point_data[name] = np.array(values)
     for name, parts in mesh.cell_data.items():
+        _check_parts("cell_data", name, parts, blocks)
         for block, values in zip(blocks, parts, strict=True):
             builder.add_cell_data(name, block, np.array(values))
     for name, rows in mesh.point_sets.items():
         builder.point_sets[name] = np.asarray(rows, np.int64)
     for name, parts in mesh.cell_sets.items():
+        _check_parts("cell_sets", name, parts, blocks)
         for block, rows in zip(blocks, parts, strict=True):
             if rows is not None and len(rows):
                 builder.add_cell_set(name, block, np.asarray(rows, np.int64))
@@ -51,6 +53,14 @@ def fill_from_meshio(mesh: Any, builder: MeshBuilder) -> None:
             builder.global_data[name] = array
         else:
             builder.lost(f"field data {name!r} of type {array.dtype}")
+
+
+def _check_parts(what: str, name: str, parts: Any, blocks: list[Block]) -> None:
+    if len(parts) != len(blocks):
+        raise MeshError(
+            f"meshio.Mesh.{what}[{name!r}] has {len(parts)} parts, the mesh has {len(blocks)} blocks of cells "
+            f"({', '.join(block.kind for block in blocks)}); meshio keeps one part per block."
+        )
 
 
 def _block(cells: Any, builder: MeshBuilder) -> Block:

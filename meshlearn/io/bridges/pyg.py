@@ -8,7 +8,10 @@ from typing import Any
 import torch
 
 from meshlearn.errors import MeshError
+from meshlearn.io.bridges.lost import warn_of
 from meshlearn.mesh.mesh import Mesh
+
+_RESERVED = {"pos", "face", "tetra", "edge_index", "adj", "adj_t", "batch", "ptr", "num_nodes"}
 
 
 def from_pyg(data: Any, source: str | None = None) -> Mesh:
@@ -56,8 +59,15 @@ def to_pyg(mesh: Mesh) -> Any:
     """To a `Data` with `pos`, `edge_index` (2, n_edges) in both directions, `face` or `tetra`, and all point data by
     name.
 
-    Global data are kept by name with a leading axis of 1, as PyG's batches want it.
+    Global data are kept by name with a leading axis of 1, as PyG's batches want it. Cells of other kinds (their edges
+    are in `edge_index`), cell data and sets are named in a MeshWriteWarning. Raises MeshError for fields whose names
+    have a meaning of their own in PyG (pos, face, batch ...) and for names that points and the mesh share.
     """
+    taken = sorted({*mesh.point_data, *mesh.global_data} & _RESERVED)
+    twice = sorted({*mesh.point_data} & {*mesh.global_data})
+    if taken or twice:
+        reason = "have a meaning of their own in PyG" if taken else "are both point data and global data"
+        raise MeshError(f"the fields {taken or twice} {reason}: rename them, e.g. with mesh.replace(point_data=...).")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # PyG's import uses a deprecated decorator of torch
         from torch_geometric.data import Data
@@ -69,9 +79,18 @@ def to_pyg(mesh: Mesh) -> Any:
         data.face = mesh.cells["triangle"].t().contiguous()
     if "tetra" in mesh.domain_types:
         data.tetra = mesh.cells["tetra"].t().contiguous()
+    held = {"triangle", "tetra"} & {*mesh.domain_types}
+    if mesh.domain_types == ["line"]:
+        held.add("line")
     for name, value in mesh.point_data.items():
         data[name] = value
     for name, value in mesh.global_data.items():
-        if name not in data:
-            data[name] = value.unsqueeze(0)
+        data[name] = value.unsqueeze(0)
+    losses = [
+        f"{len(table)} {kind} cells as cells" for kind, table in mesh.cells.items() if kind not in held and len(table)
+    ]
+    for part in ("cell_data", "point_sets", "cell_sets"):
+        if getattr(mesh, part):
+            losses.append(f"{part.replace('_', ' ')} {', '.join(map(repr, getattr(mesh, part)))}")
+    warn_of("PyG's Data", losses)
     return data

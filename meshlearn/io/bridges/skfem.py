@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MeshError
+from meshlearn.io.bridges.lost import warn_of
 from meshlearn.io.celltypes import dimension
 from meshlearn.io.tensors import to_numpy, to_tensor
 from meshlearn.mesh.mesh import Mesh
@@ -58,7 +59,13 @@ def _from_second_order(mesh: Any, kind: str, source: str | None) -> Mesh:
 
     from meshlearn.io.bridges.meshio import from_meshio
 
-    return from_meshio(to_meshio(mesh), source)
+    ours = from_meshio(to_meshio(mesh), source)
+    named = [("boundary", name) for name in mesh.boundaries or {}]
+    named += [("subdomain", name) for name in mesh.subdomains or {}]
+    lost = [
+        f"{what} {name!r} of a second-order mesh was left out" for what, name in named if name not in ours.cell_sets
+    ]
+    return ours.replace(report=(*ours.report, *lost))
 
 
 def to_skfem(mesh: Mesh) -> Any:
@@ -86,6 +93,7 @@ def to_skfem(mesh: Mesh) -> Any:
 
         from meshlearn.io.bridges.meshio import to_meshio
 
+        warn_of("skfem (for second-order meshes)", [f"cell set {name!r}" for name in mesh.cell_sets] + _fields(mesh))
         plain = Mesh(mesh.points, {kind: mesh.cells[kind]})
         return from_meshio(to_meshio(plain))
     order = np.argsort(_FROM_SKFEM[kind]) if kind in _FROM_SKFEM else slice(None)
@@ -100,9 +108,16 @@ def to_skfem(mesh: Mesh) -> Any:
         ]
         if rows:
             boundaries[name] = np.unique(np.concatenate(rows))
+    other = [f"cell set {name!r}" for name in mesh.cell_sets if name not in subdomains and name not in boundaries]
+    warn_of("skfem's mesh", other + _fields(mesh))
     if subdomains:
         result = result.with_subdomains(subdomains)
     return result.with_boundaries(boundaries) if boundaries else result
+
+
+def _fields(mesh: Mesh) -> list[str]:
+    parts = ("point_data", "cell_data", "global_data", "point_sets")
+    return [f"{part.replace('_', ' ')} {', '.join(map(repr, held))}" for part in parts if (held := getattr(mesh, part))]
 
 
 def _facets(mesh: Any, nodes: np.ndarray) -> np.ndarray:

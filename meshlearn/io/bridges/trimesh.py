@@ -8,13 +8,24 @@ import numpy as np
 import torch
 
 from meshlearn.errors import MeshError
+from meshlearn.io.bridges.lost import warn_of
 from meshlearn.io.losses import three_columns
 from meshlearn.io.tensors import to_numpy, to_tensor
 from meshlearn.mesh.mesh import Mesh
 
 
 def from_trimesh(surface: Any, source: str | None = None) -> Mesh:
-    """From a `trimesh.Trimesh` (or a point cloud): vertices, faces, and its vertex and face attributes."""
+    """From a `trimesh.Trimesh` (or a point cloud): vertices, faces, and its vertex and face attributes.
+
+    The surfaces of a `trimesh.Scene` are placed as the scene has them and joined. Raises MeshError for what has no
+    vertices.
+    """
+    if hasattr(surface, "geometry") and hasattr(surface, "to_mesh"):
+        if not surface.geometry:
+            raise MeshError("this trimesh scene is empty")
+        surface = surface.to_mesh()
+    if not hasattr(surface, "vertices"):
+        raise MeshError(f"expected a trimesh.Trimesh, PointCloud or Scene, got {type(surface).__name__}")
     points = np.array(surface.vertices, np.float64)
     faces = getattr(surface, "faces", None)
     cells = {} if faces is None else {"triangle": to_tensor(np.array(faces, np.int64))}
@@ -33,7 +44,7 @@ def _numbers(attributes: Any) -> dict[str, torch.Tensor]:
 def to_trimesh(mesh: Mesh) -> Any:
     """To a `trimesh.Trimesh` with the triangles and quads (split) of a mesh; point data become vertex attributes.
 
-    Nothing is merged or reordered. Raises MeshError for meshes without faces, and for volumes (take
+    Nothing is merged or reordered; what trimesh has no place for is named in a MeshWriteWarning. Raises MeshError for meshes without faces, and for volumes (take
     `mesh.boundary_mesh()`).
     """
     import trimesh
@@ -53,6 +64,12 @@ def to_trimesh(mesh: Mesh) -> Any:
         for name, by_kind in mesh.cell_data.items()
         if all(kind in by_kind for kind in mesh.domain_types)
     }
+    losses = [f"{len(table)} {kind} cells" for kind, table in mesh.cells.items() if kind not in rows and len(table)]
+    losses += [f"cell data {name!r}" for name in mesh.cell_data if name not in attributes]
+    for part in ("global_data", "point_sets", "cell_sets"):
+        if getattr(mesh, part):
+            losses.append(f"{part.replace('_', ' ')} {', '.join(map(repr, getattr(mesh, part)))}")
+    warn_of("trimesh", losses)
     return trimesh.Trimesh(
         three_columns(to_numpy(mesh.points)),
         np.concatenate(faces),

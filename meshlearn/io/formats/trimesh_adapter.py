@@ -18,5 +18,7 @@ def read(path: Path) -> MeshBuilder:
         raise builder.fail("the scene holds no triangles")
     builder.points = surface.vertices
     builder.add_cells("triangle", surface.faces)
-    builder.note("the parts of the scene were joined; materials and names are not part of a mesh")
+    if len(scene.geometry) > 1:
+        builder.lost(f"the names and the tree of {len(scene.geometry)} parts, which were joined")
+    builder.note("colours and textures are not part of a mesh")
     return builder
