@@ -65,6 +65,10 @@ def _geometry(grid: Element, data: XdmfData, builder: MeshBuilder) -> list[tuple
     name = (topology.get("TopologyType") or topology.get("Type") or "").lower()
     structured = re.fullmatch(r"([23])d(co)?(rect|s)mesh", name)
     builder.points = _points(geometry, topology, data, builder)
+    if any(
+        note.get("Name") == "meshlearn:dim" and note.get("Value") == "1" for note in geometry.findall("Information")
+    ):
+        builder.dim = 1
     if structured:
         shape = [int(n) for n in (topology.get("Dimensions") or topology.get("NumberOfElements") or "").split()][::-1]
         number, table = grid_cells(shape)
@@ -208,7 +212,7 @@ def _same_cells(first: MeshBuilder, other: MeshBuilder) -> bool:
 
 
 def _merge(parts: list[MeshBuilder], first: MeshBuilder, builder: MeshBuilder) -> None:
-    builder.points = first.points
+    builder.points, builder.dim = first.points, first.dim
     blocks = {kind: builder.add_cells(kind, table) for kind, table in first.cells().items()}
     builder.point_sets = dict(first.point_sets)
     for name, kind in first.cell_set_names():

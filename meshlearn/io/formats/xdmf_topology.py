@@ -6,6 +6,7 @@ import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import NODES
+from meshlearn.io.vtk_model import ragged_table
 
 TYPES = {
     "triangle": "triangle", "quadrilateral": "quad", "tetrahedron": "tetra", "pyramid": "pyramid", "wedge": "wedge",
@@ -29,32 +30,45 @@ GENERAL = {1: "poly_vertex", 2: "poly_line", 3: "polygon"}
 
 def read_mixed(values: np.ndarray, base: int, builder: MeshBuilder) -> list[tuple[Block, np.ndarray]]:
     """Cells of a mixed topology: type (and number of nodes where it varies), then the nodes, cell after cell."""
-    flat, position, cell = values.tolist(), 0, 0
-    rows: dict[str, list[list[int]]] = {}
-    where: dict[str, list[int]] = {}
-    while position < len(flat):
-        number = flat[position]
-        position += 1
-        if number in GENERAL:
-            if position >= len(flat):
-                raise builder.fail("the mixed topology is cut off")
-            size = flat[position]
-            position += 1
-            kind = COUNTED[number].get(size) if number < 3 else None
-            kind = kind or GENERAL[number]
-        elif number in NUMBERS:
-            kind = NUMBERS[number]
-            size = NODES[kind]
-        else:
-            raise builder.fail(f"the mixed topology names cell type {number}, which is not supported")
-        if position + size > len(flat):
-            raise builder.fail("the mixed topology is cut off")
-        rows.setdefault(kind, []).append(flat[position : position + size])
-        where.setdefault(kind, []).append(cell)
-        position, cell = position + size, cell + 1
+    starts = _starts(values, builder)
+    types = values[starts]
+    counted = np.isin(types, list(GENERAL))
+    sizes = np.where(counted, values[np.minimum(starts + 1, len(values) - 1)], _SIZES[types]) if len(starts) else types
+    first = starts + 1 + counted  # position of the first node
+    keys, which = np.unique(types * 2**32 + np.where(types == 3, 0, sizes), return_inverse=True)
+    rows_of: dict[str, list[np.ndarray]] = {}
+    for index, key in enumerate(keys.tolist()):
+        number, size = divmod(key, 2**32)
+        kind = NUMBERS.get(number) or (COUNTED[number].get(size) if number < 3 else None) or GENERAL[number]
+        rows_of.setdefault(kind, []).append(np.flatnonzero(which == index))
+    where = {kind: np.sort(np.concatenate(rows)) for kind, rows in rows_of.items()}
     blocks = []
-    for kind, found in rows.items():
-        width = max(map(len, found))
-        table = np.array([row + [-1 + base] * (width - len(row)) for row in found], np.int64) - base
-        blocks.append((builder.add_cells(kind, table), np.array(where[kind], np.int64)))
+    for kind, rows in sorted(where.items(), key=lambda item: int(item[1][0])):  # in the order of the file
+        table = ragged_table(values - base, first[rows], sizes[rows])
+        blocks.append((builder.add_cells(kind, table), rows))
     return blocks
+
+
+_SIZES = np.full(256, -1)
+_SIZES[list(NUMBERS)] = [NODES[kind] for kind in NUMBERS.values()]
+
+
+def _starts(values: np.ndarray, builder: MeshBuilder) -> np.ndarray:
+    """Where the cells start: every position is given the one behind it if it were a start, and these are followed."""
+    inside = np.where((values >= 0) & (values < len(_SIZES)), values, 0)
+    step = 1 + _SIZES[inside]  # 0: not a type
+    counts = np.append(values[1:], -1)
+    counted = np.isin(inside, list(GENERAL))
+    step = np.where(counted, np.where(counts > 0, 2 + counts, -1), step)
+    following = (np.arange(len(values)) + step).tolist()
+    position, starts = 0, []
+    while position < len(following):
+        starts.append(position)
+        if following[position] <= position:
+            if step[position] < 0:
+                raise builder.fail("the mixed topology is cut off")
+            raise builder.fail(f"the mixed topology names cell type {int(values[position])}, which is not supported")
+        position = following[position]
+    if position != len(following):
+        raise builder.fail("the mixed topology is cut off")
+    return np.array(starts, np.int64)

@@ -96,10 +96,11 @@ def _collection(
 
 
 def _geometry(points: np.ndarray, heavy: _Heavy) -> str:
-    if points.shape[1] == 1:
-        points = np.pad(points, ((0, 0), (0, 1)))
+    own = ""
+    if points.shape[1] == 1:  # XDMF has no such geometry
+        points, own = np.pad(points, ((0, 0), (0, 1))), '<Information Name="meshlearn:dim" Value="1"/>'
     kind = "XY" if points.shape[1] == 2 else "XYZ"
-    return f'<Geometry GeometryType="{kind}">{heavy.item(points)}</Geometry>\n'
+    return f'<Geometry GeometryType="{kind}">{own}{heavy.item(points)}</Geometry>\n'
 
 
 def _topology(mesh: Mesh, kinds: list[str], heavy: _Heavy) -> str:
