@@ -230,34 +230,34 @@ class Trainer:
         self._set_learning_rate(progress)
         self._seed(mix(options.seed, 3, at.step, self.fabric.global_rank))
         self.optimizer.zero_grad()
-        total = 0.0
+        total = self._zero()
         rounds = step.batches[self.fabric.global_rank]
         for number, indices in enumerate(rounds):
             final = number == len(rounds) - 1
             with self.fabric.no_backward_sync(self.wrapped, enabled=not final and self.fabric.world_size > 1):
                 loss = self._batch_loss(indices)
                 self.fabric.backward(loss * (self.fabric.world_size / step.n_meshes))
-            total += float(loss.detach())
-        elapsed = time.perf_counter() - self.clock
-        total, at.elapsed = self._agree(total, elapsed)
-        self._check_finite(total, "loss")
+            total += loss.detach()
+        norm = self._zero()
         if options.clip is not None:
-            norm = self.fabric.clip_gradients(
+            norm += self.fabric.clip_gradients(
                 self.wrapped, self.optimizer, max_norm=options.clip, error_if_nonfinite=False
             )
-            if options.precision != "16-mixed":  # there the loss scaler skips such a step and lowers its scale
-                self._check_finite(float(norm), "norm of the gradient")
+        loss_sum, largest_norm, at.elapsed = self._agree(total, norm)
+        self._check_finite(loss_sum, "loss")
+        if options.precision != "16-mixed":  # there the loss scaler skips such a step and lowers its scale
+            self._check_finite(largest_norm, "norm of the gradient")
         self.torn = True
         self.optimizer.step()
         if self.average is not None:
             self.average.update(self.module)
         at.step += 1
         at.step_in_epoch += 1
-        at.loss_sum += total
+        at.loss_sum += loss_sum
         at.loss_count += step.n_meshes
         self.torn = False
         self.context.step, self.context.step_in_epoch = at.step, at.step_in_epoch
-        self.context.loss = total / step.n_meshes
+        self.context.loss = loss_sum / step.n_meshes
         self._call("on_step_end")
         at.stop = at.stop or self.context.stopping
 
@@ -266,6 +266,11 @@ class Trainer:
         torch.default_generator.manual_seed(seed)
         if self.fabric.device.type == "cuda":
             torch.cuda.manual_seed(seed)
+
+    def _zero(self) -> Tensor:
+        """A sum that stays on the device: reading a number makes the host wait for all that was queued there."""
+        device = self.fabric.device
+        return torch.zeros((), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
 
     def _batch_loss(self, indices: list[int] | None) -> Tensor:
         """Sum of the losses of the meshes of a batch; 0, with a graph, where there is none for this process."""
@@ -308,7 +313,7 @@ class Trainer:
             return None
         self.wrapped.eval()
         batches = pack(range(len(store)), store.costs, self.job.budget)
-        total, count = 0.0, 0.0
+        total, count = self._zero(), 0
         own = copy_weights(self.module)
         if self.average is not None:
             self.module.load_state_dict(self.average.average)
@@ -316,16 +321,15 @@ class Trainer:
             for indices in batches[self.fabric.global_rank :: self.fabric.world_size]:
                 batch = self.model.normalizers_.normalise(self._batch(store, indices))
                 outputs = self.wrapped(Opaque(batch))
-                total += float(self.model.sample_losses(outputs, batch).sum())
+                total += self.model.sample_losses(outputs, batch).sum()
                 count += len(indices)
         finally:
             if self.average is not None:
                 self.module.load_state_dict(own)
             self.wrapped.train()
         if self.fabric.world_size > 1:
-            mine = torch.tensor([total, float(count)], dtype=torch.float64, device=self.fabric.device)
-            total, count = (float(value) for value in self.fabric.all_gather(mine).sum(0))
-        return total / count
+            total, count = self.fabric.all_gather(torch.stack([total, total.new_tensor(count)])).sum(0).tolist()
+        return float(total) / count
 
     # -- what is kept ----------------------------------------------------------------------------------------------
 
@@ -341,18 +345,24 @@ class Trainer:
 
     # -- several processes -----------------------------------------------------------------------------------------
 
-    def _agree(self, loss: float, elapsed: float) -> tuple[float, float]:
-        """Sum of the loss and longest time over the processes, who all learn of an interrupt or the time limit."""
+    def _agree(self, loss: Tensor, norm: Tensor) -> tuple[float, float, float]:
+        """(sum of losses, largest norm, longest time) over the processes; all learn of an interrupt or the time limit.
+
+        The one place of a step where numbers are read from the device.
+        """
+        numbers = torch.stack([loss, norm])
+        if self.fabric.world_size == 1:
+            loss_sum, largest = numbers.tolist()
+            elapsed = time.perf_counter() - self.clock
+        else:
+            elapsed = time.perf_counter() - self.clock
+            mine = torch.cat([numbers, numbers.new_tensor([elapsed, float(self.guard.requested)])])
+            table = self.fabric.all_gather(mine).cpu()
+            loss_sum, (_, largest, elapsed, requested) = float(table[:, 0].sum()), table.amax(0).tolist()
+            self.guard.requested = bool(requested)
         limit = self.options.time_budget
-        stop = float(self.guard.requested), float(limit is not None and elapsed >= limit)
-        if self.fabric.world_size > 1:
-            mine = torch.tensor([loss, elapsed, *stop], dtype=torch.float64, device=self.fabric.device)
-            table = self.fabric.all_gather(mine)
-            loss, elapsed = float(table[:, 0].sum()), float(table[:, 1].max())
-            stop = float(table[:, 2].max()), float(table[:, 3].max())
-            self.guard.requested = bool(stop[0])
-        self.at.stop = self.at.stop or any(stop)
-        return loss, elapsed
+        self.at.stop = self.at.stop or self.guard.requested or (limit is not None and elapsed >= limit)
+        return loss_sum, largest, elapsed
 
     def _call(self, name: str) -> None:
         for callback in self.callbacks:

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import meshlearn as ml
 from meshlearn.train import FitInterruptedWarning
@@ -227,6 +228,27 @@ def test_ctrl_c_finishes_the_step():
         model = quick(Tiny(), waves(3), batch_points=1, epochs=50, callbacks=[Press()])
     assert signal.getsignal(signal.SIGINT) is before
     assert len(model.history_) == 1
+
+
+class Reads(TorchDispatchMode):
+    """Counts real numbers read from tensors one by one: each makes the host wait for a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func is torch.ops.aten._local_scalar_dense.default and args[0].is_floating_point()
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("options", [{}, {"validation": [wave()] * 6}], ids=["training", "validation"])
+def test_losses_are_not_read_batch_by_batch(options):
+    counts = []
+    for points in (10_000, 1):
+        with Reads() as reads:
+            model = quick(Tiny(), waves(6), batch_points=points, accumulate=6, epochs=2, **options)
+        counts.append(reads.count)
+        assert model.history_[-1]["step"] == 2
+    assert counts[0] == counts[1]
 
 
 class Break(ml.train.Callback):
