@@ -97,5 +97,5 @@ def test_meshio_with_a_missing_block_is_a_mesh_error():
     cells = [("line", [[0, 1]]), ("triangle", [[0, 1, 2]])]
     theirs = meshio.Mesh([[0.0, 0], [1, 0], [0, 1]], cells, cell_data={"k": [[1.0], [2.0]]})
     theirs.cell_data["k"].pop()
-    with pytest.raises(ml.MeshError, match="'k'.* has 1 parts, the mesh has 2 blocks"):
+    with pytest.raises(ml.MeshError, match=r"'k'.* has 1 parts, the mesh has 2 blocks"):
         ml.Mesh.from_meshio(theirs)

@@ -44,7 +44,8 @@ def _numbers(attributes: Any) -> dict[str, torch.Tensor]:
 def to_trimesh(mesh: Mesh) -> Any:
     """To a `trimesh.Trimesh` with the triangles and quads (split) of a mesh; point data become vertex attributes.
 
-    Nothing is merged or reordered; what trimesh has no place for is named in a MeshWriteWarning. Raises MeshError for meshes without faces, and for volumes (take
+    Nothing is merged or reordered; what trimesh has no place for is named in a MeshWriteWarning.
+    Raises MeshError for meshes without faces, and for volumes (take
     `mesh.boundary_mesh()`).
     """
     import trimesh
