@@ -27,7 +27,7 @@ def unheld(mesh: Mesh, title: str, kinds: Collection[str], holds: Collection[str
             raise MeshWriteError(
                 f"{title} cannot hold {len(table)} {kind} cells (mesh cells: {mesh.cell_counts}); it holds "
                 f"{', '.join(sorted(kinds)) or 'points only'}.\n"
-                "  formats that hold every kind: .vtu, .vtk and the native store .mesh.safetensors"
+                "  the native store .mesh.safetensors holds every kind, .vtu and .vtk hold every kind but pyramid14"
                 + ("; for the surface: mesh.boundary_mesh()" if top == 3 else "")
             )
         losses.append(f"{len(table)} {kind} cells")

@@ -69,7 +69,12 @@ def _refuse_unknown(mesh: Mesh) -> None:
     if unknown:
         raise MeshWriteError(
             f"VTK has no cell type for {', '.join(unknown)} (mesh cells: {mesh.cell_counts}).\n"
-            "  formats that hold every kind: the native store (.mesh.safetensors), and .msh for Gmsh's own kinds."
+            "  write the native store (.mesh.safetensors), which holds every kind, or .msh for Gmsh's own kinds"
+            + (
+                "; VTK has pyramid13, which lacks the node at the centre of the base."
+                if "pyramid14" in unknown
+                else "."
+            )
         )
 
 

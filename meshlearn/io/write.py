@@ -26,8 +26,8 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
 
     The file is written under a temporary name and renamed when it is complete: a failure leaves nothing behind, and an
     older file of that name stays. Fields and tags that the format cannot hold are named in a `MeshWriteWarning`;
-    cells that it cannot hold raise MeshWriteError. `.vtu`, `.vtk`, `.msh` and the native store `.mesh.safetensors` hold
-    everything.
+    cells that it cannot hold raise MeshWriteError. The native store `.mesh.safetensors` holds everything; `.vtu`,
+    `.vtk` and `.msh` hold all that has a cell type there (VTK has none for pyramid14, Gmsh none for polyhedra).
 
     options  of the format, e.g. compression="zlib" for .vtu, binary=False for .msh, .vtk, .stl and .ply
 

@@ -42,6 +42,7 @@ def read(path: Path) -> MeshBuilder:
         builder.dim = dim
         description = mesh.attrs.get("DES", b"")
         ours = description == b"meshlearn" or description == "meshlearn"
+        builder.keeps_zeros = ours
         families = file.get(f"FAS/{name}")
         groups = {"NOEUD": _groups(families, "NOEUD"), "ELEME": _groups(families, "ELEME")}
         _point_groups(nodes, groups["NOEUD"], builder)
@@ -143,6 +144,8 @@ def _fields(fields: Any, blocks: dict[str, Block], mesh_name: str, builder: Mesh
                     builder.step_cell_data.setdefault(name, {})[block.kind] = arrays
                 else:
                     builder.add_cell_data(name, block, arrays[0])
+            else:
+                builder.lost(f"field {name!r} on {place}, which is not in the mesh")
     if len(times) > 1 and (builder.step_point_data or builder.step_cell_data):
         builder.times = np.asarray(times)
     elif len(times) == 1 and times[0] > 0:

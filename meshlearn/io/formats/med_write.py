@@ -124,6 +124,9 @@ def _put_fields(file: Any, mesh: Mesh, kinds: list[str], losses: list[str]) -> N
         elif parts:
             losses.append(f"cell data {name!r} of unlike shapes")
     for name, parts in places.items():
+        types = sorted({str(part.dtype) for part in parts.values() if part.dtype != np.float64})
+        if types:
+            losses.append(f"the type {types[0]} of {name!r} (its values are kept as float64)")
         width = next(iter(parts.values())).shape[1]
         field = file.create_group(f"CHA/{name.replace('/', '|')}")
         components = "".join(f"{f'C{k}':<16}" for k in range(width)).encode()
