@@ -68,11 +68,6 @@ def freefem_msh(head: bytes) -> bool:
     )
 
 
-def binary_stl(head: bytes) -> bool:
-    """Not decidable from the head alone: see the reader, which knows the file's size."""
-    return False
-
-
 def off(head: bytes) -> bool:
     """OFF and its variants (COFF, NOFF, STOFF ...)."""
     words = _first_words(head)
@@ -95,8 +90,3 @@ def hdf5_with(*names: bytes) -> Mark:
 def netcdf(head: bytes) -> bool:
     """A classic NetCDF file."""
     return head[:3] == b"CDF" and head[3:4] in (b"\x01", b"\x02", b"\x05")
-
-
-def xyz(head: bytes) -> bool:
-    """Never certain: lines of numbers could be anything."""
-    return False
