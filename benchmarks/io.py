@@ -1,21 +1,20 @@
 """Reading a large tetrahedral .vtu: meshlearn against meshio and pyvista, and the native store. Ratios of medians in
 one run.
 
-python benchmarks/io.py [--cells 300000] [--repeat 5] [--output benchmarks/results/io.json]
+python benchmarks/io.py [--cells 300000] [--repeat 5] [--name io]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import statistics
 import tempfile
-import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
+from common import in_turns, write_results
 
 import meshlearn as ml
 
@@ -29,17 +28,6 @@ def tetrahedra(n_cells: int) -> ml.Mesh:
     return mesh.with_point_data(u=u, p=u[:, 0] * u[:, 1]).with_cell_data(k=torch.rand(mesh.n_cells))
 
 
-def seconds(function, repeat: int) -> float:
-    """Median wall time, after one run that fills the page cache."""
-    function()
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
 def touch(mesh: ml.Mesh) -> float:
     """Read every byte, so that a mapped file is really loaded."""
     tensors = [mesh.points, *mesh.cells.values(), *mesh.point_data.values()]
@@ -47,15 +35,20 @@ def touch(mesh: ml.Mesh) -> float:
     return float(sum(tensor.numpy().sum() for tensor in tensors))
 
 
+def medians(functions: dict, repeat: int) -> dict[str, float]:
+    """Median wall times in seconds, the functions in turns."""
+    return {name: times["median_s"] for name, times in in_turns(functions, repeat).items()}
+
+
 def measure(path: Path, readers: dict, repeat: int) -> dict[str, float]:
-    return {name: seconds(lambda reader=reader: reader(path), repeat) for name, reader in readers.items()}
+    return medians({name: partial(reader, path) for name, reader in readers.items()}, repeat)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=300_000)
     parser.add_argument("--repeat", type=int, default=7)
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "io.json")
+    parser.add_argument("--name", default="io", help="of the file in benchmarks/results")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     import meshio
@@ -76,10 +69,9 @@ def main() -> None:
         rows["vtu, appended raw (meshlearn's default)"] = measure(folder / "ours.vtu", readers, options.repeat)
         ml.write(mesh, folder / "ours.mesh.safetensors")
         store = folder / "ours.mesh.safetensors"
-        native = {
-            "open": seconds(lambda: ml.read(store), options.repeat),
-            "open and read every byte": seconds(lambda: touch(ml.read(store)), options.repeat),
-        }
+        native = medians(
+            {"open": lambda: ml.read(store), "open and read every byte": lambda: touch(ml.read(store))}, options.repeat
+        )
         sizes = {entry.name: entry.stat().st_size for entry in sorted(folder.iterdir())}
     result = {
         "mesh": {"points": mesh.n_points, "tetra": mesh.n_cells},
@@ -95,15 +87,9 @@ def main() -> None:
         "bytes": sizes,
         "limits": "zlib is bound by inflating (in threads), raw by copying the file into memory, "
         "the store by page faults",
-        "machine": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "threads": torch.get_num_threads(),
-        },
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
+    write_results(options.name, result)
 
 
 if __name__ == "__main__":
