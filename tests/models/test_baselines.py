@@ -5,8 +5,11 @@ import torch
 from torch.testing import assert_close
 
 import meshlearn as ml
-from meshlearn.models.baselines.ridge import polynomial
+from meshlearn.models.baselines import ridge
+from meshlearn.models.baselines.descriptors import describe_mesh
+from meshlearn.models.baselines.ridge import _best, polynomial
 from meshlearn.testing import check_estimator
+from meshlearn.train.fields import FieldSet, FieldSpec
 
 
 @pytest.mark.parametrize("baseline", ["MeanField", "NearestNeighbor", "RidgeRegression"])
@@ -29,10 +32,10 @@ def test_the_mean_is_weighted_by_measure():
 def test_the_nearest_neighbour_remembers():
     meshes = [
         mesh.with_global_data(load=torch.tensor(float(i))).with_point_data(u=mesh.points[:, 0] * i)
-        for i, mesh in enumerate(squares(4, 5, 6))
+        for i, mesh in enumerate(squares(4, 5, 6), start=1)
     ]
     model = ml.NearestNeighbor(["load"], ["u"]).fit(meshes)
-    assert model.score(meshes)["u"] < 1e-5 or meshes[0].point_data["u"].abs().max() == 0
+    assert model.score(meshes)["u"] < 1e-5
     assert model.neighbor(meshes[2]) == 2
     other = ml.shapes.square(n=9).with_global_data(load=torch.tensor(1.9))
     assert_close(model.predict(other).point_data["u"], 2 * other.points[:, 0], rtol=1e-4, atol=1e-5)
@@ -49,6 +52,34 @@ def test_ridge_is_exact_on_polynomials_of_its_degree():
     train, test = squares(4, 5, 6, 7), squares(9)
     assert ml.RidgeRegression([], ["u"], degree=2).fit(train).score(test)["u"] < 1e-3
     assert ml.RidgeRegression([], ["u"], degree=1).fit(train).score(test)["u"] > 1e-2
+
+
+@pytest.mark.parametrize(("values", "expected"), [([1.0, 10.0], [3.0, 300.0]), ([1.0], [1.0, 2.0])])
+def test_frames_of_a_trajectory_stay_in_one_fold(monkeypatch, values, expected):
+    """The third sum of a fold is that of u squared: 3 frames of a trajectory where u is constant."""
+    mesh, seen = ml.shapes.square(n=2), []
+    trajectories = [ml.Trajectory(mesh, range(3), {"u": torch.full((3, mesh.n_points), value)}) for value in values]
+
+    def watched(folds, penalties):
+        seen.extend(float(sums[2]) for sums in folds)
+        return _best(folds, penalties)
+
+    monkeypatch.setattr(ridge, "_best", watched)
+    ml.RidgeRegression([], ["u"], degree=1).fit(trajectories)
+    assert sorted(seen) == pytest.approx(expected)
+
+
+def test_a_description_has_the_measure_of_the_mesh_and_of_its_boundary():
+    fields = FieldSet((), (FieldSpec("u", "point"),), 2)
+    shapes = ml.shapes
+    sizes = [
+        (shapes.rectangle(2.0, 3.0, n=n, cells=c), 6.0, 10.0) for n in ((2, 3), (5, 4)) for c in ("quad", "triangle")
+    ]
+    sizes += [(shapes.box(1.0, 2.0, 3.0, n=(2, 2, 2)), 6.0, 22.0), (shapes.box(n=2).boundary_mesh(), 6.0, 0.0)]
+    sizes += [(ml.Mesh([[0.0], [1.0], [3.0]], {"line": [[0, 1], [1, 2]]}), 3.0, 2.0)]
+    sizes += [(ml.Mesh(torch.rand(5, 2)), 0.0, 0.0)]
+    for mesh, inside, rim in sizes:
+        assert describe_mesh(mesh, fields)[mesh.dim :].tolist() == pytest.approx([inside, rim])
 
 
 def test_number_of_monomials():

@@ -14,13 +14,12 @@ from meshlearn.train.graph import measure_weights
 def describe_mesh(mesh: Mesh, fields: FieldSet) -> Float64[Tensor, " d"]:
     """Global inputs; extent along each axis, measure, measure of the boundary; mean and spread of every input field.
 
-    float64, on the CPU. Lengths are in the unit of the points; nothing depends on the position of the mesh.
+    Both measures are 0 for a cloud. float64, on the CPU. Lengths are in the unit of the points; nothing depends on the
+    position of the mesh.
     """
     parts = [fields.table(mesh, "inputs", "global")[0], mesh.points.amax(0) - mesh.points.amin(0)]
     if mesh.domain_types:
-        total = torch.stack([values.abs().sum() for values in mesh.cell_measures().values()]).sum()
-        parts.append(total.reshape(1))
-        parts.append(mesh.points.new_tensor([float(len(mesh.boundary_points)) / max(mesh.n_points, 1)]))
+        parts += [mesh.measure().reshape(1), mesh.boundary_mesh().measure().reshape(1)]
     else:
         parts.append(mesh.points.new_zeros(2))
     for location in ("point", "cell"):

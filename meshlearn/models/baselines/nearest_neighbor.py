@@ -50,7 +50,8 @@ class NearestNeighbor(Estimator):
             rows.append(describe_mesh(work.source, fields))
         table = torch.stack(rows)
         spread = table.std(0, correction=0)
-        self.scale_ = torch.where(spread > 1e-9 * table.abs().amax(0), spread, torch.ones_like(spread))
+        # Less than the rounding of float32 points is no difference.
+        self.scale_ = torch.where(spread > 1e-5 * table.abs().amax(0), spread, torch.ones_like(spread))
         self.meshes_, self.tables_, self.descriptors_, self.fields_ = kept, tables, table / self.scale_, fields
         return self
 

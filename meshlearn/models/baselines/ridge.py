@@ -2,8 +2,9 @@
 
 It measures how much of a field can be told from local information alone: coordinates, distances to the boundary,
 given fields, loads. The normal equations of all polynomial features are gathered in one pass over the meshes, weighted
-by measure; the strength of the penalty is chosen by two-fold cross-validation over training meshes (Hoerl and Kennard
-1970, "Ridge regression", Technometrics 12(1)). Global outputs are regressed on a description of the whole mesh.
+by measure; the strength of the penalty is chosen by two-fold cross-validation over training meshes and trajectories
+(Hoerl and Kennard 1970, "Ridge regression", Technometrics 12(1)). Global outputs are regressed on a description of the
+whole mesh.
 """
 
 from __future__ import annotations
@@ -76,7 +77,9 @@ class RidgeRegression(Estimator):
             raise ParameterError(f"penalties={self.penalties!r} must hold positive numbers.")
         items, fields = resolve(meshes, self.inputs, self.outputs)
         scalers: dict[str, Normalizer] = {}
+        n_work = 0
         for work in checked_work(items, fields):
+            n_work += 1
             for location in fields.output_locations:
                 features = self._features(work.source, location, fields)
                 self._check_size(features.shape[1], location)
@@ -85,17 +88,21 @@ class RidgeRegression(Estimator):
         for scaler in scalers.values():
             scaler.double().finish()
         folds: dict[str, list[list[Tensor]]] = {location: [] for location in scalers}
+        item = 0
         for number, work in enumerate(checked_work(items, fields)):
+            # Frames of one trajectory are alike and stay in one fold; a single one is cut into its first and last half.
+            fold = item % 2 if len(items) > 1 else int(2 * number >= n_work)
+            item += work.last
             targets = fields.targets(work.target, work.where)
             for location, scaler in scalers.items():
                 a = polynomial(scaler(self._features(work.source, location, fields)), self.degree)
                 y = targets[location].detach().double().cpu()
                 weighted = a * measure_weights(work.target, location).double().cpu()[:, None]
                 new = [weighted.T @ a, weighted.T @ y, (weighted[:, :1] * y.square()).sum(0)]
-                if len(folds[location]) <= number % 2:
+                if len(folds[location]) <= fold:
                     folds[location].append(new)
                 else:
-                    folds[location][number % 2] = [x + z for x, z in zip(folds[location][number % 2], new, strict=True)]
+                    folds[location][fold] = [x + z for x, z in zip(folds[location][fold], new, strict=True)]
         solved = {location: _best(sums, self.penalties) for location, sums in folds.items()}
         self.weights_ = {location: weights for location, (weights, _) in solved.items()}
         self.penalties_ = {location: penalty for location, (_, penalty) in solved.items()}
@@ -155,7 +162,7 @@ class RidgeRegression(Estimator):
         self.scalers_ = {}
         for location in self.penalties_:
             scaler = Normalizer(len(tensors[f"{location}.mean"])).double()
-            scaler.load_state_dict({name: tensors[f"{location}.{name}"] for name in ("mean", "scale")})
+            scaler.load_state_dict({name: tensors[f"{location}.{name}"] for name in scaler.state_dict()})
             self.scalers_[location] = scaler
 
 
