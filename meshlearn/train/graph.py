@@ -68,19 +68,25 @@ def point_graph(mesh: Mesh) -> ops.Adjacency:
 def nearest_graph(points: Float[Tensor, "n_points dim"], k: int) -> ops.Adjacency:
     """Every point joined to its k nearest others, in both directions, so that a point may have more than k neighbours.
 
-    Points as far as the k-th nearest (ties, on lattices) are joined too: the graph does not depend on the numbering.
+    All points as far as the k-th nearest (ties) are joined too: the graph does not depend on the numbering.
+    So m points at one place are joined pairwise, with m (m - 1) edges: merge duplicates first where there are many.
     """
     n = len(points)
     k = min(k, n - 1)
-    if k < 1:
-        nothing = torch.zeros(0, dtype=torch.int64, device=points.device)
-        return ops.Adjacency.from_edges(nothing, nothing, n)
-    distance, candidates = ops.knn(points, points, min(4 * k + 1, n))
-    own = torch.arange(n, device=points.device)[:, None].expand_as(candidates)
-    chosen = (distance <= 1.00001 * distance[:, k : k + 1]) & (candidates != own)
-    senders, receivers = candidates[chosen], own[chosen]
-    keys = torch.unique(torch.cat([receivers * n + senders, senders * n + receivers]))
-    return ops.Adjacency.from_edges(keys % n, keys // n, n)
+    rows = torch.arange(n if k > 0 else 0, device=points.device)
+    keys = [rows[:0]]
+    asked = min(4 * k + 1, n)
+    while len(rows):
+        distance, candidates = ops.knn(points, points.index_select(0, rows), asked)
+        limit = 1.00001 * distance[:, k : k + 1]
+        tied = (distance[:, -1] <= limit[:, 0]) & (asked < n)  # there may be more at this distance: ask again
+        own = rows[:, None].expand_as(candidates)
+        chosen = (distance <= limit) & (candidates != own) & ~tied[:, None]
+        senders, receivers = candidates[chosen], own[chosen]
+        keys += [receivers * n + senders, senders * n + receivers]
+        rows, asked = rows[tied], min(4 * asked, n)
+    found = torch.unique(torch.cat(keys))
+    return ops.Adjacency.from_edges(found % n, found // n, n)
 
 
 def edge_features(mesh: Mesh) -> Float[Tensor, "n_edges k"]:

@@ -7,8 +7,8 @@ from scipy.sparse.csgraph import connected_components
 import meshlearn as ml
 from meshlearn import ops
 from meshlearn.models.meshgraphnet.coarsening import coarsen, independent_roots, join_roots, priorities
-from meshlearn.models.meshgraphnet.geometry import nearest_graph
 from meshlearn.testing.permutation import permute_mesh
+from meshlearn.train.graph import nearest_graph
 
 MESHES = {
     "triangles": lambda: ml.shapes.square(n=12),

@@ -107,3 +107,10 @@ def test_point_clouds_get_a_symmetric_graph_of_neighbours():
         assert set(distance[i].argsort()[1:6].tolist()) <= {b for a, b in pairs if a == i}
     assert nearest_graph(points[:1], 5).n_edges == 0
     assert nearest_graph(points[:3], 5).n_edges == 6
+
+
+def test_the_nearest_graph_joins_all_ties_whatever_the_numbering():
+    assert nearest_graph(torch.zeros(60, 2), 5).degree().tolist() == [59] * 60
+    angle = torch.arange(40, dtype=torch.float64) * (2 * torch.pi / 40)
+    ring = torch.cat([torch.zeros(1, 2, dtype=torch.float64), torch.stack([angle.cos(), angle.sin()], 1)])
+    assert nearest_graph(ring, 2).degree().tolist() == [40] + [3] * 40

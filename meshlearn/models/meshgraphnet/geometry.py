@@ -13,6 +13,7 @@ from meshlearn import ops
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.meshgraphnet.coarsening import Coarsening, coarsen
 from meshlearn.ops import Adjacency
+from meshlearn.train.graph import nearest_graph
 
 # Everything here depends on points and cells only; frames of a trajectory share it. {points: {(what, graph): value}}
 _KNOWN = WeakTensorKeyDictionary()
@@ -50,21 +51,6 @@ def hierarchy(mesh: Mesh, levels: int, k: int) -> Hierarchy:
     result = Hierarchy(graph, tuple(coarse))
     known[key] = (result, mesh.topology)  # the topology is kept so that its id stays taken
     return result
-
-
-def nearest_graph(points: Float[Tensor, "n_points dim"], k: int) -> Adjacency:
-    """Symmetric graph that joins every point with its k nearest others, and all others as near as the k-th."""
-    n = len(points)
-    wanted = min(k, n - 1)
-    if wanted < 1:
-        empty = torch.zeros(0, dtype=torch.int64, device=points.device)
-        return Adjacency.from_edges(empty, empty, n)
-    distance, index = ops.knn(points, points, min(4 * wanted + 1, n))
-    own = torch.arange(n, device=points.device)[:, None].expand_as(index)
-    near = (distance <= distance[:, wanted : wanted + 1] * (1 + 1e-5)) & (index != own)
-    a, b = own[near], index[near]
-    keys = torch.unique(torch.cat([a * n + b, b * n + a]))
-    return Adjacency.from_edges(keys % n, keys // n, n)
 
 
 def offsets(senders: Tensor, receivers: Tensor, graph: Adjacency) -> Float[Tensor, "n_edges k"]:

@@ -21,7 +21,8 @@ Departures, and why:
   training, they are worth more than depth. `distances=False, coordinates="none"` gives the paper's inputs;
 - no "world edges" between points that come close in space (contact);
 - Muon (`meshlearn.nn.muon`) instead of Adam: on plates with holes, the same error in about half the steps;
-- a loss that is the reported relative error, and outputs scaled by a learned amplitude of the whole mesh;
+- a loss that is a relative error (for steady fields, the reported one), and outputs scaled by a learned amplitude
+  of the whole mesh;
 - SiLU instead of ReLU, one hidden layer instead of two (`mlp_layers=2, activation="relu"` is the paper's choice);
 - the first linear layer of the edge MLP is applied before the gather, and layers are computed block by block with
   recomputation (`meshlearn.nn.fused`): the same function at a fraction of the time and memory.
@@ -82,8 +83,10 @@ class MeshGraphNet(NetworkEstimator):
                        of each field's standard deviation
     fused, recompute   block-wise kernels, and whether they keep nothing for the backward; see `meshlearn.nn.MLP`
     optimizer          "muon" (fewer steps to the same error) or "adamw"
-    loss               "relative": the error that `score` reports, so that meshes with small values count as much;
-                       or "mse", "mae", "huber" of normalised values
+    loss               "relative": the relative error, on each mesh, of what the network learns, so that meshes with
+                       small values count as much. That is what `score` reports, except in time steps, where the error
+                       is relative to the change and `score` relative to the new value; or "mse", "mae", "huber" of
+                       normalised values
 
     When an output is also an input, the network learns the change from one frame of a `Trajectory` to the next, and
     `rollout` repeats it. Distances and differences are normalised by their spread over the training meshes.
