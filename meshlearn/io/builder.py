@@ -43,6 +43,7 @@ class MeshBuilder:
         self.global_data: dict[str, np.ndarray | torch.Tensor] = {}
         self.point_sets: dict[str, np.ndarray] = {}
         self.dim: int | None = None  # the dimension that the file itself states; None: unknown
+        self.keeps_zeros = False  # the dimension is that of a mesh of ours: 3 stays 3 where all z are 0
         self.times: np.ndarray | None = None  # (n_times,): the file is a time series
         self.step_point_data: dict[str, np.ndarray] = {}  # (n_times, n_points, ...)
         self.step_cell_data: dict[str, dict[str, np.ndarray]] = {}  # {type: (n_times, n_cells, ...)}
@@ -193,8 +194,8 @@ class MeshBuilder:
             return wanted
         if self.dim is not None and self.dim < have and self._zero_beyond(points, self.dim):
             return self.dim
-        if self.dim is not None and self.dim >= have:
-            return self.dim
+        if self.dim is not None and (self.keeps_zeros or self.dim > have or have < 3):
+            return max(self.dim, have)
         highest = max((dimension(kind) for kind, table in cells.items() if len(table)), default=-1)
         known = all(dimension(kind) >= 0 for kind in cells)
         if have == 3 and known and highest in (1, 2) and self._zero_beyond(points, 2):

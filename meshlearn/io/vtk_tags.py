@@ -39,6 +39,7 @@ def parse_tags(
         )
         return None
     builder.dim = tags["dim"]
+    builder.keeps_zeros = True
     return tags
 
 

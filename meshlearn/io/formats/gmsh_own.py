@@ -98,6 +98,7 @@ def finish(msh: Any, blocks: list[tuple[Block, np.ndarray]], builder: MeshBuilde
     own = msh.own
     _sort_cells(own, blocks, builder)
     builder.dim = int(own["dim"])
+    builder.keeps_zeros = True
     if own["points"] == "float32" and builder.points is not None:
         builder.points = builder.points.astype(np.float32)
     views: dict[tuple[str, str], list[Any]] = {}

@@ -41,6 +41,7 @@ def read(path: Path) -> MeshBuilder:
     points = found.pop(key)
     builder.points = points
     builder.dim = points.shape[1]
+    builder.keeps_zeros = True
     types = _types(found.pop("meshlearn:types", None))
     for name in [name for name in found if name.startswith("cells/")]:
         builder.add_cells(name.removeprefix("cells/"), found.pop(name))

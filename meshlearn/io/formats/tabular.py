@@ -76,6 +76,7 @@ def _place(rows: list[list[str]], names: list[str] | None, builder: MeshBuilder)
         numbers[k] = np.array([int(word) for word in column], np.int64) if whole and k not in axes else values
     builder.points = np.stack([numbers[k] for k in axes], axis=1)
     builder.dim = len(axes)
+    builder.keeps_zeros = True
     fields = {names[k]: values for k, values in numbers.items() if k not in axes}
     for name, values in _vectors(fields).items():
         builder.point_data[name] = values
