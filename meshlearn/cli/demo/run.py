@@ -62,7 +62,7 @@ def _simulate(folder: Path, settings: Settings, seed: int) -> None:
         target = folder / "data" / name
         for old in target.glob("plate_*.vtu") if target.is_dir() else ():
             old.unlink()
-        made = make_plates(group.n, target, seed=4 * seed + group.shift, progress=True, **group.options)
+        made = make_plates(group.n, target, seed=1000 + 4 * seed + group.shift, progress=True, **group.options)
         points = sum(mesh.n_points for mesh in made) // group.n
         typer.echo(f"   {target}: {group.n} plates of {points} points on average ({group.title})")
 

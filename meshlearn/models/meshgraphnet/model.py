@@ -20,7 +20,8 @@ Departures, and why:
 - distances to the boundary and centred coordinates are inputs by default: with a few hundred meshes, and minutes of
   training, they are worth more than depth. `distances=False, coordinates="none"` gives the paper's inputs;
 - no "world edges" between points that come close in space (contact);
-- Muon (`meshlearn.nn.muon`) instead of Adam: on plates with holes, the same error in about half the steps;
+- Muon (`meshlearn.nn.muon`) instead of Adam: a lower training loss after the same 2000 steps on plates with holes
+  (one seed);
 - a loss that is a relative error (for steady fields, the reported one), and outputs scaled by a learned amplitude
   of the whole mesh;
 - SiLU instead of ReLU, one hidden layer instead of two (`mlp_layers=2, activation="relu"` is the paper's choice);
@@ -82,7 +83,7 @@ class MeshGraphNet(NetworkEstimator):
     noise              standard deviation of the training noise on the point fields that are stepped in time, in units
                        of each field's standard deviation
     fused, recompute   block-wise kernels, and whether they keep nothing for the backward; see `meshlearn.nn.MLP`
-    optimizer          "muon" (fewer steps to the same error) or "adamw"
+    optimizer          "muon" or "adamw"
     loss               "relative": the relative error, on each mesh, of what the network learns, so that meshes with
                        small values count as much. That is what `score` reports, except in time steps, where the error
                        is relative to the change and `score` relative to the new value; or "mse", "mae", "huber" of
