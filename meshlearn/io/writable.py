@@ -11,6 +11,13 @@ from torch import Tensor
 from meshlearn.errors import MeshWriteError
 from meshlearn.mesh.mesh import Mesh
 
+# format -> (what fields become, the types that come back as they are)
+_TYPES = {
+    "med": ("float64", ("float64",)),
+    "exodus": ("float64", ("float64",)),
+    "avs-ucd": ("float64", ("float64",)),
+    "xdmf": ("uint8 or float32", ("float64", "float32", "int64", "int32", "int16", "int8", "uint8")),
+}
 _HOLD_EMPTY_FIELDS = ("native", "gmsh", "vtk", "npz", "xdmf")
 
 
@@ -51,3 +58,18 @@ def _with_components(fields: Mapping[str, Any], first: int) -> dict[str, Any]:
             0 in tensor.shape[first:] for tensor in ([field] if isinstance(field, Tensor) else list(field.values()))
         )
     }
+
+
+def retyped(given: Any, format_name: str) -> list[str]:
+    """The fields whose types the format changes; their values stay."""
+    if format_name not in _TYPES:
+        return []
+    becomes, kept = _TYPES[format_name]
+    found = []
+    for part in ("point_data", "cell_data"):
+        for name, field in getattr(given, part).items():
+            tensors = [field] if isinstance(field, Tensor) else list(field.values())
+            types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors} - set(kept))
+            if types and not (format_name == "avs-ucd" and name == "material"):
+                found.append(f"the type {' and '.join(types)} of {part.replace('_', ' ')} {name!r} (now {becomes})")
+    return found
