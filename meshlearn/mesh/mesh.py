@@ -217,7 +217,7 @@ class Mesh:
         if values.ndim == 0 or len(values) != self.n_cells:
             raise FieldError(
                 f"{name!r} has shape {tuple(values.shape)}, the mesh has {self.n_cells} cells of its own dimension.\n"
-                f"  mesh: {self.source}, cells {self.cell_counts}\n"
+                f"  mesh: {self.source or 'made in memory'}, cells {self.cell_counts}\n"
                 "  give one row per such cell, or a dictionary {type: values}."
             )
         kinds = self.domain_types

@@ -128,6 +128,7 @@ def test_boundary_features_follow_sets_that_are_replaced():
     [
         {"hidden": 0},
         {"levels": 0},
+        {"levels": 99},
         {"steps": 1.5},
         {"processor": "NoSuchConv"},
         {"processor": "GATConv", "processor_options": {"no_such_option": 1}},

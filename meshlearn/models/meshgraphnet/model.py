@@ -55,6 +55,7 @@ from meshlearn.train.network import NetworkEstimator
 from meshlearn.train.steps import steps_in_time
 
 OPTIMIZERS = ("muon", "adamw")
+MOST_LEVELS = 12
 COORDINATES = ("centred", "absolute", "none")
 
 
@@ -322,6 +323,11 @@ class MeshGraphNet(NetworkEstimator):
     def _check_shape(self) -> None:
         for name in ("hidden", "steps", "levels", "k"):
             _at_least(name, getattr(self, name), 1)
+        if self.levels > MOST_LEVELS:
+            raise ParameterError(
+                f"levels={self.levels}: each level has a small part of the points of the one before, so that "
+                f"{MOST_LEVELS} are enough for any mesh.\n  2 to 4 serve meshes of up to a million points."
+            )
         if self.coordinates not in COORDINATES:
             raise ParameterError(f"coordinates={self.coordinates!r} is not known; choose one of {list(COORDINATES)}.")
         if isinstance(self.boundary_sets, str):
