@@ -11,7 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import MeshError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.ops import Adjacency
+from meshlearn.ops import Adjacency, counts_to_ptr
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class MeshBatch:
 
 
 def _pointer(sizes: list[int], device: torch.device) -> Tensor:
-    return torch.tensor([0, *sizes], device=device).cumsum(0)
+    return counts_to_ptr(torch.tensor(sizes, dtype=torch.int64, device=device))
 
 
 def _in_order(names) -> list[str]:

@@ -58,6 +58,11 @@ class Topology:
         low = keys // self.n_points
         return torch.stack([low, keys - low * self.n_points], 1)
 
+    @property
+    def _connecting_kinds(self) -> list[str]:
+        """Cells that join points: the domain, and lower-dimensional ones as far as the cell table has them."""
+        return [k for k in self.cells if k in self.kinds or (k in CELL_TYPES and cell_dim(k))]
+
     @cached_property
     def point_adjacency(self) -> Adjacency:
         """The symmetric message-passing graph: points joined by an edge of any cell, through mid-side nodes.
@@ -67,9 +72,9 @@ class Topology:
         Raises TopologyError for a point cloud, which has no edges of its own.
         """
         pairs = []
-        for kind, nodes in self.cells.items():
-            if len(nodes) and (kind in self.kinds or (kind in CELL_TYPES and cell_dim(kind))):
-                columns = nodes.unbind(1)
+        for kind in self._connecting_kinds:
+            if len(self.cells[kind]):
+                columns = self.cells[kind].unbind(1)
                 pairs += [(columns[a], columns[b]) for a, b in cell_type(kind).links]
         if not pairs:
             raise TopologyError(
@@ -162,10 +167,9 @@ class Topology:
     def is_used(self) -> Tensor:
         """(n_points,) bool: points that belong to a cell of dimension 1 or more."""
         mask = torch.zeros(self.n_points, dtype=torch.bool, device=self.device)
-        for kind, nodes in self.cells.items():
-            if kind in self.kinds or (kind in CELL_TYPES and cell_dim(kind)):
-                cell_type(kind)
-                mask[nodes.reshape(-1)] = True
+        for kind in self._connecting_kinds:
+            cell_type(kind)
+            mask[self.cells[kind].reshape(-1)] = True
         return mask
 
     @cached_property
