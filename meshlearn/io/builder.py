@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from meshlearn.errors import MeshReadError
-from meshlearn.io.celltypes import RAGGED, dimension
+from meshlearn.io.celltypes import RAGGED
 from meshlearn.io.tensors import plain_array, squeeze_components, to_tensor
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ class MeshBuilder:
             return self.dim
         if self.dim is not None and (self.keeps_zeros or self.dim > have or have < 3):
             return max(self.dim, have)
-        highest = max((dimension(kind) for kind, table in cells.items() if len(table)), default=-1)
-        known = all(dimension(kind) >= 0 for kind in cells)
+        highest = max((cell_dim(kind) for kind, table in cells.items() if len(table)), default=-1)
+        known = all(cell_dim(kind) >= 0 for kind in cells)
         if have == 3 and known and highest in (1, 2) and self._zero_beyond(points, 2):
             self.note("all z are 0 and no cell is three-dimensional: read as a plane mesh (dim=3 keeps z)")
             return 2

@@ -11,7 +11,6 @@ import re
 import numpy as np
 
 from meshlearn.mesh.cells import CELL_TYPES, RAGGED
-from meshlearn.mesh.cells import cell_dim as dimension
 
 __all__ = [
     "FROM_GMSH",
@@ -22,7 +21,6 @@ __all__ = [
     "TO_GMSH",
     "TO_VTK",
     "VTK",
-    "dimension",
     "inverse",
     "reorder",
     "row_lengths",

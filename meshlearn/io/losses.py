@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from meshlearn.errors import MeshWriteError
-from meshlearn.io.celltypes import dimension
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 PARTS = ("point_data", "cell_data", "global_data", "point_sets", "cell_sets")
@@ -18,12 +18,12 @@ def unheld(mesh: Mesh, title: str, kinds: Collection[str], holds: Collection[str
 
     Raises MeshWriteError if cells of the mesh's own dimension would be lost; lower-dimensional ones are listed.
     """
-    top = max((dimension(kind) for kind, table in mesh.cells.items() if len(table)), default=0)
+    top = max((cell_dim(kind) for kind, table in mesh.cells.items() if len(table)), default=0)
     losses = []
     for kind, table in mesh.cells.items():
         if kind in kinds or not len(table):
             continue
-        if dimension(kind) == top and top > 0:
+        if cell_dim(kind) == top and top > 0:
             raise MeshWriteError(
                 f"{title} cannot hold {len(table)} {kind} cells (mesh cells: {mesh.cell_counts}); it holds "
                 f"{', '.join(sorted(kinds)) or 'points only'}.\n"

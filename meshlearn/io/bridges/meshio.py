@@ -9,8 +9,9 @@ import torch
 
 from meshlearn.errors import MeshError
 from meshlearn.io.builder import Block, MeshBuilder
-from meshlearn.io.celltypes import RAGGED, dimension
+from meshlearn.io.celltypes import RAGGED
 from meshlearn.io.tensors import to_numpy
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 _NAMES = {"penta_prism": "pentagonal_prism", "hexa_prism": "hexagonal_prism"}
@@ -87,7 +88,7 @@ def to_meshio(mesh: Mesh) -> Any:
 
     for kind in mesh.cells:
         topological_dimension.setdefault(
-            {ours: theirs for theirs, ours in _NAMES.items()}.get(kind, kind), dimension(kind)
+            {ours: theirs for theirs, ours in _NAMES.items()}.get(kind, kind), cell_dim(kind)
         )
     cells: list[tuple[str, Any]] = []
     rows_of: list[tuple[str, np.ndarray]] = []

@@ -8,8 +8,8 @@ import numpy as np
 
 from meshlearn.errors import MeshError
 from meshlearn.io.bridges.lost import warn_of
-from meshlearn.io.celltypes import dimension
 from meshlearn.io.tensors import to_numpy, to_tensor
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 # skfem's class name -> (kind, kind of its facets)
@@ -104,7 +104,7 @@ def to_skfem(mesh: Mesh) -> Any:
         rows = [
             _facets(result, to_numpy(mesh.cells[k])[to_numpy(v)])
             for k, v in by_kind.items()
-            if dimension(k) == mesh.cell_dim - 1
+            if cell_dim(k) == mesh.cell_dim - 1
         ]
         if rows:
             boundaries[name] = np.unique(np.concatenate(rows))

@@ -13,8 +13,9 @@ import numpy as np
 
 from meshlearn.errors import require
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.formats.cgns_fields import CellField, ZoneFields
 from meshlearn.io.formats.cgns_tree import Node
-from meshlearn.io.formats.cgns_zone import CellField, ZoneFields, read_zone
+from meshlearn.io.formats.cgns_zone import read_zone
 
 _BLIND = ("BaseIterativeData_t", "Family_t", "Descriptor_t", "DataClass_t", "DimensionalUnits_t", "ReferenceState_t",
           "FlowEquationSet_t", "SimulationType_t", "CGNSLibraryVersion_t", "Zone_t")  # fmt: skip

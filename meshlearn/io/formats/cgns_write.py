@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import require
-from meshlearn.io.celltypes import dimension
 from meshlearn.io.formats.cgns_tree import ELEMENTS, ORDER
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 _NUMBERS = {kind: number for number, kind in ELEMENTS.items()}
@@ -46,8 +46,8 @@ def write_cgns(mesh: Mesh, path: Path) -> list[str]:
     losses += [f"the whole of the name {name!r} (32 characters are kept)" for name in named if len(name) > 31]
     top = mesh.cell_dim
     kinds = [kind for kind in mesh.cells if kind in _NUMBERS and len(mesh.cells[kind])]
-    kinds.sort(key=lambda kind: dimension(kind) != top)
-    domain = [kind for kind in kinds if dimension(kind) == top]
+    kinds.sort(key=lambda kind: cell_dim(kind) != top)
+    domain = [kind for kind in kinds if cell_dim(kind) == top]
     with h5py.File(path, "w") as file:
         file.attrs.create("name", np.bytes_(b"HDF5 MotherNode"), dtype="S33")
         file.attrs.create("label", np.bytes_(b"Root Node of HDF5 File"), dtype="S33")
@@ -110,7 +110,7 @@ def _conditions(zone: Any, mesh: Mesh, first: dict[str, int], losses: list[str])
     for name, by_kind in mesh.cell_sets.items():
         numbers = [to_numpy(rows) + first[kind] for kind, rows in by_kind.items() if kind in first]
         if numbers:
-            dims = {dimension(kind) for kind in by_kind}
+            dims = {cell_dim(kind) for kind in by_kind}
             place = (
                 "CellCenter"
                 if mesh.cell_dim in dims

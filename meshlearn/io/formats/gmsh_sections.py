@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from meshlearn.io.celltypes import GMSH, NODES, dimension
+from meshlearn.io.celltypes import GMSH, NODES
 from meshlearn.io.formats.gmsh_text import MshCursor, Walk
+from meshlearn.mesh.cells import cell_dim
 
 Found = list[tuple[int, int, np.ndarray, Any, np.ndarray, np.ndarray]]  # the fields of gmsh.Elements
 
@@ -43,7 +44,7 @@ def elements_2(cursor: MshCursor) -> Found:
     for kind, n_tags, rows in runs:
         physical = rows[:, 1] if n_tags > 0 else np.zeros(len(rows), np.int64)
         entity = rows[:, 2] if n_tags > 1 else np.zeros(len(rows), np.int64)
-        found.append((kind, dimension(GMSH[kind]), entity, physical, rows[:, 0], rows[:, 1 + n_tags :]))
+        found.append((kind, cell_dim(GMSH[kind]), entity, physical, rows[:, 0], rows[:, 1 + n_tags :]))
     return found
 
 

@@ -9,9 +9,10 @@ from typing import BinaryIO
 import numpy as np
 
 from meshlearn.errors import MeshWriteError
-from meshlearn.io.celltypes import FROM_GMSH, TO_GMSH, dimension, reorder
+from meshlearn.io.celltypes import FROM_GMSH, TO_GMSH, reorder
 from meshlearn.io.formats.gmsh_own import clean, describe
 from meshlearn.io.tensors import to_numpy
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 
@@ -48,7 +49,7 @@ def _groups(mesh: Mesh) -> dict[tuple[int, str], int]:
     """A physical group for every set and dimension; `physical_7` gets its number back."""
     groups: dict[tuple[int, str], int] = {}
     used: dict[int, set[int]] = {}
-    wanted = [(dimension(kind), name) for name, by_kind in mesh.cell_sets.items() for kind in by_kind]
+    wanted = [(cell_dim(kind), name) for name, by_kind in mesh.cell_sets.items() for kind in by_kind]
     for dim, name in sorted(set(wanted), key=wanted.index):
         taken = used.setdefault(dim, set())
         number = name.removeprefix("physical_")
@@ -65,7 +66,7 @@ def _entities(mesh: Mesh, groups: dict[tuple[int, str], int]) -> list[tuple[int,
     found: dict[tuple[int, tuple[int, ...]], list] = {}
     first = 1
     for kind, table in mesh.cells.items():
-        nodes, dim = to_numpy(table), dimension(kind)
+        nodes, dim = to_numpy(table), cell_dim(kind)
         member = [
             (groups[dim, name], to_numpy(by_kind[kind])) for name, by_kind in mesh.cell_sets.items() if kind in by_kind
         ]

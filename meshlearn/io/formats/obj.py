@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
-from meshlearn.io.celltypes import dimension
 from meshlearn.io.faces import add_faces, check_indices
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.tensors import to_numpy
 from meshlearn.io.vtk_model import ragged_table
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 _QUIET = {"mtllib", "s", "lod", "shadow_obj", "trace_obj", "bevel", "c_interp", "d_interp"}
@@ -211,7 +211,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         pattern = {(): "{0}", ("texture",): "{0}/{0}", ("normals",): "{0}//{0}"}.get(tuple(extra), "{0}/{0}/{0}")
         for kind in kinds:
             if kind in mesh.cells:
-                _write_kind(file, mesh, kind, pattern if dimension(kind) == 2 else "{0}")
+                _write_kind(file, mesh, kind, pattern if cell_dim(kind) == 2 else "{0}")
     return losses
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
-from meshlearn.io.celltypes import NODES, TO_VTK, VTK, dimension
+from meshlearn.io.celltypes import NODES, TO_VTK, VTK
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import to_numpy
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 _KINDS = ("line", "triangle", "quad", "tetra", "hexahedron", "wedge", "pyramid", "vertex")
@@ -101,10 +102,10 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     marked: dict[str, np.ndarray] = {
         kind: np.zeros(len(table), bool)
         for kind, table in mesh.cells.items()
-        if dimension(kind) < top and kind in _KINDS
+        if cell_dim(kind) < top and kind in _KINDS
     }
     with open(path, "w", newline="\n") as file:
-        domain = [kind for kind in mesh.cells if dimension(kind) == top and len(mesh.cells[kind])]
+        domain = [kind for kind in mesh.cells if cell_dim(kind) == top and len(mesh.cells[kind])]
         file.write(f"NDIME= {dim}\nNELEM= {sum(len(mesh.cells[kind]) for kind in domain)}\n")
         for kind in domain:
             file.writelines(
