@@ -50,16 +50,23 @@ class CellType:
     @property
     def n_nodes(self) -> int:
         """Number of nodes of one cell."""
-        return self.corners + (len(self.edges) if self.order == 2 else 0) + len(self.centres)
+        return self.corners + len(self.middles)
+
+    @property
+    def middles(self) -> tuple[tuple[int, ...], ...]:
+        """For each node after the corners, in node order: the corners whose mean it is on a straight cell."""
+        return (*(self.edges if self.order == 2 else ()), *self.centres)
+
+    @property
+    def domain(self) -> str:
+        """Name of the first-order type of the same shape: "tetra" for "tetra10"."""
+        return self.name.rstrip("0123456789")
 
     @cached_property
     def _node_of(self) -> dict[frozenset[int], int]:
         """Node number of the middle of a set of corners (an edge, a face, the body)."""
-        middle = {frozenset([i]): i for i in range(self.corners)}
-        if self.order == 2:
-            middle |= {frozenset(edge): self.corners + i for i, edge in enumerate(self.edges)}
-        first = self.n_nodes - len(self.centres)
-        return middle | {frozenset(centre): first + i for i, centre in enumerate(self.centres)}
+        sets = [*((i,) for i in range(self.corners)), *self.middles]
+        return {frozenset(corners): node for node, corners in enumerate(sets)}
 
     @cached_property
     def facets(self) -> tuple[tuple[str, tuple[int, ...]], ...]:

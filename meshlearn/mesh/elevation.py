@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +13,7 @@ from meshlearn.mesh.cells import cell_type
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import reference_cell
 from meshlearn.mesh.unique import group, row_keys, sort_columns
+from meshlearn.ops import gather
 
 Projection = Callable[[Tensor], Tensor]
 Projections = Projection | Mapping[str, Projection]
@@ -97,7 +97,7 @@ def _number_new_nodes(mesh: Mesh, types: Mapping[str, str]) -> tuple[dict[str, T
     """Tables of the elevated cells, and the corner numbers that each new point middles: [(n, 2), (m, 4), (h, 8)]."""
     wanted: dict[int, list[tuple[str, int, Tensor]]] = {}
     for kind, nodes in mesh.cells.items():
-        for column, corners in enumerate(_new_nodes(types[kind])):
+        for column, corners in enumerate(cell_type(types[kind]).middles):
             rows = torch.stack([nodes[:, c] for c in corners], 1)
             wanted.setdefault(len(corners), []).append((kind, column, rows))
     columns: dict[str, dict[int, Tensor]] = {kind: {} for kind in mesh.cells}
@@ -120,13 +120,6 @@ def _number_new_nodes(mesh: Mesh, types: Mapping[str, str]) -> tuple[dict[str, T
     return cells, parents
 
 
-@cache
-def _new_nodes(kind: str) -> tuple[tuple[int, ...], ...]:
-    """Corners that each node after the corners middles, in node order."""
-    cell = cell_type(kind)
-    return (*(cell.edges if cell.order == 2 else ()), *cell.centres)
-
-
 def _unique_rows(rows: Int[Tensor, "n k"], bound: int) -> tuple[Int[Tensor, "m k"], Int[Tensor, " n"]]:
     """Distinct rows (as sets of numbers), and the number of each row's set."""
     if not len(rows):
@@ -138,8 +131,7 @@ def _unique_rows(rows: Int[Tensor, "n k"], bound: int) -> tuple[Int[Tensor, "m k
 
 
 def _mean(values: Tensor, rows: Tensor) -> Tensor:
-    picked = values.index_select(0, rows.reshape(-1)).reshape(*rows.shape, *values.shape[1:])
-    return picked.mean(1)
+    return gather(values, rows).mean(1)
 
 
 def _interpolated(mesh: Mesh, parents: list[Tensor]) -> tuple[dict[str, Tensor], list[str]]:
@@ -166,6 +158,6 @@ def _place_centres(points: Tensor, cells: Mapping[str, Tensor], first: int) -> T
         outline, full = reference_cell(low), reference_cell(high)
         weights = outline.shape(full.nodes[outline.n_nodes :]).to(points)
         outer, centres = nodes[:, : outline.n_nodes], nodes[:, outline.n_nodes :]
-        x = points.index_select(0, outer.reshape(-1)).reshape(*outer.shape, -1)
-        points = points.index_copy(0, centres.reshape(-1), (weights @ x).reshape(-1, points.shape[1]))
+        moved = weights @ gather(points, outer)
+        points = points.index_copy(0, centres.reshape(-1), moved.reshape(-1, points.shape[1]))
     return points

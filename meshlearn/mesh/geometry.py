@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import torch
@@ -10,15 +11,15 @@ from torch import Tensor
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.cells import cell_dim, cell_type
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.reference import reference_cell
+from meshlearn.mesh.reference import jacobian_measure, reference_cell, unit
+from meshlearn.ops import gather
 
 PerCell = dict[str, Tensor]
 
 
 def cell_points(mesh: Mesh, kind: str) -> Tensor:
     """(n, k, dim): coordinates of the nodes of every cell of one type."""
-    nodes = mesh.cells[kind]
-    return mesh.points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, mesh.dim)
+    return gather(mesh.points, mesh.cells[kind])
 
 
 def cell_measures(mesh: Mesh) -> PerCell:
@@ -45,22 +46,10 @@ def _measure(mesh: Mesh, kind: str) -> Tensor:
     if cell.dim == 0:
         return x.new_ones(len(x))
     if cell.order == 1 and cell.corners == cell.dim + 1:  # simplices: constant Jacobian
-        return _density((x[:, 1:] - x[:, :1]).transpose(1, 2)) / {1: 1, 2: 2, 3: 6}[cell.dim]
+        return jacobian_measure((x[:, 1:] - x[:, :1]).transpose(1, 2)) / math.factorial(cell.dim)
     _, weights = _rule(kind, x.dtype, x.device)
     jacobian = torch.einsum("qkj,nkd->nqdj", _gradients(kind, x.dtype, x.device), x)
-    return _density(jacobian) @ weights
-
-
-def _density(jacobian: Tensor) -> Tensor:
-    """Determinant of (..., dim, cell_dim) Jacobians; of embedded cells the Gram root sqrt(det(J^T J))."""
-    dim, own = jacobian.shape[-2:]
-    if own == 1:
-        return jacobian[..., 0, 0] if dim == 1 else jacobian[..., 0].norm(dim=-1)
-    a, b = jacobian[..., 0], jacobian[..., 1]
-    if own == 2 and dim == 2:
-        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    cross = torch.linalg.cross(a, b)
-    return cross.norm(dim=-1) if own == 2 else (cross * jacobian[..., 2]).sum(-1)
+    return jacobian_measure(jacobian) @ weights
 
 
 @cache
@@ -87,7 +76,7 @@ def cell_normals(mesh: Mesh) -> PerCell:
     Surfaces: by the right-hand rule. Lines: to the right of their direction, so outward on a counter-clockwise
     outline. Degenerate cells get a zero normal. Raises TopologyError where cells have no single normal.
     """
-    return {kind: _unit(_area_vectors(mesh, kind)) for kind in _surface_kinds(mesh)}
+    return {kind: unit(_area_vectors(mesh, kind)) for kind in _surface_kinds(mesh)}
 
 
 def point_normals(mesh: Mesh) -> Tensor:
@@ -100,7 +89,7 @@ def point_normals(mesh: Mesh) -> Tensor:
         nodes, vectors = mesh.cells[kind], _area_vectors(mesh, kind)
         shared = vectors[:, None].expand(-1, nodes.shape[1], -1)
         total = total.index_add(0, nodes.reshape(-1), shared.reshape(-1, mesh.dim))
-    return _unit(total)
+    return unit(total)
 
 
 def _surface_kinds(mesh: Mesh) -> list[str]:
@@ -121,10 +110,6 @@ def _area_vectors(mesh: Mesh, kind: str) -> Tensor:
     if cell_type(kind).corners == 4:
         return torch.linalg.cross(x[:, 2] - x[:, 0], x[:, 3] - x[:, 1]) / 2
     return torch.linalg.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0]) / 2
-
-
-def _unit(vectors: Tensor) -> Tensor:
-    return vectors / vectors.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(vectors.dtype).tiny)
 
 
 def point_measures(mesh: Mesh) -> Tensor:

@@ -17,8 +17,9 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.cells import cell_dim, cell_type
+from meshlearn.mesh.geometry import cell_points
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.reference import jacobians, reference_cell
+from meshlearn.mesh.reference import jacobian_measure, jacobians, reference_cell, unit
 
 PerCell = dict[str, Float[Tensor, " _"]]
 
@@ -42,7 +43,7 @@ def jacobian_determinants(mesh: Mesh, at: str = "nodes") -> dict[str, Float[Tens
     for kind in mesh.domain_types:
         cell = reference_cell(kind)
         xi = _samples(kind) if at == "nodes" else cell.quadrature(2 if cell.order == 1 else 5)[0]
-        x = _nodes(mesh, kind)
+        x = cell_points(mesh, kind)
         result[kind] = _determinant(jacobians(cell, x, xi.to(x)), _direction(kind, x))
     return result
 
@@ -60,12 +61,10 @@ def scaled_jacobian(mesh: Mesh) -> PerCell:
     """
     result = {}
     for kind in mesh.domain_types:
-        cell, x = reference_cell(kind), _nodes(mesh, kind)
+        cell, x = reference_cell(kind), cell_points(mesh, kind)
         xi, frames = _frames(kind)
         tangents = jacobians(cell, x, xi.to(x)) @ frames.to(x)  # (n, q, dim, d)
-        lengths = _safe_norm(tangents, -2).prod(-1)
-        determinant = _determinant(tangents, _direction(kind, x))
-        value = torch.where(lengths > 0, determinant / torch.where(lengths > 0, lengths, 1.0), 0.0)
+        value = _determinant(unit(tangents, -2), _direction(kind, x))
         result[kind] = (_IDEAL.get(cell.domain, 1.0) * value).amin(1)
     return result
 
@@ -80,7 +79,7 @@ def aspect_ratio(mesh: Mesh) -> PerCell:
     """
     result = {}
     for kind in mesh.domain_types:
-        cell, x = reference_cell(kind), _nodes(mesh, kind)
+        cell, x = reference_cell(kind), cell_points(mesh, kind)
         stretch = jacobians(cell, x, cell.centre[None].to(x))[:, 0] @ _from_ideal(cell.domain).to(x)
         if cell.dim == 1:
             result[kind] = x.new_ones(len(x))
@@ -109,7 +108,7 @@ def min_angle(mesh: Mesh) -> PerCell:
     """
     result = {}
     for kind in mesh.domain_types:
-        cell, x = reference_cell(kind), _nodes(mesh, kind)
+        cell, x = reference_cell(kind), cell_points(mesh, kind)
         if cell.dim == 1:
             result[kind] = x.new_full((len(x),), torch.pi)
             continue
@@ -136,10 +135,10 @@ def inverted_cells(mesh: Mesh) -> dict[str, Bool[Tensor, " _"]]:
 
 def degenerate_cells(mesh: Mesh) -> dict[str, Bool[Tensor, " _"]]:
     """{type: (n,) bool}: cells with (to rounding) no length, area or volume: nothing can be computed on them."""
-    mesh, result = _detached(mesh), {}
-    eps = _tolerance(mesh)
+    eps, result = _tolerance(mesh), {}
+    mesh = _detached(mesh).double()  # powers of small sizes would underflow
     for kind, values in jacobian_determinants(mesh).items():
-        x, cell = _nodes(mesh, kind), reference_cell(kind)
+        x, cell = cell_points(mesh, kind), reference_cell(kind)
         size = (x.amax(1) - x.amin(1)).norm(dim=1)
         result[kind] = values.abs().amax(1) <= eps * size**cell.dim
     return result
@@ -183,11 +182,6 @@ def quality_summary(mesh: Mesh) -> dict[str, Any]:
 
 
 # -- parts ---------------------------------------------------------------------------------------------------------
-
-
-def _nodes(mesh: Mesh, kind: str) -> Tensor:
-    nodes = mesh.cells[kind]
-    return mesh.points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, mesh.dim)
 
 
 def _detached(mesh: Mesh) -> Mesh:
@@ -268,42 +262,26 @@ def _direction(kind: str, x: Tensor) -> Tensor | None:
         vector = torch.linalg.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0])
     else:
         vector = torch.linalg.cross(x[:, 2] - x[:, 0], x[:, 3] - x[:, 1])
-    length = _safe_norm(vector, -1)[:, None]
-    return (vector / torch.where(length > 0, length, 1.0))[:, None]
+    return unit(vector)[:, None]
 
 
 def _determinant(tangents: Tensor, direction: Tensor | None) -> Tensor:
-    """(n, q) from tangents (n, q, dim, d)."""
-    d = tangents.shape[-1]
-    columns = tangents.unbind(-1)
-    if direction is not None:
-        normal = columns[0] if d == 1 else torch.linalg.cross(columns[0], columns[1])
-        return (normal * direction).sum(-1)
-    if d == 1:
-        return columns[0][..., 0]
-    if d == 2:
-        return columns[0][..., 0] * columns[1][..., 1] - columns[0][..., 1] * columns[1][..., 0]
-    return (torch.linalg.cross(columns[0], columns[1]) * columns[2]).sum(-1)
-
-
-def _safe_norm(vectors: Tensor, dim: int) -> Tensor:
-    """Length with gradient 0, not NaN, at 0."""
-    squared = vectors.square().sum(dim)
-    return torch.where(squared > 0, torch.where(squared > 0, squared, 1.0).sqrt(), 0.0)
+    """(n, q) from tangents (n, q, dim, d); those of surfaces and curves against a direction (n, 1, dim)."""
+    if direction is None:
+        return jacobian_measure(tangents)
+    normal = tangents[..., 0] if tangents.shape[-1] == 1 else torch.linalg.cross(*tangents.unbind(-1))
+    return (normal * direction).sum(-1)
 
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:
     """Angle between vectors; 0 where one of them is 0."""
-    cosine = (a * b).sum(-1)
-    lengths = _safe_norm(a, -1) * _safe_norm(b, -1)
-    if a.shape[-1] == 2:
-        sine = (a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]).abs()
-    else:
-        sine = _safe_norm(torch.linalg.cross(a, b), -1)
-    return torch.where(lengths > 0, torch.atan2(sine, torch.where(lengths > 0, cosine, 1.0)), 0.0)
+    a, b = unit(a), unit(b)
+    cosine, sine = (a * b).sum(-1), jacobian_measure(torch.stack([a, b], -1)).abs()
+    proper = (cosine != 0) | (sine > 0)
+    return torch.where(proper, torch.atan2(sine, torch.where(proper, cosine, 1.0)), 0.0)
 
 
 def _across(vector: Tensor, edge: Tensor) -> Tensor:
     """The part of a vector at right angles to an edge."""
-    length = edge.square().sum(-1, keepdim=True)
-    return vector - (vector * edge).sum(-1, keepdim=True) / torch.where(length > 0, length, 1.0) * edge
+    along = unit(edge)
+    return vector - (vector * along).sum(-1, keepdim=True) * along

@@ -9,8 +9,28 @@ tensor([[1., 0., 0., 0., 0., 0.]])
 
 from meshlearn.mesh.reference.cell import ReferenceCell, reference_cell
 from meshlearn.mesh.reference.domain import DOMAIN_OF
-from meshlearn.mesh.reference.mapping import jacobian_measure, jacobians, map_points
+from meshlearn.mesh.reference.mapping import (
+    jacobian_measure,
+    jacobians,
+    jacobians_each,
+    lengths,
+    map_each,
+    map_points,
+    unit,
+)
 
 KINDS = tuple(DOMAIN_OF)
 
-__all__ = ["DOMAIN_OF", "KINDS", "ReferenceCell", "jacobian_measure", "jacobians", "map_points", "reference_cell"]
+__all__ = [
+    "DOMAIN_OF",
+    "KINDS",
+    "ReferenceCell",
+    "jacobian_measure",
+    "jacobians",
+    "jacobians_each",
+    "lengths",
+    "map_each",
+    "map_points",
+    "reference_cell",
+    "unit",
+]

@@ -1,4 +1,6 @@
-"""The eight reference domains: their vertices, faces as inequalities, and how second-order nodes sit on them.
+"""The eight reference domains: their vertices, faces as inequalities, and where the nodes of each cell type are.
+
+Edges, and which corners a second-order node middles, are in the cell table (`meshlearn.mesh.cells`).
 
 Domains (lengths are 1; the vertex order is that of meshio and VTK):
 
@@ -17,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from meshlearn.errors import TopologyError
+from meshlearn.mesh.cells import CELL_TYPES
 
 VERTICES: dict[str, list[tuple[float, ...]]] = {
     "vertex": [()],
@@ -52,34 +55,7 @@ FACES: dict[str, list[tuple[float, ...]]] = {
     "hexahedron": [(-1, 0, 0, 0), (1, 0, 0, 1), (0, -1, 0, 0), (0, 1, 0, 1), (0, 0, -1, 0), (0, 0, 1, 1)],
 }
 
-# Second-order nodes after the vertices: each is the mean of the vertices listed.
-_TRIANGLE = [(0, 1), (1, 2), (2, 0)]
-_QUAD = [(0, 1), (1, 2), (2, 3), (3, 0)]
-_TETRA = [(0, 1), (1, 2), (2, 0), (0, 3), (1, 3), (2, 3)]
-_PYRAMID = [(0, 1), (1, 2), (2, 3), (3, 0), (0, 4), (1, 4), (2, 4), (3, 4)]
-_WEDGE = [(0, 1), (1, 2), (2, 0), (3, 4), (4, 5), (5, 3), (0, 3), (1, 4), (2, 5)]
-_HEXAHEDRON = [(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4), (1, 5), (2, 6), (3, 7)]
-_HEXAHEDRON_FACES = [(0, 3, 7, 4), (1, 2, 6, 5), (0, 1, 5, 4), (3, 2, 6, 7), (0, 1, 2, 3), (4, 5, 6, 7)]
-
-EXTRA_NODES: dict[str, list[tuple[int, ...]]] = {
-    "line3": [(0, 1)],
-    "triangle6": [*_TRIANGLE],
-    "triangle7": [*_TRIANGLE, (0, 1, 2)],
-    "quad8": [*_QUAD],
-    "quad9": [*_QUAD, (0, 1, 2, 3)],
-    "tetra10": [*_TETRA],
-    "pyramid13": [*_PYRAMID],
-    "pyramid14": [*_PYRAMID, (0, 1, 2, 3)],
-    "wedge15": [*_WEDGE],
-    "wedge18": [*_WEDGE, (0, 1, 4, 3), (1, 2, 5, 4), (2, 0, 3, 5)],
-    "hexahedron20": [*_HEXAHEDRON],
-    "hexahedron27": [*_HEXAHEDRON, *_HEXAHEDRON_FACES, tuple(range(8))],
-}
-
-DOMAIN_OF: dict[str, str] = {
-    **{kind: kind for kind in VERTICES},
-    **{kind: kind.rstrip("0123456789") for kind in EXTRA_NODES},
-}
+DOMAIN_OF: dict[str, str] = {kind: cell.domain for kind, cell in CELL_TYPES.items()}
 
 
 def domain_of(kind: str) -> str:
@@ -95,5 +71,4 @@ def domain_of(kind: str) -> str:
 def node_coordinates(kind: str) -> np.ndarray:
     """Reference coordinates (n_nodes, dim) of all nodes of `kind`, float64, in the node order of meshio and VTK."""
     vertices = np.array(VERTICES[domain_of(kind)], dtype=np.float64)
-    extra = [vertices[list(group)].mean(0) for group in EXTRA_NODES.get(kind, [])]
-    return np.vstack([vertices, *extra]) if extra else vertices
+    return np.stack([*vertices, *(vertices[list(corners)].mean(0) for corners in CELL_TYPES[kind].middles)])

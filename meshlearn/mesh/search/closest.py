@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from meshlearn.mesh.reference import ReferenceCell, reference_cell
+from meshlearn.mesh.reference import ReferenceCell, jacobians_each, map_each, reference_cell
 from meshlearn.mesh.search.candidates import Balls
 from meshlearn.mesh.search.inverse import bounding_balls
 from meshlearn.mesh.search.small import solve
+from meshlearn.ops import gather
 
 _CHUNK = 1 << 16
 _NEIGHBOURS = 4
@@ -37,7 +38,7 @@ class ClosestPoint:
         corners, coordinates, owner, first = [], [], [], 0
         for kind, nodes in self.elements.items():
             cell, parts = reference_cell(kind), _simplices(kind)
-            x = _gathered(points, nodes)
+            x = gather(points, nodes)
             n, (pieces, k, d) = len(nodes), parts.shape
             corners.append((cell.shape(parts.reshape(pieces * k, d)) @ x).reshape(n * pieces, k, -1))
             coordinates.append(parts.expand(n, -1, -1, -1).reshape(n * pieces, k, d))
@@ -93,14 +94,10 @@ class ClosestPoint:
             cell = reference_cell(kind)
             mine = ((element >= first) & (element < first + len(nodes))).nonzero().squeeze(1)
             if len(mine) and not cell.is_affine:
-                x = _gathered(self.points, nodes.index_select(0, element.index_select(0, mine) - first))
+                x = gather(self.points, nodes.index_select(0, element.index_select(0, mine) - first))
                 xi[mine], distance[mine] = _descend(cell, x, queries.index_select(0, mine), xi.index_select(0, mine))
             first += len(nodes)
         return xi, distance
-
-
-def _gathered(points: Tensor, nodes: Tensor) -> Tensor:
-    return points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, -1)
 
 
 @cache
@@ -163,12 +160,11 @@ def _descend(cell: ReferenceCell, x: Tensor, p: Tensor, xi: Tensor) -> tuple[Ten
     """Gauss-Newton steps from `xi`, clamped to the domain, accepted only if they come closer to `p`."""
 
     def distance_at(at: Tensor) -> Tensor:
-        return (p - (cell.shape(at)[:, None] @ x)[:, 0]).norm(dim=1)
+        return (p - map_each(cell, x, at)).norm(dim=1)
 
     distance, trust = distance_at(xi), x.new_ones(len(x), 1)
     for _ in range(_STEPS):
-        r = p - (cell.shape(xi)[:, None] @ x)[:, 0]
-        jacobian = x.transpose(1, 2) @ cell.grad(xi)
+        r, jacobian = p - map_each(cell, x, xi), jacobians_each(cell, x, xi)
         gradient = (jacobian.transpose(1, 2) @ r[:, :, None])[:, :, 0]
         normal = jacobian.transpose(1, 2) @ jacobian
         # a coordinate held at a bound that the gradient pushes against takes no part

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from meshlearn.mesh.reference import ReferenceCell, reference_cell
+from meshlearn.mesh.reference import ReferenceCell, jacobians_each, map_each, reference_cell
 from meshlearn.mesh.search.small import adjugate, solve
+from meshlearn.ops import gather
 
 _ITERATIONS = 25
 _FAR = 3.0  # reference coordinates are kept in [-_FAR, 1 + _FAR] while iterating
@@ -74,13 +75,12 @@ class InverseMap:
         return xi, good
 
     def _corners(self, rows: Tensor) -> Tensor:
-        nodes = self.nodes.index_select(0, rows)
-        return self.points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, -1)
+        return gather(self.points, self.nodes.index_select(0, rows))
 
 
 def _affine_table(points: Tensor, nodes: Tensor, dim: int) -> Tensor:
     """(c, dim * dim + dim): the inverse Jacobian and the first node of every simplex; NaN where it is degenerate."""
-    x = points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, -1)
+    x = gather(points, nodes)
     jacobian = (x[:, 1:] - x[:, :1]).transpose(1, 2)
     rows, determinant = adjugate(jacobian)
     flat = determinant.abs() <= 1e-14 * jacobian.abs().amax((1, 2)) ** dim
@@ -90,7 +90,7 @@ def _affine_table(points: Tensor, nodes: Tensor, dim: int) -> Tensor:
 
 def _boxes(cell: ReferenceCell, points: Tensor, nodes: Tensor) -> Tensor:
     """(c, 2 dim): lower and upper corners of boxes that contain the mapped cells."""
-    x = points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, -1)
+    x = gather(points, nodes)
     low, high = x.amin(1), x.amax(1)
     extent = (high - low).amax(1, keepdim=True)
     margin = extent * (1e-5 if cell.order == 1 else 0.525 * (_largest_sum(cell) - 1) + 1e-5)
@@ -106,16 +106,15 @@ def newton(
     active = torch.arange(len(x))
     for _ in range(_ITERATIONS):
         here, nodes = xi.index_select(0, active), x.index_select(0, active)
-        residual = queries.index_select(0, active) - (cell.shape(here)[:, None] @ nodes)[:, 0]
-        jacobian = nodes.transpose(1, 2) @ cell.grad(here)
-        step = solve(jacobian, residual)
+        residual = queries.index_select(0, active) - map_each(cell, nodes, here)
+        step = solve(jacobians_each(cell, nodes, here), residual)
         length = step.norm(dim=1, keepdim=True)
         step = step / length.clamp_min(1.0)  # at most one cell at a time
         xi[active] = (here + step).clamp(-_FAR, 1 + _FAR)
         active = active[length[:, 0] > _CONVERGED]
         if not len(active):
             break
-    residual = (queries - (cell.shape(xi)[:, None] @ x)[:, 0]).norm(dim=1)
+    residual = (queries - map_each(cell, x, xi)).norm(dim=1)
     return xi, residual <= _ACCURATE * size
 
 
@@ -130,7 +129,7 @@ def bounding_balls(
     centres, radii = [], []
     for kind, nodes in cells.items():
         cell = reference_cell(kind)
-        x = points.index_select(0, nodes.reshape(-1)).reshape(*nodes.shape, -1)
+        x = gather(points, nodes)
         centre = x[:, : cell.n_vertices].mean(1)
         radius = (x - centre[:, None]).norm(dim=2).amax(1)
         centres.append(centre)
