@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from meshlearn.errors import MeshError
@@ -29,8 +30,8 @@ class MeshBatch:
     """
 
     mesh: Mesh
-    point_ptr: Tensor
-    cell_ptr: Mapping[str, Tensor]
+    point_ptr: Int64[Tensor, " n_meshes_plus_1"]
+    cell_ptr: Mapping[str, Int64[Tensor, " n_meshes_plus_1"]]
     meshes: tuple[Mesh, ...]
 
     @staticmethod
@@ -71,13 +72,13 @@ class MeshBatch:
         return self.n_meshes
 
     @cached_property
-    def point_batch(self) -> Tensor:
+    def point_batch(self) -> Int64[Tensor, " {self.mesh.n_points}"]:
         """(n_points,) int64: the number of the mesh each point belongs to."""
         number = torch.arange(self.n_meshes, device=self.point_ptr.device)
         return number.repeat_interleave(self.point_ptr.diff(), output_size=self.mesh.n_points)
 
     @cached_property
-    def global_data(self) -> dict[str, Tensor]:
+    def global_data(self) -> dict[str, Shaped[Tensor, "{self.n_meshes} ..."]]:
         """{name: (n_meshes, ...)}: global values that all meshes have, stacked."""
         return {
             name: torch.stack([mesh.global_data[name] for mesh in self.meshes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from meshlearn.errors import FieldError, TopologyError
@@ -52,7 +53,7 @@ def _matching(topology: Topology, facet: str, mesh: Mesh, per_type) -> Tensor:
     return torch.isin(keys, facet_keys(facet, tagged, topology.n_points)).nonzero().squeeze(1)
 
 
-def tagged_points(mesh: Mesh, name: str) -> Tensor:
+def tagged_points(mesh: Mesh, name: str) -> Int64[Tensor, " k"]:
     """(k,) int64, ascending: points of the point set or of the cells in the cell set `name`.
 
     Raises FieldError if there is no such set; the message lists those there are.
@@ -73,7 +74,7 @@ def tagged_points(mesh: Mesh, name: str) -> Tensor:
     return points[points >= 0]
 
 
-def boundary_loops(topology: Topology) -> list[Tensor]:
+def boundary_loops(topology: Topology) -> list[Int64[Tensor, " _"]]:
     """Boundary of a planar mesh or surface as closed loops of points, the longest (most points) first.
 
     Each loop is (k,) int64 in the direction of its cells (domain on the left of a positively oriented planar mesh),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from meshlearn.mesh.cells import CELL_TYPES, cell_type
@@ -22,13 +23,13 @@ class FacetBlock:
     count  (n,) int64: number of cells; 1 on the boundary, 2 inside, more where the mesh is not a manifold
     """
 
-    nodes: Tensor
-    cells: Tensor
-    local: Tensor
-    count: Tensor
+    nodes: Int64[Tensor, "n k"]
+    cells: Int64[Tensor, "n 2"]
+    local: Int64[Tensor, "n 2"]
+    count: Int64[Tensor, " n"]
 
     @property
-    def boundary(self) -> Tensor:
+    def boundary(self) -> Int64[Tensor, " m"]:
         """(m,) int64: rows that belong to one cell only."""
         return (self.count == 1).nonzero().squeeze(1)
 
@@ -36,7 +37,9 @@ class FacetBlock:
         return len(self.nodes)
 
 
-def half_facets(cells: Mapping[str, Tensor], kinds: list[str]) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+def half_facets(
+    cells: Mapping[str, Int64[Tensor, "_n _k"]], kinds: list[str]
+) -> dict[str, tuple[Int64[Tensor, "_m _k"], Int64[Tensor, " _m"], Int64[Tensor, " _m"]]]:
     """Facets of every cell before they are matched: {facet type: (nodes (m, k), cell (m,), local number (m,))}.
 
     `cell` counts through `kinds` in order. Rows run facet after facet, so that each block is a column copy.
@@ -57,7 +60,9 @@ def half_facets(cells: Mapping[str, Tensor], kinds: list[str]) -> dict[str, tupl
     }
 
 
-def unique_facets(cells: Mapping[str, Tensor], kinds: list[str], n_points: int) -> dict[str, FacetBlock]:
+def unique_facets(
+    cells: Mapping[str, Int64[Tensor, "_n _k"]], kinds: list[str], n_points: int
+) -> dict[str, FacetBlock]:
     """Match the facets of all cells of `kinds` by their corner nodes.
 
     Cost: one sort of a 64-bit key per half facet. Raises TopologyError for a type without a row in the cell table.
@@ -65,7 +70,7 @@ def unique_facets(cells: Mapping[str, Tensor], kinds: list[str], n_points: int) 
     return {facet: _match(facet, *half, n_points) for facet, half in half_facets(cells, kinds).items()}
 
 
-def facet_keys(facet: str, nodes: Tensor, n_points: int) -> Tensor:
+def facet_keys(facet: str, nodes: Int64[Tensor, "n k"], n_points: int) -> Int64[Tensor, " n"]:
     """(n,) int64: one number per facet, equal exactly for facets with the same corners."""
     corners = CELL_TYPES[facet].corners
     return row_keys(sort_columns(nodes[:, :corners]), max(n_points, 1))

@@ -6,6 +6,7 @@ import math
 from functools import cache
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn.errors import TopologyError
@@ -14,10 +15,11 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import jacobian_measure, reference_cell, unit
 from meshlearn.ops import gather
 
-PerCell = dict[str, Tensor]
+PerCell = dict[str, Float[Tensor, " _"]]
+PerCellVector = dict[str, Float[Tensor, "_n _dim"]]
 
 
-def cell_points(mesh: Mesh, kind: str) -> Tensor:
+def cell_points(mesh: Mesh, kind: str) -> Float[Tensor, "n k {mesh.dim}"]:
     """(n, k, dim): coordinates of the nodes of every cell of one type."""
     return gather(mesh.points, mesh.cells[kind])
 
@@ -65,12 +67,12 @@ def _gradients(kind: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     return reference_cell(kind).grad(xi).to(device, dtype)
 
 
-def cell_centroids(mesh: Mesh) -> PerCell:
+def cell_centroids(mesh: Mesh) -> PerCellVector:
     """Mean of the corners of every cell: {type: (n, dim)}."""
     return {kind: cell_points(mesh, kind)[:, : cell_type(kind).corners].mean(1) for kind in mesh.cells}
 
 
-def cell_normals(mesh: Mesh) -> PerCell:
+def cell_normals(mesh: Mesh) -> PerCellVector:
     """Unit normals {type: (n, dim)} of the cells of a surface in 3-D, or of lines in 2-D, from their corners.
 
     Surfaces: by the right-hand rule. Lines: to the right of their direction, so outward on a counter-clockwise
@@ -79,7 +81,7 @@ def cell_normals(mesh: Mesh) -> PerCell:
     return {kind: unit(_area_vectors(mesh, kind)) for kind in _surface_kinds(mesh)}
 
 
-def point_normals(mesh: Mesh) -> Tensor:
+def point_normals(mesh: Mesh) -> Float[Tensor, "{mesh.n_points} {mesh.dim}"]:
     """(n_points, dim) unit normals at the points of a surface: means over the cells around, weighted by measure.
 
     Points without a cell get zero. Raises TopologyError where cells have no single normal.
@@ -112,7 +114,7 @@ def _area_vectors(mesh: Mesh, kind: str) -> Tensor:
     return torch.linalg.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0]) / 2
 
 
-def point_measures(mesh: Mesh) -> Tensor:
+def point_measures(mesh: Mesh) -> Float[Tensor, " {mesh.n_points}"]:
     """(n_points,) lumped measures of the domain, all positive; their sum is `mesh.measure()`.
 
     Each cell's measure is shared among its nodes in proportion to the diagonal of the mass matrix of its reference
@@ -135,14 +137,14 @@ def _shares(kind: str) -> Tensor:
     return diagonal / diagonal.sum()
 
 
-def measure(mesh: Mesh) -> Tensor:
+def measure(mesh: Mesh) -> Float[Tensor, ""]:
     """() total length, area or volume of the domain; for a point cloud its number of points."""
     if not mesh.domain_types:
         return mesh.points.new_tensor(float(mesh.n_points))
     return torch.stack([_measure(mesh, kind).abs().sum() for kind in mesh.domain_types]).sum()
 
 
-def volume(mesh: Mesh) -> Tensor:
+def volume(mesh: Mesh) -> Float[Tensor, ""]:
     """() volume of a solid, or enclosed by a watertight surface (negative if it is inside out).
 
     Raises TopologyError for a surface that is not closed and for planar meshes.

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from meshlearn.mesh.cells import CELL_TYPES, cell_type
@@ -19,7 +20,9 @@ from meshlearn.mesh.unique import row_keys, sort_columns
 _BITS = 22  # a table of 4 MB stays in the cache
 
 
-def lone_facets(cells: Mapping[str, Tensor], kinds: list[str], n_points: int) -> dict[str, Tensor]:
+def lone_facets(
+    cells: Mapping[str, Int64[Tensor, "_n _k"]], kinds: list[str], n_points: int
+) -> dict[str, Int64[Tensor, "_m _k"]]:
     """{facet type: (n, k) int64}: the facets that belong to one cell, as that cell lists them, in the order of their
     sorted corners. CPU tensors only."""
     keys: dict[str, list[np.ndarray]] = {}

@@ -7,20 +7,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError
 from meshlearn.mesh import checks
+from meshlearn.mesh.bridge import Bridges
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.frozen import FrozenDict
+from meshlearn.ops import Adjacency
 
 if TYPE_CHECKING:
+    from meshlearn.mesh.facets import FacetBlock
     from meshlearn.mesh.topology import Topology
 
 CellTensors = Mapping[str, Tensor]
 
 
-class Mesh:
+class Mesh(Bridges):
     """An unstructured mesh or point cloud with fields and tags. Immutable: methods return changed copies.
 
     points       (n_points, dim) float32 or float64, dim 1, 2 or 3, in any one length unit
@@ -211,7 +215,7 @@ class Mesh:
         """A copy without point, cell and global data; tags stay."""
         return self.replace(point_data={}, cell_data={}, global_data={})
 
-    def split_cells(self, values: Any, name: str = "values") -> dict[str, Tensor]:
+    def split_cells(self, values: Any, name: str = "values") -> dict[str, Shaped[Tensor, "_n ..."]]:
         """Cut (n_cells, ...) values in global cell order into {type: (n_cells_of_type, ...)}."""
         values = torch.as_tensor(values)
         if values.ndim == 0 or len(values) != self.n_cells:
@@ -223,7 +227,7 @@ class Mesh:
         kinds = self.domain_types
         return dict(zip(kinds, values.split([len(self.cells[kind]) for kind in kinds]), strict=True))
 
-    def join_cells(self, values: Mapping[str, Tensor]) -> Tensor:
+    def join_cells(self, values: Mapping[str, Shaped[Tensor, "_n ..."]]) -> Shaped[Tensor, "{self.n_cells} ..."]:
         """Concatenate {type: (n_cells_of_type, ...)} over the domain's types into global cell order."""
         missing = [kind for kind in self.domain_types if kind not in values]
         if missing or not self.domain_types:
@@ -286,23 +290,23 @@ class Mesh:
         return Topology(self.cells, self.n_points, self.device, self.source)
 
     @property
-    def edges(self) -> Tensor:
+    def edges(self) -> Int64[Tensor, "n_edges 2"]:
         """(n_edges, 2) int64: every edge of the domain once, corners in ascending order."""
         return self.topology.edges
 
     @property
-    def facets(self):
+    def facets(self) -> Mapping[str, FacetBlock]:
         """{facet type: FacetBlock}: every facet of the domain once, with its cells."""
         return self.topology.facets
 
     @property
-    def boundary_points(self) -> Tensor:
+    def boundary_points(self) -> Int64[Tensor, " k"]:
         """(k,) int64, ascending: points of facets that belong to one cell only."""
         return self.topology.boundary_points
 
     @property
-    def point_adjacency(self):
-        """ops.Adjacency: the symmetric graph of points joined by cell edges (through mid-side nodes)."""
+    def point_adjacency(self) -> Adjacency:
+        """The symmetric graph of points joined by cell edges (through mid-side nodes)."""
         return self.topology.point_adjacency
 
     @property
@@ -324,35 +328,55 @@ class Mesh:
 
     # -- geometry (differentiable in the points) -----------------------------------------------------------------
 
-    def cell_measures(self) -> dict[str, Tensor]:
+    def cell_measures(self) -> dict[str, Float[Tensor, " _"]]:
         """Length, area or volume of every cell; see `meshlearn.mesh.geometry.cell_measures`."""
         return self._cached_geometry("cell_measures")
 
-    def cell_centroids(self) -> dict[str, Tensor]:
+    def cell_centroids(self) -> dict[str, Float[Tensor, "_ {self.dim}"]]:
         """(n, dim) mean of the corners of every cell, by type; see `meshlearn.mesh.geometry.cell_centroids`."""
         return self._cached_geometry("cell_centroids")
 
-    def cell_normals(self) -> dict[str, Tensor]:
+    def cell_normals(self) -> dict[str, Float[Tensor, "_ {self.dim}"]]:
         """(n, dim) unit normals of surface cells; see `meshlearn.mesh.geometry.cell_normals`."""
         return self._cached_geometry("cell_normals")
 
-    def point_normals(self) -> Tensor:
+    def point_normals(self) -> Float[Tensor, "{self.n_points} {self.dim}"]:
         """(n_points, dim) unit normals at the points of a surface; see `meshlearn.mesh.geometry.point_normals`."""
         return self._cached_geometry("point_normals")
 
-    def point_measures(self) -> Tensor:
+    def point_measures(self) -> Float[Tensor, " {self.n_points}"]:
         """(n_points,) lumped measures: each cell's measure shared among its points; they add up to `measure()`."""
         return self._cached_geometry("point_measures")
 
-    def measure(self) -> Tensor:
+    def measure(self) -> Float[Tensor, ""]:
         """() total length, area or volume of the domain, in (unit of the points) ** cell_dim."""
         return self._cached_geometry("measure")
 
-    def volume(self) -> Tensor:
+    def volume(self) -> Float[Tensor, ""]:
         """() volume of a solid, or enclosed by a watertight surface; see `meshlearn.mesh.geometry.volume`."""
         return self._cached_geometry("volume")
 
-    def bounding_box(self) -> Tensor:
+    def quality(self, measure: str = "scaled_jacobian") -> dict[str, Float[Tensor, " _"]]:
+        """{type: (n,)} shape quality of the domain's cells: "scaled_jacobian", "aspect_ratio" or "min_angle" (radians).
+
+        Negative scaled Jacobians are cells turned inside out or folded. See `meshlearn.mesh.quality`; counts and
+        ranges in one dictionary are in `ml.quality_summary`. Raises ParameterError for other names, TopologyError for
+        types without a reference cell.
+
+        >>> ml.shapes.rectangle(3.0, 1.0, n=1, cells="quad").quality("aspect_ratio")
+        {'quad': tensor([3.])}
+        """
+        from meshlearn.mesh.quality import cell_quality
+
+        return cell_quality(self, measure)
+
+    def n_inverted(self) -> int:
+        """Number of cells of the domain that are turned inside out, or folded or concave at a corner."""
+        from meshlearn.mesh.quality import n_inverted
+
+        return n_inverted(self)
+
+    def bounding_box(self) -> Float[Tensor, "2 {self.dim}"]:
         """(2, dim): smallest and largest coordinates."""
         if not self.n_points:
             raise MeshError("a mesh without points has no bounding box.")
@@ -370,72 +394,7 @@ class Mesh:
         value = cache[name]
         return dict(value) if isinstance(value, dict) else value
 
-    # -- bridges and pictures ------------------------------------------------------------------------------------
-
-    @staticmethod
-    def from_meshio(mesh: Any) -> Mesh:
-        """From a `meshio.Mesh`."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("meshio").from_meshio(mesh)
-
-    def to_meshio(self) -> Any:
-        """To a `meshio.Mesh`."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("meshio").to_meshio(self)
-
-    @staticmethod
-    def from_pyvista(dataset: Any) -> Mesh:
-        """From any pyvista (VTK) data set."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("pyvista").from_pyvista(dataset)
-
-    def to_pyvista(self) -> Any:
-        """To a `pyvista.UnstructuredGrid`."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("pyvista").to_pyvista(self)
-
-    @staticmethod
-    def from_trimesh(mesh: Any) -> Mesh:
-        """From a `trimesh.Trimesh`."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("trimesh").from_trimesh(mesh)
-
-    def to_trimesh(self) -> Any:
-        """To a `trimesh.Trimesh`; quads are split into triangles."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("trimesh").to_trimesh(self)
-
-    @staticmethod
-    def from_skfem(mesh: Any) -> Mesh:
-        """From a `skfem.Mesh`; its boundaries and subdomains become cell sets."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("skfem").from_skfem(mesh)
-
-    def to_skfem(self) -> Any:
-        """To a `skfem.Mesh`; cell sets become boundaries and subdomains."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("skfem").to_skfem(self)
-
-    @staticmethod
-    def from_pyg(data: Any) -> Mesh:
-        """From a `torch_geometric.data.Data` with positions."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("pyg").from_pyg(data)
-
-    def to_pyg(self) -> Any:
-        """To a `torch_geometric.data.Data`."""
-        from meshlearn.mesh.bridge import bridge
-
-        return bridge("pyg").to_pyg(self)
+    # -- for people ----------------------------------------------------------------------------------------------
 
     def plot(self, field: str | None = None, **options: Any) -> Any:
         """Draw the mesh, coloured by a field; see `meshlearn.viz.plot`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from jaxtyping import Int64
 from torch import Tensor
 
 from meshlearn.errors import TopologyError
@@ -15,7 +16,9 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.topology import Topology
 
 
-def facet_agreement(topology: Topology) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def facet_agreement(
+    topology: Topology,
+) -> Iterator[tuple[Int64[Tensor, " _m"], Int64[Tensor, " _m"], Int64[Tensor, " _m"]]]:
     """For each facet type: (first cell, second cell, agreement) of the facets between exactly two cells.
 
     agreement is +1 where the cells list the facet in opposite directions, as consistently oriented cells do, else -1.

@@ -19,7 +19,7 @@ from meshlearn.errors import ParameterError
 from meshlearn.mesh.cells import cell_dim, cell_type
 from meshlearn.mesh.geometry import cell_points
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.reference import jacobian_measure, jacobians, reference_cell, unit
+from meshlearn.mesh.reference import jacobian_measure, jacobians, lengths, reference_cell, unit
 
 PerCell = dict[str, Float[Tensor, " _"]]
 
@@ -61,10 +61,11 @@ def scaled_jacobian(mesh: Mesh) -> PerCell:
     """
     result = {}
     for kind in mesh.domain_types:
-        cell, x = reference_cell(kind), cell_points(mesh, kind)
+        cell, x = reference_cell(kind), _of_unit_size(mesh, kind)
         xi, frames = _frames(kind)
         tangents = jacobians(cell, x, xi.to(x)) @ frames.to(x)  # (n, q, dim, d)
-        value = _determinant(unit(tangents, -2), _direction(kind, x))
+        size = lengths(tangents, -2).prod(-1)
+        value = _determinant(tangents, _direction(kind, x)) / torch.where(size > 0, size, 1.0)
         result[kind] = (_IDEAL.get(cell.domain, 1.0) * value).amin(1)
     return result
 
@@ -79,7 +80,7 @@ def aspect_ratio(mesh: Mesh) -> PerCell:
     """
     result = {}
     for kind in mesh.domain_types:
-        cell, x = reference_cell(kind), cell_points(mesh, kind)
+        cell, x = reference_cell(kind), _of_unit_size(mesh, kind)
         stretch = jacobians(cell, x, cell.centre[None].to(x))[:, 0] @ _from_ideal(cell.domain).to(x)
         if cell.dim == 1:
             result[kind] = x.new_ones(len(x))
@@ -108,7 +109,7 @@ def min_angle(mesh: Mesh) -> PerCell:
     """
     result = {}
     for kind in mesh.domain_types:
-        cell, x = reference_cell(kind), cell_points(mesh, kind)
+        cell, x = reference_cell(kind), _of_unit_size(mesh, kind)
         if cell.dim == 1:
             result[kind] = x.new_full((len(x),), torch.pi)
             continue
@@ -125,6 +126,14 @@ def min_angle(mesh: Mesh) -> PerCell:
             )
         result[kind] = angles.amin(1)
     return result
+
+
+def cell_quality(mesh: Mesh, measure: str) -> PerCell:
+    """{type: (n,)}: one of the measures above by its name; also `mesh.quality(measure)`."""
+    functions = {"scaled_jacobian": scaled_jacobian, "aspect_ratio": aspect_ratio, "min_angle": min_angle}
+    if measure not in functions:
+        raise ParameterError(f"quality measure {measure!r}: expected one of {', '.join(map(repr, functions))}.")
+    return functions[measure](mesh)
 
 
 def inverted_cells(mesh: Mesh) -> dict[str, Bool[Tensor, " _"]]:
@@ -167,12 +176,8 @@ def quality_summary(mesh: Mesh) -> dict[str, Any]:
     degenerate = sum(int(mask.sum()) for mask in degenerate_cells(mesh).values())
     summary: dict[str, Any] = {"n_cells": mesh.n_cells, "n_inverted": n_inverted(mesh), "n_degenerate": degenerate}
     if mesh.n_cells:
-        for name, function, factor in (
-            ("scaled_jacobian", scaled_jacobian, 1.0),
-            ("aspect_ratio", aspect_ratio, 1.0),
-            ("min_angle", min_angle, 180 / math.pi),
-        ):
-            values = factor * torch.cat(list(function(mesh).values())).double()
+        for name, factor in (("scaled_jacobian", 1.0), ("aspect_ratio", 1.0), ("min_angle", 180 / math.pi)):
+            values = factor * torch.cat(list(cell_quality(mesh, name).values())).double()
             summary[name] = {
                 "min": round(values.min().item(), 6),
                 "mean": round(values.mean().item(), 6),
@@ -182,6 +187,14 @@ def quality_summary(mesh: Mesh) -> dict[str, Any]:
 
 
 # -- parts ---------------------------------------------------------------------------------------------------------
+
+
+def _of_unit_size(mesh: Mesh, kind: str) -> Tensor:
+    """(n, k, dim): nodes relative to the first, scaled to unit extent, so that products of lengths do not underflow."""
+    x = cell_points(mesh, kind)
+    x = x - x[:, :1]
+    extent = x.detach().abs().amax((1, 2), keepdim=True)
+    return x / torch.where(extent > 0, extent, 1.0)
 
 
 def _detached(mesh: Mesh) -> Mesh:
@@ -275,7 +288,6 @@ def _determinant(tangents: Tensor, direction: Tensor | None) -> Tensor:
 
 def _angle(a: Tensor, b: Tensor) -> Tensor:
     """Angle between vectors; 0 where one of them is 0."""
-    a, b = unit(a), unit(b)
     cosine, sine = (a * b).sum(-1), jacobian_measure(torch.stack([a, b], -1)).abs()
     proper = (cosine != 0) | (sine > 0)
     return torch.where(proper, torch.atan2(sine, torch.where(proper, cosine, 1.0)), 0.0)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import torch
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from meshlearn.errors import TopologyError
@@ -28,7 +29,11 @@ class Topology:
     """
 
     def __init__(
-        self, cells: Mapping[str, Tensor], n_points: int, device: torch.device, source: str | None = None
+        self,
+        cells: Mapping[str, Int64[Tensor, "_n _k"]],
+        n_points: int,
+        device: torch.device,
+        source: str | None = None,
     ) -> None:
         self.cells, self.n_points, self.device, self.source = cells, n_points, device, source
         self.dim = max([0, *(cell_dim(kind) for kind, nodes in cells.items() if len(nodes))])
@@ -42,7 +47,7 @@ class Topology:
         return sum(len(self.cells[kind]) for kind in self.kinds)
 
     @cached_property
-    def edges(self) -> Tensor:
+    def edges(self) -> Int64[Tensor, "n_edges 2"]:
         """(n_edges, 2) int64: each edge of the domain's cells once, as ascending corner numbers, in ascending order."""
         pairs = []
         for kind in self.kinds:
@@ -108,7 +113,7 @@ class Topology:
         return unique_facets(self.cells, self.kinds, self.n_points)
 
     @cached_property
-    def boundary_facets(self) -> dict[str, Tensor]:
+    def boundary_facets(self) -> dict[str, Int64[Tensor, "_n _k"]]:
         """{facet type: (n, k) int64}: facets of one cell only, outward where that cell is positively oriented."""
         if "facets" in self.__dict__ or self.device.type != "cpu":
             blocks = {facet: block.nodes.index_select(0, block.boundary) for facet, block in self.facets.items()}
@@ -117,7 +122,7 @@ class Topology:
         return {facet: nodes for facet, nodes in blocks.items() if len(nodes)}
 
     @cached_property
-    def is_boundary(self) -> Tensor:
+    def is_boundary(self) -> Bool[Tensor, " {self.n_points}"]:
         """(n_points,) bool: points on a boundary facet. Nowhere true on a closed surface or a point cloud."""
         mask = torch.zeros(self.n_points, dtype=torch.bool, device=self.device)
         for nodes in self.boundary_facets.values():
@@ -125,12 +130,12 @@ class Topology:
         return mask
 
     @cached_property
-    def boundary_points(self) -> Tensor:
+    def boundary_points(self) -> Int64[Tensor, " k"]:
         """(k,) int64, ascending: points on a boundary facet."""
         return self.is_boundary.nonzero().squeeze(1)
 
     @cached_property
-    def boundary_loops(self) -> list[Tensor]:
+    def boundary_loops(self) -> list[Int64[Tensor, " _"]]:
         """Closed loops of the boundary of a planar mesh or surface; see `meshlearn.mesh.boundary.boundary_loops`."""
         from meshlearn.mesh.boundary import boundary_loops
 
@@ -147,7 +152,7 @@ class Topology:
     # -- components and invariants -------------------------------------------------------------------------------
 
     @cached_property
-    def components(self) -> Tensor:
+    def components(self) -> Int64[Tensor, " {self.n_points}"]:
         """(n_points,) int64: number of the connected component of each point, by lowest point number.
 
         Points without a cell are components of their own. Computed on the CPU by scipy.
@@ -164,7 +169,7 @@ class Topology:
         return int(torch.unique(self.components[used]).numel())
 
     @cached_property
-    def is_used(self) -> Tensor:
+    def is_used(self) -> Bool[Tensor, " {self.n_points}"]:
         """(n_points,) bool: points that belong to a cell of dimension 1 or more."""
         mask = torch.zeros(self.n_points, dtype=torch.bool, device=self.device)
         for kind in self._connecting_kinds:

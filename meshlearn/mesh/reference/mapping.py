@@ -72,11 +72,10 @@ def lengths(vectors: Float[Tensor, "..."], dim: int = -1) -> Float[Tensor, "..."
     scale = vectors.detach().abs().amax(dim, keepdim=True)
     scale = torch.where(scale > 0, scale, 1.0)
     squared = (vectors / scale).square().sum(dim)
-    root = torch.where(squared > 0, torch.where(squared > 0, squared, 1.0).sqrt(), 0.0)
-    return root * scale.squeeze(dim)
+    return torch.where(squared > 0, squared, 1.0).sqrt() * torch.where(squared > 0, scale.squeeze(dim), 0.0)
 
 
 def unit(vectors: Float[Tensor, "..."], dim: int = -1) -> Float[Tensor, "..."]:
-    """Vectors of length 1 along one dimension; 0 stays 0, with gradient 0."""
+    """Vectors of length 1 along one dimension; 0 stays 0, with a finite gradient."""
     size = lengths(vectors, dim).unsqueeze(dim)
-    return torch.where(size > 0, vectors / torch.where(size > 0, size, 1.0), 0.0)
+    return vectors / torch.where(size > 0, size, 1.0)
