@@ -15,6 +15,8 @@ import numpy as np
 
 from meshlearn.errors import MeshlearnError, MeshReadError, MeshReadWarning, ParameterError
 from meshlearn.io.cache import default_folder, read_cached
+from meshlearn.io.counts import counted
+from meshlearn.io.folders import mesh_files
 from meshlearn.io.read import read
 
 
@@ -88,7 +90,8 @@ class MeshDataset(Sequence):
 
     def __repr__(self) -> str:
         names = ", ".join(path.name for path in self.paths[:3]) + (", ..." if len(self) > 3 else "")
-        return f"MeshDataset({len(self)} files: {names}" + (f"; cache {self.cache}" if self.cache else "") + ")"
+        cache = f"; cache {self.cache}" if self.cache else ""
+        return f"MeshDataset({counted(len(self), 'file')}: {names}{cache})"
 
 
 def _tracked(items: list, progress: bool) -> Iterator:
@@ -108,7 +111,11 @@ def _tracked(items: list, progress: bool) -> Iterator:
 def _warn_skipped(failed: list[tuple[Path, MeshlearnError]], total: int) -> None:
     if failed:
         names = "\n  ".join(str(error).splitlines()[0] for _, error in failed)
-        warnings.warn(f"{len(failed)} of {total} files were skipped:\n  {names}", MeshReadWarning, stacklevel=3)
+        warnings.warn(
+            f"{len(failed)} of {counted(total, 'file')} {'was' if len(failed) == 1 else 'were'} skipped:\n  {names}",
+            MeshReadWarning,
+            stacklevel=3,
+        )
 
 
 def read_many(
@@ -123,7 +130,9 @@ def read_many(
     """Meshes of many files: a `MeshDataset` that reads on access, or a list if `workers` is given.
 
     files     a pattern ("runs/*.vtu", ** reaches into sub-folders), a folder, or a list of paths; patterns are sorted
-              so that run_2 comes before run_10
+              so that run_2 comes before run_10. A pattern takes what it matches; a folder takes its mesh files, and
+              of .txt, .csv, .dat and .xml files only those whose content shows a mesh (the others are named in a
+              MeshReadWarning, README and LICENSE aside)
     cache     True or a folder: each file is parsed once, then loaded from a native store keyed on its content
     workers   read everything now with this many threads and return a list; None: read on access
     progress  show a progress bar while reading (on a terminal)
@@ -157,19 +166,18 @@ def find_files(files: Any) -> list[Path]:
         if not paths:
             raise MeshReadError("read_many was given an empty list of files")
         return paths
+    if not os.fspath(files):
+        raise MeshReadError("read_many was given an empty path")
     text = str(Path(files).expanduser())
     if os.path.isdir(text):
-        entries = [entry for entry in Path(text).iterdir() if not entry.name.startswith(".")]
-        paths = [entry for entry in entries if entry.is_file() and any(f.reads for f in registry.of_suffix(entry))]
-        what = f"the folder {text} holds no mesh file (of {len(entries)} entries)"
-    elif os.path.isfile(text):
+        return sorted(mesh_files(Path(text)), key=natural)
+    if os.path.isfile(text):
         return [Path(text)]
-    else:
-        paths = [Path(name) for name in globbing.glob(text, recursive=True)]
+    paths = [Path(name) for name in globbing.glob(text, recursive=True)]
+    if not paths:
         folder = Path(re.split(r"[*?\[]", text)[0] or ".")
         folder = folder if folder.is_dir() else folder.parent
         what = f"no file matches {text}" + ("" if folder.is_dir() else f"; the folder {folder} does not exist")
-    if not paths:
         raise MeshReadError(f"{what}.\n  supported suffixes: {' '.join(registry.suffixes())}")
     return sorted(paths, key=natural)
 

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from meshlearn.errors import MeshWriteError
+from meshlearn.io.counts import counted
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
@@ -25,12 +26,12 @@ def unheld(mesh: Mesh, title: str, kinds: Collection[str], holds: Collection[str
             continue
         if cell_dim(kind) == top and top > 0:
             raise MeshWriteError(
-                f"{title} cannot hold {len(table)} {kind} cells (mesh cells: {mesh.cell_counts}); it holds "
+                f"{title} cannot hold {counted(len(table), f'{kind} cell')} (mesh cells: {mesh.cell_counts}); it holds "
                 f"{', '.join(sorted(kinds)) or 'points only'}.\n"
                 "  the native store .mesh.safetensors holds every kind, .vtu and .vtk hold every kind but pyramid14"
                 + ("; for the surface: mesh.boundary_mesh()" if top == 3 else "")
             )
-        losses.append(f"{len(table)} {kind} cells")
+        losses.append(counted(len(table), f"{kind} cell"))
     for part in PARTS:
         names = list(getattr(mesh, part))
         if names and part not in holds:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MeshReadError, require
+from meshlearn.io.texts import decoded
 
 
 class NetCdf:
@@ -66,9 +67,7 @@ class NetCdf:
         if rows is None:
             return []
         # some writers leave memory garbage behind the name
-        return [
-            re.split(rb"[\x00-\x1f\x7f]", b"".join(np.ravel(row)))[0].decode("utf-8", "ignore").strip() for row in rows
-        ]
+        return [decoded(re.split(rb"[\x00-\x1f\x7f]", b"".join(np.ravel(row)))[0]).strip() for row in rows]
 
     def text_attribute(self, variable: str, name: str) -> str:
         """A text attribute of a variable, "" if it is absent."""

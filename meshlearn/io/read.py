@@ -14,6 +14,7 @@ from typing import Any
 from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MeshReadWarning, MissingDependencyError
 from meshlearn.io import registry
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.counts import counted
 from meshlearn.io.paths import checked_path
 from meshlearn.mesh.mesh import Mesh
 
@@ -111,14 +112,18 @@ def _check_exists(path: Path) -> None:
         raise MeshReadError(f"{path}: no such file; the folder {folder} does not exist either.")
     names = [entry.name for entry in folder.iterdir()]
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the folder {folder} holds {len(names)} other entries."
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"the folder {folder} holds {counted(len(names), 'other entry', 'other entries')}."
+    )
     raise MeshReadError(f"{path}: no such file.\n  {hint}")
 
 
 def _refuse_folder(path: Path) -> Any:
     known = [entry for entry in sorted(path.iterdir()) if entry.is_file() and registry.of_suffix(entry)]
     if known:
-        hint = f'it holds {len(known)} mesh files: ml.read_many("{path}/*{known[0].suffix}")'
+        hint = f'it holds {counted(len(known), "mesh file")}: ml.read_many("{path}/*{known[0].suffix}")'
     else:
         hint = "it holds no mesh file, and it is not a PLAID sample (meshes/*.cgns)"
     raise MeshReadError(f"{path}: this is a folder.\n  {hint}")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from meshlearn.errors import MeshReadError
+from meshlearn.io.counts import counted
 from meshlearn.io.dataset import find_files
 from meshlearn.io.read import read
 from meshlearn.mesh.mesh import Mesh
@@ -29,9 +30,11 @@ def read_series(files: Any, times: Sequence[float] | None = None, dim: str | int
     meshes = [read(path, dim=dim) for path in paths]
     for path, mesh in zip(paths, meshes, strict=True):
         if not isinstance(mesh, Mesh):
-            raise MeshReadError(f"{path}: this file holds {len(mesh)} times already; read it with ml.read")
+            raise MeshReadError(f"{path}: this file holds {counted(len(mesh), 'time')} already; read it with ml.read")
     if times is not None and len(times) != len(paths):
-        raise MeshReadError(f"{len(times)} times were given for {len(paths)} files ({paths[0]} ...)")
+        raise MeshReadError(
+            f"times has {counted(len(times), 'entry', 'entries')} for {counted(len(paths), 'file')} ({paths[0]} ...)"
+        )
     return stack(meshes, _times(paths, meshes) if times is None else np.asarray(times, np.float64), paths)
 
 

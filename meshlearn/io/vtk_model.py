@@ -17,6 +17,7 @@ import numpy as np
 from meshlearn.errors import MeshReadError
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import FROM_VTK, NODES, RAGGED, TO_VTK, reorder, vtk_name
+from meshlearn.io.counts import counted
 from meshlearn.io.vtk_tags import apply_tags, parse_tags
 
 _NODES_OF_TYPE = {TO_VTK[name]: count for name, count in NODES.items() if name in TO_VTK}
@@ -86,7 +87,7 @@ def _add_cells(arrays: VtkArrays, builder: MeshBuilder, tags: dict | None) -> li
             rows = np.flatnonzero(types == number)
         counts = sizes[rows]
         if number == 0:
-            builder.note(f"{len(counts)} empty cells (VTK type 0) were left out")
+            builder.note(f"{counted(len(counts), 'empty cell')} (VTK type 0) left out")
             continue
         if number in _RAGGED_NUMBERS:
             name = vtk_name(int(number), 0)
@@ -97,7 +98,7 @@ def _add_cells(arrays: VtkArrays, builder: MeshBuilder, tags: dict | None) -> li
         for count in np.unique(counts):  # one size, except for cells of arbitrary order
             name = vtk_name(int(number), int(count))
             if name is None:
-                raise builder.fail(f"cell type {number} is not one of VTK's; {len(counts)} cells have it")
+                raise builder.fail(f"cell type {number} is not one of VTK's (in {counted(len(counts), 'cell')})")
             some = rows if (counts == count).all() else np.arange(n_cells)[rows][counts == count]
             table = _table(arrays, builder, name, starts[some], sizes[some], some)
             name, table = _turned(name, table, arrays.points, builder)
@@ -183,10 +184,10 @@ def check_face_stream(stream: np.ndarray, n_points: int, fail) -> np.ndarray:
 def _turned(kind: str, table: np.ndarray, points: np.ndarray, builder: MeshBuilder) -> tuple[str, np.ndarray]:
     """Kinds that VTK knows in a second node order, in ours."""
     if kind == "voxel":
-        builder.note(f"{len(table)} voxel cells were read as hexahedra")
+        builder.note(f"{counted(len(table), 'voxel cell')} read as hexahedra")
         return "hexahedron", table[:, [0, 1, 3, 2, 4, 5, 7, 6]]
     if kind == "pixel":
-        builder.note(f"{len(table)} pixel cells were read as quads")
+        builder.note(f"{counted(len(table), 'pixel cell')} read as quads")
         return "quad", table[:, [0, 1, 3, 2]]
     if kind == "wedge":
         if len(table) and not 0 <= int(table.min()) <= int(table.max()) < len(points):

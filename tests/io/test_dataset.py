@@ -54,7 +54,7 @@ def test_one_bad_file_of_many(folder):
     )
     with pytest.raises(ml.MeshReadError, match=r"run_2\.vtk"):
         ml.read_many(folder / "*.vtk", workers=2)
-    with pytest.warns(ml.MeshReadWarning, match=r"1 of 4 files were skipped(.|\n)*run_2\.vtk"):
+    with pytest.warns(ml.MeshReadWarning, match=r"1 of 4 files was skipped(.|\n)*run_2\.vtk"):
         kept = ml.read_many(folder / "*.vtk", errors="skip")
     assert numbers(kept) == [1, 3, 10]
     with pytest.raises(ml.ParameterError, match="errors='ignore'"):
@@ -142,3 +142,41 @@ def test_reading_text_in_threads_leaves_the_warning_filters_alone(tmp_path, monk
         meshes = ml.read_many(tmp_path, workers=4)
     assert [read.n_cells for read in meshes] == [32] * 16
     assert list(warnings.filters) == before
+
+
+def test_a_folder_leaves_notes_and_logs_alone(folder):
+    (folder / "LICENSE.txt").write_text("Apache-2.0\n\nYou may use this.\n")
+    (folder / "README.md").write_text("# Runs\n")
+    (folder / "requirements.txt").write_text("torch==2.0\n")
+    assert numbers(ml.read_many(folder)) == [1, 2, 3, 10]
+    (folder / "history.csv").write_text("epoch,loss\n0,1.0\n1,0.5\n")
+    (folder / "settings.xml").write_text("<settings><mesh size='3'/></settings>")
+    with pytest.warns(ml.MeshReadWarning, match=r"left out history\.csv, settings\.xml(.|\n)*a pattern"):
+        meshes = ml.read_many(folder)
+    assert numbers(meshes) == [1, 2, 3, 10]
+    assert ml.read_many(folder / "*.csv")[0].n_points == 2  # a pattern is strict
+
+
+def test_a_folder_of_point_tables_is_read(tmp_path):
+    for k in range(2):
+        (tmp_path / f"cloud_{k}.csv").write_text('"x","y","T"\n0,0,1\n1,0,2\n')
+    (tmp_path / "bulk.dat").write_text("BEGIN BULK\nGRID,1,,0.,0.,0.\nGRID,2,,1.,0.,0.\nGRID,3,,0.,1.,0.\nENDDATA\n")
+    assert [mesh.n_points for mesh in ml.read_many(tmp_path)] == [3, 2, 2]
+
+
+def test_a_folder_with_nothing_but_notes(tmp_path):
+    (tmp_path / "log.txt").write_text("step 1\n")
+    with pytest.raises(ml.MeshReadError, match=r"no mesh file \(of 1 entry\)(.|\n)*left out log\.txt"):
+        ml.read_many(tmp_path)
+    with pytest.raises(ml.MeshReadError, match="empty path"):
+        ml.read_many("")
+
+
+def test_counts_in_messages_are_english(folder):
+    assert "1 file:" in repr(ml.read_many([folder / "run_1.vtk"]))
+    (folder / "alone").mkdir()
+    ml.write(ml.shapes.square(n=1), folder / "alone" / "plate.vtu")
+    with pytest.raises(ml.MeshReadError, match="holds 1 other entry"):
+        ml.read(folder / "alone" / "xyz.abc")
+    with pytest.raises(ml.MeshReadError, match="holds 1 mesh file:"):
+        ml.read(folder / "alone")

@@ -9,6 +9,7 @@ import torch
 
 from meshlearn.errors import MeshError
 from meshlearn.io.bridges.lost import warn_of
+from meshlearn.io.counts import counted
 from meshlearn.mesh.mesh import Mesh
 
 _RESERVED = {"pos", "face", "tetra", "edge_index", "adj", "adj_t", "batch", "ptr", "num_nodes"}
@@ -87,7 +88,9 @@ def to_pyg(mesh: Mesh) -> Any:
     for name, value in mesh.global_data.items():
         data[name] = value.unsqueeze(0)
     losses = [
-        f"{len(table)} {kind} cells as cells" for kind, table in mesh.cells.items() if kind not in held and len(table)
+        f"{counted(len(table), f'{kind} cell')} as cells"
+        for kind, table in mesh.cells.items()
+        if kind not in held and len(table)
     ]
     for part in ("cell_data", "point_sets", "cell_sets"):
         if getattr(mesh, part):

@@ -9,6 +9,7 @@ import torch
 
 from meshlearn.errors import MeshError
 from meshlearn.io.bridges.lost import warn_of
+from meshlearn.io.counts import counted
 from meshlearn.io.losses import three_columns
 from meshlearn.io.tensors import to_numpy, to_tensor
 from meshlearn.mesh.mesh import Mesh
@@ -65,7 +66,9 @@ def to_trimesh(mesh: Mesh) -> Any:
         for name, by_kind in mesh.cell_data.items()
         if all(kind in by_kind for kind in mesh.domain_types)
     }
-    losses = [f"{len(table)} {kind} cells" for kind, table in mesh.cells.items() if kind not in rows and len(table)]
+    losses = [
+        counted(len(table), f"{kind} cell") for kind, table in mesh.cells.items() if kind not in rows and len(table)
+    ]
     losses += [f"cell data {name!r}" for name in mesh.cell_data if name not in attributes]
     for part in ("global_data", "point_sets", "cell_sets"):
         if getattr(mesh, part):

@@ -140,7 +140,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     losses = unheld(mesh, "Abaqus input", types, ("point_sets", "cell_sets"))
     first: dict[str, int] = {}
     number = 1
-    with open(path, "w", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write("*HEADING\nwritten by meshlearn\n*NODE\n")
         points = to_numpy(mesh.points).tolist()
         file.writelines(f"{k}, {', '.join(map(repr, row))}\n" for k, row in enumerate(points, start=1))

@@ -11,6 +11,8 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.celltypes import NODES
+from meshlearn.io.counts import counted
+from meshlearn.io.texts import split_lines, text_of
 
 _SOLIDS = {4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 15: "wedge15", 20: "hexahedron20",
            27: "hexahedron27"}  # fmt: skip
@@ -91,7 +93,7 @@ def _blocks(path: Path, builder: MeshBuilder, depth: int):
         raise builder.fail("the file is binary; an input file is text")
     keyword, data = "", []
     options: dict[str, str] = {}
-    for raw in text.decode("utf-8", "replace").splitlines():
+    for raw in split_lines(text_of(text, builder)):
         line = raw.strip()
         if not line or line.startswith("**"):
             continue
@@ -160,7 +162,7 @@ def _block(keyword: str, options: dict, lines: list[str], deck: Deck, state: dic
     elif keyword == "SURFACE":
         builder.lost(f"surface {options.get('NAME', '')!r} (sides of elements)")
     elif keyword.startswith("ELEMENT") and keyword not in _ABOUT_ELEMENTS:
-        builder.lost(f"elements of the keyword *{keyword}, which is not known ({len(lines)} lines)")
+        builder.lost(f"elements of the keyword *{keyword}, which is not known ({counted(len(lines), 'line')})")
     else:
         deck.ignored.add(f"*{keyword}")
 
@@ -180,7 +182,7 @@ def _elements(options: dict, lines: list[str], part: Part, builder: MeshBuilder)
     values = [int(word) for line in lines for word in line.split(",") if word.strip()]
     kind = kind_of(name)
     if kind is None:
-        builder.lost(f"elements of type {name!r}, which is not known ({len(lines)} lines)")
+        builder.lost(f"elements of type {name!r}, which is not known ({counted(len(lines), 'line')})")
         return
     width = 1 + NODES[kind]
     if len(values) % width and kind == "line" and len(values) == 2 * len(lines):

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.counts import counted
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.positions import Positions
 from meshlearn.io.tensors import file_array, to_numpy
+from meshlearn.io.texts import lines_of
 from meshlearn.mesh.mesh import Mesh
 
 _KINDS = {"pt": ("vertex", 1), "line": ("line", 2), "tri": ("triangle", 3), "quad": ("quad", 4), "tet": ("tetra", 4),
@@ -23,7 +25,7 @@ _ORDER = {"tetra": [0, 1, 3, 2], "pyramid": [1, 2, 3, 4, 0], "wedge": [3, 4, 5, 
 def read(path: Path) -> MeshBuilder:
     """Read an ASCII UCD file; material numbers become cell data `material`."""
     builder = MeshBuilder(path, "AVS-UCD")
-    lines = [line.split() for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
+    lines = [line.split() for line in lines_of(path, builder) if line.strip()]
     lines = [words for words in lines if not words[0].startswith("#")]
     if not lines or len(lines[0]) < 5:
         raise builder.fail("the first line holds no five counts")
@@ -50,7 +52,7 @@ def read(path: Path) -> MeshBuilder:
             for block, ids in blocks:
                 builder.add_cell_data(name, block, values[Positions(numbers)(ids)])
     if n_model:
-        builder.lost(f"{n_model} values of the whole model")
+        builder.lost(f"{counted(n_model, 'value')} of the whole model")
     return builder
 
 
@@ -111,7 +113,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         else:
             losses.append(f"cell data {name!r}, which not every cell has")
     widths = [sum(values.shape[1] for values in fields.values()) for fields in (point_fields, cell_fields)]
-    with open(path, "w", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(f"{mesh.n_points} {n_cells} {widths[0]} {widths[1]} 0\n")
         points = three_columns(to_numpy(mesh.points)).tolist()
         file.writelines(f"{k} {' '.join(map(repr, p))}\n" for k, p in enumerate(points, start=1))

@@ -14,6 +14,7 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.positions import Positions
+from meshlearn.io.texts import text_of
 
 # element type -> (kind, nodes, our order of their nodes); 20- and 15-node solids list the vertical edges before the
 # top ones
@@ -165,9 +166,9 @@ def _result(lines: list[bytes], position: int, builder: MeshBuilder) -> tuple[in
     while body < end and not lines[body].startswith((b" -1", b" -2")):
         line = lines[body]
         if line.startswith(b" -4"):
-            result.name = line[5:13].decode(errors="replace").strip()
+            result.name = text_of(line[5:13], builder).strip()
         elif line.startswith(b" -5") and line[33:38].strip() != b"1":  # 1: derived from the others, not in the file
-            result.components.append(line[5:13].decode(errors="replace").strip())
+            result.components.append(text_of(line[5:13], builder).strip())
         body += 1
     count = len(result.components)
     per_node = -(-count // 6)

@@ -18,12 +18,14 @@ import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import FROM_GMSH, GMSH, NODES, reorder
+from meshlearn.io.counts import counted
 from meshlearn.io.formats.gmsh_data import add_views, read_view
 from meshlearn.io.formats.gmsh_own import finish, fits
 from meshlearn.io.formats.gmsh_repeated import Elements, merge_repeated
 from meshlearn.io.formats.gmsh_sections import elements_2, elements_4, entities_4, nodes_2, nodes_4
 from meshlearn.io.formats.gmsh_text import MshCursor
 from meshlearn.io.positions import Positions
+from meshlearn.io.texts import split_lines
 from meshlearn.mesh.mesh import Mesh
 
 _IGNORED = {
@@ -81,7 +83,7 @@ def _read_section(cursor: MshCursor, section: str, msh: Msh, builder: MeshBuilde
     if cursor.version < 2 and section in ("NOD", "ELM"):
         raise builder.fail("Gmsh's format version 1 is not supported; open the file in Gmsh and save it as version 4")
     if section == "PhysicalNames":
-        for line in cursor.text_body(section).splitlines()[1:]:
+        for line in split_lines(cursor.text_body(section))[1:]:
             words = line.split(None, 2)
             if len(words) == 3:
                 msh.names[int(words[0]), int(words[1])] = words[2].strip().strip('"')
@@ -113,7 +115,9 @@ def _add_elements(msh: Msh, builder: MeshBuilder) -> list[tuple[Block, np.ndarra
     for elements in found:
         kind = GMSH.get(elements.kind)
         if kind is None:
-            raise builder.fail(f"element type {elements.kind} is not supported ({len(elements.tags)} elements have it)")
+            raise builder.fail(
+                f"element type {elements.kind} is not supported ({counted(len(elements.tags), 'element')})"
+            )
         rows = position(elements.nodes)
         if (rows < 0).any():
             missing = int(elements.nodes[rows < 0][0])

@@ -9,6 +9,7 @@ import numpy as np
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.formats.gmsh_text import MshCursor
 from meshlearn.io.positions import Positions
+from meshlearn.io.texts import text_of
 
 
 @dataclass
@@ -25,7 +26,7 @@ class View:
 
 def read_view(cursor: MshCursor, section: str) -> View:
     """Read a view; the cursor stands behind the section's name."""
-    strings = [cursor.line().decode("utf-8", "replace").strip().strip('"') for _ in range(int(cursor.line()))]
+    strings = [text_of(cursor.line(), cursor.builder).strip().strip('"') for _ in range(int(cursor.line()))]
     reals = [float(cursor.line()) for _ in range(int(cursor.line()))]
     integers = [int(cursor.line()) for _ in range(int(cursor.line()))]
     if len(integers) < 3:

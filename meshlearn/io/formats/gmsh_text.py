@@ -8,6 +8,7 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.text_numbers import plain_numbers
+from meshlearn.io.texts import text_of
 
 
 class MshCursor:
@@ -77,7 +78,7 @@ class MshCursor:
 
     def text_body(self, section: str) -> str:
         """The text of a section."""
-        return self.body(section).decode("utf-8", "replace").strip()
+        return text_of(self.body(section), self.builder).strip()
 
     def body(self, section: str) -> bytes:
         """The bytes of a section."""

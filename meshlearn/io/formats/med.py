@@ -15,6 +15,7 @@ from meshlearn.errors import require
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import NODES
 from meshlearn.io.formats.med_order import FROM_MED, KINDS
+from meshlearn.io.texts import decoded
 
 
 def read(path: Path) -> MeshBuilder:
@@ -52,7 +53,7 @@ def read(path: Path) -> MeshBuilder:
 
 
 def _text(values: np.ndarray) -> str:
-    return np.ravel(values).astype(np.int8).tobytes().split(b"\x00")[0].decode("latin-1").strip()
+    return decoded(np.ravel(values).astype(np.int8).tobytes().split(b"\x00")[0]).strip()
 
 
 def _groups(families: Any, where: str) -> dict[int, list[str]]:

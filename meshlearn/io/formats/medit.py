@@ -116,7 +116,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     points = to_numpy(mesh.points)
     refs = mesh.point_data.get("medit:ref")
     marks = np.zeros(len(points), np.int64) if refs is None else to_numpy(refs).astype(np.int64)
-    with open(path, "w", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(f"MeshVersionFormatted 2\nDimension {mesh.dim}\n\nVertices\n{len(points)}\n")
         file.writelines(f"{' '.join(map(repr, p))} {r}\n" for p, r in zip(points.tolist(), marks.tolist(), strict=True))
         for kind, table in mesh.cells.items():

@@ -8,6 +8,7 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.refs import add_refs
+from meshlearn.io.texts import lines_of
 
 _GEOMETRIES = {0: ("vertex", 1), 1: ("line", 2), 2: ("triangle", 3), 3: ("quad", 4), 4: ("tetra", 4),
                5: ("hexahedron", 8), 6: ("wedge", 6), 7: ("pyramid", 5)}  # fmt: skip
@@ -17,7 +18,7 @@ _SECTIONS = ("dimension", "elements", "boundary", "vertices", "nodes", "attribut
 def read(path: Path) -> MeshBuilder:
     """Read an MFEM mesh; curved, non-conforming and NURBS meshes are refused by name."""
     builder = MeshBuilder(path, "MFEM mesh")
-    lines = [line.split("#")[0].strip() for line in path.read_text("utf-8", "replace").splitlines()]
+    lines = [line.split("#")[0].strip() for line in lines_of(path, builder)]
     lines = [line for line in lines if line]
     if not lines or not lines[0].startswith("MFEM mesh v1."):
         raise builder.fail(f"{lines[0][:40] if lines else 'nothing'!r} is not supported; 'MFEM mesh v1.0' to v1.3 are")

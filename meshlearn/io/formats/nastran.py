@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.counts import counted
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.positions import Positions
 from meshlearn.io.refs import add_refs, cell_refs, renamed
 from meshlearn.io.tensors import to_numpy
+from meshlearn.io.texts import lines_of
 from meshlearn.mesh.mesh import Mesh
 
 # card -> {number of nodes: kind}
@@ -65,7 +67,7 @@ def read(path: Path) -> MeshBuilder:
         else:
             ignored.add(name)
     for name, count in unknown.items():
-        builder.lost(f"{count} elements of card {name}, which is not known")
+        builder.lost(f"{counted(count, 'element')} of card {name}, which is not known")
     if not ids:
         raise builder.fail("there are no GRID cards")
     if len(set(ids)) != len(ids):
@@ -116,7 +118,7 @@ def _real(text: str) -> float:
 
 def _cards(path: Path, builder: MeshBuilder):
     """Cards as lists of fields, continuations joined."""
-    lines = path.read_text("utf-8", "replace").splitlines()
+    lines = lines_of(path, builder)
     starts = [k for k, line in enumerate(lines) if line.strip().upper().startswith("BEGIN") and "BULK" in line.upper()]
     card: list[str] = []
     closed = False
@@ -182,7 +184,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     ):
         losses.append("the last digits of the coordinates (fields have 16 characters)")
     number = 1
-    with open(path, "w", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write("$ written by meshlearn\nBEGIN BULK\n")
         for k, (x, y, z) in enumerate(texts, start=1):
             file.write(f"{'GRID*':<8}{k:>16}{'':>16}{x:>16}{y:>16}\n{'*':<8}{z:>16}\n")

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.faces import add_faces, check_indices
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.tensors import to_numpy
+from meshlearn.io.texts import text_of
 from meshlearn.io.vtk_model import ragged_table
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
@@ -27,8 +28,14 @@ class _Obj:
         self.faces: list[list[tuple[int, int, int]]] = []
         self.lines: list[list[int]] = []
         self.dots: list[int] = []
-        self.labels: dict[str, list[int]] = {}  # set -> faces
+        self.labels: dict[str, dict[str, list[int]]] = {}  # set -> {f | l | p: numbers of its faces, lines, points}
         self.current: dict[str, list[str]] = {"o": [], "g": [], "usemtl": []}
+
+    def label(self, key: str, number: int) -> None:
+        """Put an element into the object, groups and material that hold at this line."""
+        for names in self.current.values():
+            for name in names:
+                self.labels.setdefault(name, {}).setdefault(key, []).append(number)
 
     def corner(self, word: bytes) -> tuple[int, int, int]:
         """0-based numbers of point, texture and normal; -1 where there is none."""
@@ -85,9 +92,7 @@ def _statement(obj: _Obj, key: str, words: list[bytes]) -> None:
             raise obj.builder.fail(f"a point has {len(values)} coordinates, expected 3")
         obj.numbers[key].append(values)
     elif key == "f":
-        for kind in ("o", "g", "usemtl"):
-            for name in obj.current[kind]:
-                obj.labels.setdefault(name, []).append(len(obj.faces))
+        obj.label(key, len(obj.faces))
         obj.faces.append([obj.corner(word) for word in words])
         if len(words) < 3:
             raise obj.builder.fail(f"face {len(obj.faces)} has {len(words)} corners; a face needs at least 3")
@@ -97,11 +102,14 @@ def _statement(obj: _Obj, key: str, words: list[bytes]) -> None:
                 f"({b' '.join(words).decode(errors='replace')[:80]!r}): is the file cut off?"
             )
     elif key == "l":
+        obj.label(key, len(obj.lines))
         obj.lines.append([obj.corner(word)[0] for word in words])
     elif key == "p":
-        obj.dots += [obj.corner(word)[0] for word in words]
+        for word in words:
+            obj.label(key, len(obj.dots))
+            obj.dots.append(obj.corner(word)[0])
     elif key in obj.current:
-        names = [word.decode("utf-8", "replace") for word in words]
+        names = [text_of(word, obj.builder) for word in words]
         if key == "g":
             obj.current[key] = [name for name in names if name != "default"]
         else:
@@ -131,11 +139,7 @@ def _cells(obj: _Obj) -> None:
     corners = np.array([corner for face in obj.faces for corner in face], np.int64).reshape(-1, 3)
     check_indices(builder, corners[:, 0], len(builder.points))
     blocks = add_faces(builder, sizes, corners[:, 0])
-    for name, faces in obj.labels.items():
-        for block, rows in blocks:
-            inside = np.flatnonzero(np.isin(rows, faces))
-            if len(inside):
-                builder.add_cell_set(name, block, inside)
+    _label(obj, "f", blocks)
     starts = np.cumsum(sizes) - sizes
     for column, key, name in ((1, "vt", "texture"), (2, "vn", "normals")):
         if obj.numbers[key] and not _point_values(corners[:, [0, column]], obj.numbers[key], name, builder):
@@ -148,13 +152,28 @@ def _cells(obj: _Obj) -> None:
         if (lengths < 2).any():
             raise builder.fail("a line has fewer than 2 points")
         short = lengths == 2
+        placed = []
         if short.any():
-            builder.add_cells("line", members[starts[short][:, None] + np.arange(2)])
+            table = members[starts[short][:, None] + np.arange(2)]
+            placed.append((builder.add_cells("line", table), np.flatnonzero(short)))
         if not short.all():
-            builder.add_cells("poly_line", ragged_table(members, starts[~short], lengths[~short]))
+            table = ragged_table(members, starts[~short], lengths[~short])
+            placed.append((builder.add_cells("poly_line", table), np.flatnonzero(~short)))
+        _label(obj, "l", placed)
     if obj.dots:
         check_indices(builder, np.array(obj.dots), len(builder.points))
-        builder.add_cells("vertex", np.array(obj.dots, np.int64)[:, None])
+        _label(
+            obj, "p", [(builder.add_cells("vertex", np.array(obj.dots, np.int64)[:, None]), np.arange(len(obj.dots)))]
+        )
+
+
+def _label(obj: _Obj, key: str, placed: list[tuple[Block, np.ndarray]]) -> None:
+    """Objects, groups and materials of blocks whose numbers in the file are given."""
+    for name, members in obj.labels.items():
+        for block, numbers in placed:
+            inside = np.flatnonzero(np.isin(numbers, members.get(key, [])))
+            if len(inside):
+                obj.builder.add_cell_set(name, block, inside)
 
 
 def _table(rows: list[list[float]]) -> np.ndarray:

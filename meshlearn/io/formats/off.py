@@ -69,7 +69,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     kinds = ("triangle", "quad", "polygon")
     losses = unheld(mesh, "OFF", kinds)
     rows = [row[row >= 0].tolist() for kind in kinds if kind in mesh.cells for row in to_numpy(mesh.cells[kind])]
-    with open(path, "w", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(f"OFF\n{mesh.n_points} {len(rows)} 0\n")
         file.writelines(" ".join(map(repr, p)) + "\n" for p in three_columns(to_numpy(mesh.points)).tolist())
         file.writelines(f"{len(row)} {' '.join(map(str, row))}\n" for row in rows)

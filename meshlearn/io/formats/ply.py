@@ -10,8 +10,7 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.faces import add_faces, check_indices
-from meshlearn.io.losses import three_columns, unheld
-from meshlearn.io.tensors import file_array, to_numpy
+from meshlearn.io.texts import split_lines, text_of
 from meshlearn.mesh.mesh import Mesh
 
 _TYPES = {
@@ -20,7 +19,6 @@ _TYPES = {
     "int": "i4", "int32": "i4", "uint": "u4", "uint32": "u4", "float": "f4", "float32": "f4", "double": "f8",
     "float64": "f8", "int64": "i8", "uint64": "u8", "long": "i8",
 }  # fmt: skip
-_NAMES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "f4": "float", "f8": "double"}
 _CORNERS = ("vertex_indices", "vertex_index")
 
 
@@ -50,7 +48,7 @@ def _header(data: bytes, builder: MeshBuilder) -> tuple[str, list[_Element], byt
     if end < 0:
         raise builder.fail("the header has no end_header: the file is cut off")
     form, elements = "", []
-    for line in data[:end].decode("utf-8", "replace").splitlines()[1:]:
+    for line in split_lines(text_of(data[:end], builder))[1:]:
         words = line.split()
         if not words or words[0] in ("comment", "obj_info"):
             continue
@@ -218,70 +216,6 @@ def _place_faces(faces: dict, builder: MeshBuilder) -> None:
 def write(mesh: Mesh, path: Path, binary: bool = True) -> list[str]:
     """Write points, triangles, quads, polygons and lines; vectors become one property per component (name_0,
     name_1)."""
-    losses = unheld(mesh, "PLY", ("triangle", "quad", "polygon", "line", "vertex"), ("point_data", "cell_data"))
-    points = three_columns(to_numpy(mesh.points))
-    head = ["ply", f"format {'binary_little_endian' if binary else 'ascii'} 1.0", "comment meshlearn"]
-    head += [f"element vertex {len(points)}"]
-    vertex = {axis: points[:, k] for k, axis in enumerate("xyz")} | _columns(dict(mesh.point_data), losses)
-    head += [f"property {_NAMES[values.dtype.str[1:]]} {name}" for name, values in vertex.items()]
-    kinds = [kind for kind in ("triangle", "quad", "polygon") if kind in mesh.cells]
-    rows = [row[row >= 0] for kind in kinds for row in to_numpy(mesh.cells[kind])]
-    whole = {n: by for n, by in mesh.cell_data.items() if set(kinds) <= set(by) and kinds and rows}
-    losses += [f"cell data {name!r} beyond the faces" for name, by in mesh.cell_data.items() if set(by) - set(kinds)]
-    losses += [f"cell data {name!r}, which not every face has" for name in mesh.cell_data if name not in whole and rows]
-    face = _columns({n: _joined(by, kinds) for n, by in whole.items()}, losses)
-    lines = to_numpy(mesh.cells["line"]) if "line" in mesh.cells else np.zeros((0, 2), np.int64)
-    if rows or not len(lines):
-        head += [f"element face {len(rows)}", "property list uchar int vertex_indices"]
-        head += [f"property {_NAMES[values.dtype.str[1:]]} {name}" for name, values in face.items()]
-    if len(lines):
-        head += [f"element edge {len(lines)}", "property int vertex1", "property int vertex2"]
-    if "vertex" in mesh.cells and len(mesh.cells["vertex"]):
-        losses.append(f"{len(mesh.cells['vertex'])} vertex cells")
-    with open(path, "wb") as file:
-        file.write(("\n".join([*head, "end_header"]) + "\n").encode())
-        if binary:
-            record = np.dtype([(name, "<" + values.dtype.str[1:]) for name, values in vertex.items()])
-            table = np.zeros(len(points), record)
-            for name, values in vertex.items():
-                table[name] = values
-            file.write(table.tobytes())
-            for index, row in enumerate(rows):
-                file.write(bytes([len(row)]) + row.astype("<i4").tobytes())
-                file.write(b"".join(values[index].tobytes() for values in face.values()))
-            file.write(lines.astype("<i4").tobytes())
-        else:
-            columns = [values.tolist() for values in vertex.values()]
-            file.write("".join(" ".join(map(_text, row)) + "\n" for row in zip(*columns, strict=True)).encode())
-            extra = [values.tolist() for values in face.values()]
-            for index, row in enumerate(rows):
-                words = [len(row), *row.tolist(), *(column[index] for column in extra)]
-                file.write((" ".join(map(_text, words)) + "\n").encode())
-            file.write("".join(f"{a} {b}\n" for a, b in lines.tolist()).encode())
-    return losses
+    from meshlearn.io.formats.ply_write import write_ply
 
-
-def _text(value: float) -> str:
-    return repr(value)
-
-
-def _joined(by_kind, kinds: list[str]):
-    import torch
-
-    return torch.cat([by_kind[kind] for kind in kinds])
-
-
-def _columns(fields: dict, losses: list[str]) -> dict[str, np.ndarray]:
-    """Fields as scalar columns of types that PLY has."""
-    columns: dict[str, np.ndarray] = {}
-    for name, tensor in fields.items():
-        values, _, _ = file_array(tensor)
-        if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
-            if values.size and np.abs(values).max() >= 2**31:
-                losses.append(f"{name!r}: whole numbers beyond 32 bits")
-                continue
-            values = values.astype(np.int32)
-        plain = "_".join(name.split()) or "field"
-        for k in range(values.shape[1]):
-            columns[plain if tensor.ndim == 1 else f"{plain}_{k}"] = np.ascontiguousarray(values[:, k])
-    return columns
+    return write_ply(mesh, path, binary)

@@ -9,8 +9,10 @@ import numpy as np
 
 from meshlearn.errors import MeshWriteError
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.counts import counted
 from meshlearn.io.losses import rounding, three_columns, unheld
 from meshlearn.io.tensors import to_numpy
+from meshlearn.io.texts import text_of
 from meshlearn.mesh.mesh import Mesh
 
 _VERTEX = re.compile(rb"\bvertex\s+(\S+)\s+(\S+)\s+(\S+)", re.I)
@@ -69,7 +71,7 @@ def _solids(data: bytes, builder: MeshBuilder) -> None:
     total = builder.count("triangle")
     for index, (head, start) in enumerate(zip(heads, starts, strict=True)):
         end = starts[index + 1] if index + 1 < len(starts) else total
-        name = head.group(1).decode("utf-8", "replace").strip()
+        name = text_of(head.group(1), builder).strip()
         if name or len(heads) > 1:
             builder.set_cell_set(name or f"solid_{index}", "triangle", np.arange(start, end))
 
@@ -96,13 +98,13 @@ def write(mesh: Mesh, path: Path, binary: bool = True) -> list[str]:
     if "quad" in mesh.cells and len(mesh.cells["quad"]):
         quads = to_numpy(mesh.cells["quad"])
         tables.append(quads[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3))
-        losses.append(f"{len(quads)} quads as such (each became two triangles)")
+        losses.append(f"{counted(len(quads), 'quad')} as such (each became two triangles)")
     triangles = np.concatenate(tables) if tables else np.zeros((0, 3), np.int64)
     if not len(triangles):
         raise MeshWriteError(f"STL holds triangles and nothing else; this mesh has none (cells: {mesh.cell_counts}).")
     points = three_columns(to_numpy(mesh.points))
     unused = mesh.n_points - len(np.unique(triangles))
-    losses += [f"{unused} points without a triangle"] if unused else []
+    losses += [f"{counted(unused, 'point')} without a triangle"] if unused else []
     corners = points[triangles]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(normals, axis=1, keepdims=True)
@@ -122,7 +124,7 @@ def _write_text(mesh: Mesh, path: Path, corners: np.ndarray, normals: np.ndarray
     joined = np.concatenate(list(rows.values())) if rows else np.zeros(0, np.int64)
     divided = len(joined) == len(corners) == len(np.unique(joined)) and bool((joined == np.arange(len(joined))).all())
     solids = rows if divided else {"": np.arange(len(corners))}
-    with open(path, "w", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         for name, members in solids.items():
             file.write(f"solid {name}\n")
             for row in members.tolist():

@@ -11,6 +11,7 @@ from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.celltypes import NODES, TO_VTK, VTK
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import to_numpy
+from meshlearn.io.texts import lines_of
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
@@ -20,7 +21,7 @@ _KINDS = ("line", "triangle", "quad", "tetra", "hexahedron", "wedge", "pyramid",
 def read(path: Path) -> MeshBuilder:
     """Read an SU2 mesh of one zone."""
     builder = MeshBuilder(path, "SU2")
-    lines = [re.sub(r"%.*", "", line).strip() for line in path.read_text("utf-8", "replace").splitlines()]
+    lines = [re.sub(r"%.*", "", line).strip() for line in lines_of(path, builder)]
     lines = [line for line in lines if line]
     dim, position, marker = 0, 0, ""
     announced, markers = 0, {}
@@ -104,7 +105,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         for kind, table in mesh.cells.items()
         if cell_dim(kind) < top and kind in _KINDS
     }
-    with open(path, "w", newline="\n") as file:
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
         domain = [kind for kind in mesh.cells if cell_dim(kind) == top and len(mesh.cells[kind])]
         file.write(f"NDIME= {dim}\nNELEM= {sum(len(mesh.cells[kind]) for kind in domain)}\n")
         for kind in domain:

@@ -11,6 +11,7 @@ import numpy as np
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
+from meshlearn.io.texts import lines_of
 from meshlearn.mesh.mesh import Mesh
 
 
@@ -20,10 +21,7 @@ def read(path: Path) -> MeshBuilder:
     data = path.read_bytes()
     if b"\x00" in data[:4096]:
         raise builder.fail("the file is binary; a table of points is text")
-    lines = [
-        line.split("#")[0].strip() if path.suffix != ".csv" else line.strip()
-        for line in data.decode("utf-8-sig", "replace").splitlines()
-    ]
+    lines = [line.split("#")[0].strip() if path.suffix != ".csv" else line.strip() for line in lines_of(path, builder)]
     lines = [line for line in lines if line and not line.startswith(("#", "//", "%"))]
     if path.suffix.lower() == ".xyz" and len(lines) > 2 and re.fullmatch(r"\d+", lines[0]):
         if re.match(r"[A-Za-z]{1,3}\s", lines[2]):

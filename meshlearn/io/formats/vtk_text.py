@@ -8,6 +8,7 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.text_numbers import plain_numbers
+from meshlearn.io.texts import text_of
 
 _TYPES = {
     "bit": "bit", "unsigned_char": "u1", "char": "i1", "signed_char": "i1", "unsigned_short": "u2", "short": "i2",
@@ -49,7 +50,7 @@ class LegacyText:
         while self.position < len(self.data):
             words = self._raw_line().split()
             if words:
-                return [word.decode("utf-8", "replace") for word in words]
+                return [text_of(word, self.builder) for word in words]
         return []
 
     def peek(self) -> list[str]:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.counts import counted
 from meshlearn.io.formats.xdmf_data import XdmfData
 from meshlearn.io.formats.xdmf_topology import TYPES, read_mixed
 from meshlearn.io.structured import grid_cells
@@ -34,7 +35,7 @@ def read(path: Path) -> MeshBuilder:
             raise builder.fail("there is no <Grid>")
         others = [grid.get("Name", "") for grid in grids[1:] if any(True for _ in grid.iter("Attribute"))]
         if others:  # a grid without fields is there to be referred to
-            builder.lost(f"{len(others)} grids after the first ({', '.join(map(repr, others))})")
+            builder.lost(f"{counted(len(others), 'grid')} after the first ({', '.join(map(repr, others))})")
         _grid(grids[0], data, builder)
     return builder
 
