@@ -97,7 +97,7 @@ def point_fields(
     """Point fields as {name: (n_points, ...)}."""
     result = {}
     for name, values in _mapping(fields, "point_data").items():
-        values = _field_tensor(values, f"point_data[{name!r}]", points.device)
+        values = field_tensor(values, f"point_data[{name!r}]", points.device)
         if values.ndim == 0 or len(values) != len(points):
             rows = len(values) if values.ndim else "no"
             counts = {kind: len(nodes) for kind, nodes in cells.items()}
@@ -132,7 +132,7 @@ def cell_fields(
             )
         blocks = {}
         for kind, values in per_type.items():
-            values = _field_tensor(values, f"cell_data[{name!r}][{kind!r}]", points.device)
+            values = field_tensor(values, f"cell_data[{name!r}][{kind!r}]", points.device)
             _known_kind(f"cell_data[{name!r}]", kind, cells, source)
             if values.ndim == 0 or len(values) != len(cells[kind]):
                 rows = len(values) if values.ndim else "no"
@@ -149,7 +149,7 @@ def global_fields(fields: Any, points: Tensor) -> FrozenDict[str, Tensor]:
     """Values of the whole mesh as tensors of any shape."""
     return FrozenDict(
         {
-            str(name): _field_tensor(v, f"global_data[{name!r}]", points.device)
+            str(name): field_tensor(v, f"global_data[{name!r}]", points.device)
             for name, v in _mapping(fields, "global_data").items()
         }
     )
@@ -181,8 +181,9 @@ def cell_sets(
     return FrozenDict(result)
 
 
-def _field_tensor(values: Any, what: str, device: torch.device) -> Tensor:
-    values = tensor(values, what)
+def field_tensor(values: Any, what: str, device: torch.device) -> Tensor:
+    """A field's values; tensors must live on `device`, arrays and lists are brought there."""
+    values = tensor(values, what, device)
     if values.device != device:
         raise FieldError(f"{what} is on {values.device}, the points are on {device}: move one of them.")
     return values

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
 import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError
@@ -18,14 +19,16 @@ class Trajectory:
     """Fields over time on one mesh. Immutable, like `Mesh`.
 
     mesh           the Mesh: cells, tags and what does not change in time
-    times          (n_times,) float, ascending, in any one time unit
+    times          (n_times,) float32 or float64, finite and ascending, in any one time unit
     point_data     {name: (n_times, n_points, ...)}
     cell_data      {name: {type: (n_times, n_cells_of_type, ...)}}
     global_data    {name: (n_times, ...)}
-    moving_points  (n_times, n_points, dim), or None where the points stay
+    moving_points  (n_times, n_points, dim), or None where the points stay; these and the points of `mesh` get the
+                   wider of their dtypes
 
+    All tensors live on the device of `mesh`; arrays and lists are brought there.
     `trajectory[i]` is the Mesh at time i, with `global_data["time"]`; a slice is a shorter Trajectory.
-    Raises MeshError and FieldError for shapes that do not fit and times that do not ascend.
+    Raises MeshError and FieldError for shapes and devices that do not fit and times that do not ascend.
 
     >>> heat = ml.Trajectory(ml.shapes.square(n=1), [0.0, 1.0], {"u": torch.zeros(2, 4)})
     >>> len(heat), heat[1].point_data["u"].shape
@@ -33,11 +36,11 @@ class Trajectory:
     """
 
     mesh: Mesh
-    times: Tensor
-    point_data: Mapping[str, Tensor]
-    cell_data: Mapping[str, Mapping[str, Tensor]]
-    global_data: Mapping[str, Tensor]
-    moving_points: Tensor | None
+    times: Float[Tensor, " n_times"]
+    point_data: Mapping[str, Shaped[Tensor, "n_times n_points ..."]]
+    cell_data: Mapping[str, Mapping[str, Shaped[Tensor, "n_times _n_cells ..."]]]
+    global_data: Mapping[str, Shaped[Tensor, "n_times ..."]]
+    moving_points: Float[Tensor, "n_times n_points dim"] | None
 
     def __init__(
         self,
@@ -48,55 +51,40 @@ class Trajectory:
         global_data: Mapping[str, Any] | None = None,
         moving_points: Any = None,
     ) -> None:
-        times = checks.tensor(times, "times")
-        if times.ndim != 1 or not len(times):
-            raise MeshError(f"times must be (n_times,) with at least one entry, got shape {tuple(times.shape)}.")
-        times = times if times.is_floating_point() else times.to(torch.get_default_dtype())
-        if not bool(torch.isfinite(times).all()) or not bool((times.diff() > 0).all()):
-            raise MeshError(
-                f"times must be finite and ascend strictly, got {times.tolist()[:8]}{' …' if len(times) > 8 else ''}."
-            )
+        times = _checked_times(times, mesh.device)
         n = len(times)
-        points = {k: self._series(f"point_data[{k!r}]", v, n, mesh.n_points) for k, v in (point_data or {}).items()}
+        points = {k: _series(f"point_data[{k!r}]", v, mesh, n, "point") for k, v in (point_data or {}).items()}
         cells: dict[str, FrozenDict] = {}
         for name, per_type in (cell_data or {}).items():
-            counts = mesh.cell_counts
-            unknown = set(per_type) - set(counts)
+            unknown = set(per_type) - set(mesh.cells)
             if unknown:
                 raise FieldError(
-                    f"cell_data[{name!r}] names cell types {sorted(unknown)}, the mesh has {list(counts)}."
+                    f"cell_data[{name!r}] names cell types {sorted(unknown)}, the mesh has {list(mesh.cells)}."
                 )
             cells[name] = FrozenDict(
-                {k: self._series(f"cell_data[{name!r}][{k!r}]", v, n, counts[k]) for k, v in per_type.items()}
+                {k: _series(f"cell_data[{name!r}][{k!r}]", v, mesh, n, k) for k, v in per_type.items()}
             )
-        values = {k: self._series(f"global_data[{k!r}]", v, n, None) for k, v in (global_data or {}).items()}
+        values = {k: _series(f"global_data[{k!r}]", v, mesh, n) for k, v in (global_data or {}).items()}
         if moving_points is not None:
-            moving_points = self._series("moving_points", moving_points, n, mesh.n_points)
+            moving_points = _series("moving_points", moving_points, mesh, n, "point")
             if moving_points.ndim != 3 or moving_points.shape[2] != mesh.dim or not moving_points.is_floating_point():
                 raise MeshError(
                     f"moving_points must be floating-point ({n}, {mesh.n_points}, {mesh.dim}), "
                     f"got {moving_points.dtype} {tuple(moving_points.shape)}."
                 )
+            wider = torch.promote_types(mesh.dtype, moving_points.dtype)
+            moving_points = moving_points.to(wider)
+            if mesh.dtype != wider:
+                mesh = mesh.replace(points=mesh.points.to(wider))
         for name, value in {
             "mesh": mesh,
-            "times": times.to(mesh.device),
+            "times": times,
             "point_data": FrozenDict(points),
             "cell_data": FrozenDict(cells),
             "global_data": FrozenDict(values),
             "moving_points": moving_points,
         }.items():
             object.__setattr__(self, name, value)
-
-    @staticmethod
-    def _series(what: str, values: Any, n_times: int, rows: int | None) -> Tensor:
-        values = checks.tensor(values, what)
-        expected = (n_times,) if rows is None else (n_times, rows)
-        if tuple(values.shape[: len(expected)]) != expected:
-            raise FieldError(
-                f"{what} has shape {tuple(values.shape)}, expected {(*expected, '...')}: one entry per time"
-                + ("." if rows is None else f" and one row per {'point' if 'point' in what else 'cell'}.")
-            )
-        return values
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise MeshError(f"a Trajectory is immutable: cannot set {name!r}. Make a changed copy with replace(...).")
@@ -176,40 +164,24 @@ class Trajectory:
         )
 
     @staticmethod
-    def from_meshes(meshes: list[Mesh], times: Any = None) -> Trajectory:
+    def from_meshes(meshes: Iterable[Mesh], times: Any = None) -> Trajectory:
         """A Trajectory from meshes with the same cells and the same fields, one per time.
 
-        All fields become series. Points that differ between frames become `moving_points`. times: (n_times,), default
-        `global_data["time"]` of the frames, or 0, 1, 2 … Raises MeshError if cells differ, FieldError if fields do.
+        All fields become series; points that differ between frames become `moving_points`. Tags are those of the first
+        frame: where others differ, `report` says so, and it holds the reports of all frames.
+        times: (n_times,), default `global_data["time"]` of the frames, or 0, 1, 2 …
+
+        Raises MeshError for a frame with other points or cells, FieldError for one that has other fields, or a field of
+        another shape, dtype or device; the message names the frame, where it came from, and the field.
+
+        >>> square = ml.shapes.square(n=1)
+        >>> frames = [square.with_point_data(u=torch.full((4,), float(i))) for i in range(3)]
+        >>> ml.Trajectory.from_meshes(frames, times=[0.0, 0.5, 1.0]).point_data["u"].shape
+        torch.Size([3, 4])
         """
-        if not meshes:
-            raise MeshError("a trajectory needs at least one mesh.")
-        first = meshes[0]
-        for number, mesh in enumerate(meshes):
-            same = mesh.points.shape == first.points.shape and mesh.cells.keys() == first.cells.keys()
-            if not same or not all(torch.equal(mesh.cells[kind], first.cells[kind]) for kind in first.cells):
-                raise MeshError(
-                    f"frame {number} ({mesh.source}) has {mesh.n_points} points and cells {mesh.cell_counts}, which "
-                    f"differ from frame 0 ({first.n_points} points, {first.cell_counts}).\n"
-                    "  a Trajectory keeps one connectivity; treat such frames as separate meshes."
-                )
-        if times is None:
-            has_times = all("time" in mesh.global_data and mesh.global_data["time"].numel() == 1 for mesh in meshes)
-            times = [m.global_data["time"].item() for m in meshes] if has_times else list(range(len(meshes)))
-        global_data = [{k: v for k, v in mesh.global_data.items() if k != "time"} for mesh in meshes]
-        moving = any(not torch.equal(mesh.points, first.points) for mesh in meshes)
-        cell_data = {
-            name: _stack(f"cell_data[{name!r}]", [mesh.cell_data.get(name, {}) for mesh in meshes])
-            for name in dict.fromkeys(name for mesh in meshes for name in mesh.cell_data)
-        }
-        return Trajectory(
-            first.without_data(),
-            times,
-            point_data=_stack("point_data", [mesh.point_data for mesh in meshes]),
-            cell_data=cell_data,
-            global_data=_stack("global_data", global_data),
-            moving_points=torch.stack([mesh.points for mesh in meshes]) if moving else None,
-        )
+        from meshlearn.mesh.frames import stack_frames
+
+        return Trajectory(**stack_frames(list(meshes), times))
 
     def to(self, target: torch.device | str | torch.dtype) -> Trajectory:
         """A copy on another device, or with floating-point data of another dtype."""
@@ -236,14 +208,28 @@ class Trajectory:
         return "\n".join(lines) + "\n  on " + repr(self.mesh).replace("\n", "\n  ")
 
 
-def _stack(where: str, frames: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    first = {name: values.shape for name, values in frames[0].items()}
-    for number, frame in enumerate(frames):
-        other = {name: values.shape for name, values in frame.items()}
-        if other != first:
-            odd = sorted(name for name in {*first, *other} if first.get(name) != other.get(name))
-            raise FieldError(
-                f"{where} of frame {number} differs from frame 0 in {', '.join(odd)}: a field of a Trajectory has one "
-                "shape and is there at every time.\n  add or remove it, so that all frames agree."
-            )
-    return {name: torch.stack([frame[name] for frame in frames]) for name in first}
+def _checked_times(times: Any, device: torch.device) -> Tensor:
+    times = checks.tensor(times, "times").to(device)
+    if times.ndim != 1 or not len(times):
+        raise MeshError(f"times must be (n_times,) with at least one entry, got shape {tuple(times.shape)}.")
+    if times.is_complex() or times.dtype in (torch.bool, torch.float16, torch.bfloat16):
+        raise MeshError(f"times must be float32 or float64 numbers, got {times.dtype}.")
+    times = times if times.is_floating_point() else times.to(torch.get_default_dtype())
+    if not bool(torch.isfinite(times).all()) or not bool((times.diff() > 0).all()):
+        raise MeshError(
+            f"times must be finite and ascend strictly, got {times.tolist()[:8]}{' …' if len(times) > 8 else ''}."
+        )
+    return times
+
+
+def _series(what: str, values: Any, mesh: Mesh, n_times: int, row: str | None = None) -> Tensor:
+    """Values (n_times, rows, ...) on the mesh's device; `row` is "point", a cell type, or None for global values."""
+    values = checks.field_tensor(values, what, mesh.device)
+    expected = [n_times] if row is None else [n_times, mesh.n_points if row == "point" else len(mesh.cells[row])]
+    if list(values.shape[: len(expected)]) != expected:
+        rows = "" if row is None else f" and one row per {row}"
+        raise FieldError(
+            f"{what} has shape {tuple(values.shape)}, expected ({', '.join(map(str, expected))}, ...): "
+            f"one entry per time{rows}.\n  mesh: {mesh.source or 'made in memory'}"
+        )
+    return values

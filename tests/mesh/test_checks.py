@@ -34,3 +34,10 @@ def test_every_kind_of_the_file_formats_is_kept():
 def test_a_mesh_without_a_file_is_said_to_be_made_in_memory():
     with pytest.raises(ml.FieldError, match="mesh: made in memory"):
         ml.Mesh(TRIANGLE, point_data={"u": [1.0]})
+
+
+def test_arrays_and_lists_are_brought_to_the_device_of_the_points_and_tensors_are_not():
+    mesh = ml.Mesh(torch.rand(3, 2, device="meta"), point_data={"u": [1.0, 2.0, 3.0]}, global_data={"load": 2.0})
+    assert mesh.point_data["u"].device.type == mesh.global_data["load"].device.type == "meta"
+    with pytest.raises(ml.FieldError, match="is on cpu, the points are on meta"):
+        mesh.with_point_data(v=torch.zeros(3))
