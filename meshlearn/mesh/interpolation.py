@@ -86,10 +86,12 @@ def interpolate(
 
     Floating-point point data are interpolated by the cells' shape functions (and are differentiable in the source's
     values); integer and boolean ones take the value of the closest source point. Cell data take the value of the cell
-    that contains the centre; where that cell's type has no value, the field is left out and named in `report`.
+    that contains the centre. A cell field that cannot be carried (a type without values, a source or target without
+    cells of its own, such as a point cloud) is left out and named in `report`; asked for by name, it is an error.
     Fields of the target with the same names are replaced, others stay. Dtypes of the source are kept.
 
-    Raises FieldError for names that the source does not have and for source values that are not finite.
+    Raises FieldError for names that the source does not have, or that cannot be carried, and for source values that
+    are not finite.
 
     >>> fine, coarse = ml.shapes.square(n=8), ml.shapes.square(n=3, cells="quad")
     >>> fine = fine.with_point_data(height=fine.points.sum(1))
@@ -122,7 +124,18 @@ def interpolate(
     if status is not None:
         fields[status] = state
     result = target.with_point_data(**fields)
-    return _with_cell_fields(source, mesh, result, [name for name in chosen if name in mesh.cell_data], outside)
+    cell_names, report = [], list(target.report)
+    for name in chosen:
+        obstacle = _obstacle(mesh, target, name) if name in mesh.cell_data else None
+        if name in mesh.cell_data and obstacle is None:
+            cell_names.append(name)
+        elif obstacle is not None:
+            if names is not None and name not in mesh.point_data:
+                raise FieldError(f"cell_data[{name!r}] cannot be interpolated: {obstacle}.")
+            report.append(f"cell_data[{name!r}] was not interpolated: {obstacle}")
+    if isinstance(source, PointLocator) and cell_names:
+        result = _with_cell_fields(source, result, cell_names, outside)
+    return result.replace(report=report)
 
 
 def _names(mesh: Mesh, names: Sequence[str] | None) -> list[str]:
@@ -211,30 +224,32 @@ def _cloud_operator(mesh: Mesh, points: Tensor, neighbors: int) -> tuple[SparseO
     return SparseOperator(ptr, index.reshape(-1), values, mesh.n_points), status
 
 
-def _with_cell_fields(source: Mesh | PointLocator, mesh: Mesh, target: Mesh, names: list[str], outside: str) -> Mesh:
-    if not names or not target.domain_types or not isinstance(source, PointLocator):
-        return target
-    centroids = target.cell_centroids()
-    centres = torch.cat([centroids[kind] for kind in target.domain_types])
-    where = source.locate(centres)
+def _obstacle(mesh: Mesh, target: Mesh, name: str) -> str | None:
+    """Why a cell field of the source cannot be carried to the target, or None."""
+    if not mesh.domain_types:
+        return f"the source has no cells that contain points (cells {mesh.cell_counts})"
+    if not target.domain_types:
+        return f"the target has no cells of its own (cells {target.cell_counts})"
+    missing = [kind for kind in mesh.domain_types if kind not in mesh.cell_data[name]]
+    return f"it has no values on the {', '.join(missing)} cells of the source" if missing else None
+
+
+def _with_cell_fields(source: PointLocator, target: Mesh, names: list[str], outside: str) -> Mesh:
+    mesh, where = source.mesh, source.locate(target.join_cells(target.cell_centroids()))
     out = where.status != INSIDE
     if outside == "error" and bool(out.any()):
         raise MeshError(
             f"the centres of {int(out.sum())} of {target.n_cells} target cells lie outside the source mesh."
         )
-    report = list(target.report)
+    fields = {}
     for name in names:
-        field = mesh.cell_data[name]
-        if any(kind not in field for kind in mesh.domain_types):
-            report.append(f"cell_data[{name!r}] does not cover all cell types of the source and was not interpolated")
-            continue
-        values = mesh.join_cells(field).index_select(0, where.cell)
+        values = mesh.join_cells(mesh.cell_data[name]).index_select(0, where.cell)
         if outside == "nan" and bool(out.any()):
             if not values.is_floating_point():
                 raise FieldError(f"cell_data[{name!r}] is {values.dtype}, which has no NaN for cells outside.")
             values = torch.where(out.reshape(-1, *[1] * (values.dim() - 1)), torch.nan, values)
-        target = target.with_cell_data(**{name: values})
-    return target.replace(report=tuple(report))
+        fields[name] = values
+    return target.with_cell_data(**fields)
 
 
 __all__: list[str] = ["interpolate", "interpolation_operator"]

@@ -157,6 +157,26 @@ def test_nothing_is_silent():
         ml.interpolation_operator(ml.Mesh(torch.rand(4, 2)), torch.full((1, 2), float("nan")))
 
 
+def test_cell_fields_that_cannot_be_carried_are_reported_or_refused():
+    square = S.square(n=2, boundary=False)
+    cloud = ml.Mesh(square.points, {"vertex": torch.arange(9)[:, None]}, point_data={"u": torch.rand(9)})
+    cloud = cloud.replace(cell_data={"mass": {"vertex": torch.rand(9)}, "u": {"vertex": torch.rand(9)}})
+    carried = ml.interpolate(cloud, square)
+    assert list(carried.point_data) == ["u"]
+    assert not carried.cell_data
+    assert sorted(note.split()[0] for note in carried.report) == ["cell_data['mass']", "cell_data['u']"]
+    assert all("vertex" in note for note in carried.report)
+    with pytest.raises(FieldError, match=r"'mass'.*no cells that contain points"):
+        ml.interpolate(cloud, square, names=["mass"])
+    assert len(ml.interpolate(cloud, square, names=["u"]).report) == 1
+    full = square.with_cell_data(k=torch.rand(8))
+    assert "target has no cells" in ml.interpolate(full, cloud).report[0]
+    half = S.square(n=2, cells="mixed", boundary=False)
+    half = half.replace(cell_data={"k": {"quad": torch.rand(len(half.cells["quad"]))}})
+    assert "on the triangle cells" in ml.interpolate(half, square).report[0]
+    assert ml.interpolate(full, square).report == ()
+
+
 def test_same_values_as_vtk():
     pv = pytest.importorskip("pyvista")
     mesh = S.box(n=3, cells="mixed", **F64)
