@@ -99,7 +99,7 @@ def von_mises(stress: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
 
 
 def _check_constants(mesh: Mesh, young: float, poisson: float) -> None:
-    if not young > 0:
+    if not 0 < young < np.inf:
         raise ParameterError(f"young is Young's modulus, a positive number, not {young}.")
     if not -1 < poisson < 0.5:
         raise ParameterError(f"poisson is Poisson's ratio, between -1 and 0.5, not {poisson}.")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from meshlearn.errors import ParameterError
+from meshlearn.mesh.boundary import tagged_points
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.shapes import planar
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
@@ -98,9 +99,9 @@ def solve_elasticity(plate: Plate, rng: np.random.Generator | None = None, order
     )
     traction, held = torch.zeros_like(mesh.points), torch.zeros_like(mesh.points)
     for side, tension in (("right", right), ("top", top)):
-        traction[_points_of(mesh, side)] += tension * _outward(plate, side).to(mesh.points)
-    held[_points_of(mesh, "left"), 0] = 1.0
-    held[_points_of(mesh, "bottom"), 1] = 1.0
+        traction[tagged_points(mesh, side)] += tension * _outward(plate, side).to(mesh.points)
+    held[tagged_points(mesh, "left"), 0] = 1.0
+    held[tagged_points(mesh, "bottom"), 1] = 1.0
     constants = {"load": mesh.points.new_tensor(plate.load), "young": plate.young, "poisson": plate.poisson}
     return _describe(mesh, plate, {"traction": traction, "fixed": held}, constants)
 
@@ -144,10 +145,6 @@ def _describe(mesh: Mesh, plate: Plate, fields: dict, constants: dict) -> Mesh:
         name: mesh.points.new_tensor(value) if isinstance(value, float) else value for name, value in constants.items()
     }
     return mesh.replace(point_data={**known, **mesh.point_data}, global_data={**values, **mesh.global_data})
-
-
-def _points_of(mesh: Mesh, side: str) -> torch.Tensor:
-    return mesh.cells["line"][mesh.cell_sets[side]["line"]].unique()
 
 
 def _outward(plate: Plate, side: str) -> torch.Tensor:

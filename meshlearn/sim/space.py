@@ -14,10 +14,14 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError, TopologyError
 from meshlearn.io.bridges.skfem import to_skfem
+from meshlearn.mesh.cells import cell_type
 from meshlearn.mesh.mesh import Mesh
 
 Value = float | int | str | Sequence | Tensor | np.ndarray | Callable[[Tensor], Any]
-"""A number, a vector, the name of a point field, an array (n_points, ...), or a function of points (n, dim) float64."""
+"""A number, a vector, the name of a point field, an array (n_points, ...), or a function of points (n, dim) float64.
+
+Tensors may live on any device and require gradients; none flow through these solvers.
+"""
 
 _ELEMENTS = {
     "line": (skfem.ElementLineP1, skfem.ElementLineP2),
@@ -26,7 +30,6 @@ _ELEMENTS = {
     "tetra": (skfem.ElementTetP1, skfem.ElementTetP2),
     "hexahedron": (skfem.ElementHex1, skfem.ElementHex2),
 }
-_FACET = {"line": "vertex", "triangle": "line", "quad": "line", "tetra": "triangle", "hexahedron": "quad"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class Space:
         """The cell type."""
         return self.mesh.domain_types[0]
 
+    @property
+    def facet_kind(self) -> str:
+        """The type of the cells that tag boundaries."""
+        return cell_type(self.kind).facets[0][0]
+
     @cached_property
     def skmesh(self) -> skfem.Mesh:
         """The scikit-fem mesh: same point numbers, same cell numbers."""
@@ -88,14 +96,14 @@ class Space:
 
         Raises FieldError when there is no such set, or when its cells are no boundary facets of this domain.
         """
-        facet_kind = _FACET[self.kind]
+        facet_kind = self.facet_kind
         rows = self.mesh.cell_sets.get(name, {}).get(facet_kind)
         if rows is None:
             raise FieldError(
                 f"the mesh has no boundary named {name!r} made of {facet_kind} cells.\n"
                 f"  boundaries: {', '.join(self.boundaries) or 'none'}\n  mesh: {self.mesh.source or 'made in memory'}"
             )
-        nodes = self.mesh.cells[facet_kind][rows].cpu().numpy()
+        nodes = self.mesh.cells[facet_kind].index_select(0, rows).cpu()
         found = np.array([self._numbers.get(tuple(sorted(row)), -1) for row in nodes.tolist()], dtype=np.int64)
         inner = np.isin(found, self.skmesh.boundary_facets(), invert=True)
         if inner.any():
@@ -110,8 +118,7 @@ class Space:
     @cached_property
     def boundaries(self) -> list[str]:
         """Names of the cell sets made of facets."""
-        facet_kind = _FACET[self.kind]
-        return [name for name, rows in self.mesh.cell_sets.items() if facet_kind in rows]
+        return [name for name, rows in self.mesh.cell_sets.items() if self.facet_kind in rows]
 
     def dofs(self, name: str) -> np.ndarray:
         """Unknowns of the scalar space on a named boundary, or at the points of a named point set."""
@@ -128,7 +135,7 @@ class Space:
         points = torch.from_numpy(x.reshape(len(x), -1).T.copy())
         if callable(value):
             value = value(points)
-        rows = np.asarray(value, dtype=np.float64)
+        rows = _array(value)
         shape = (points.shape[0], components) if components else (points.shape[0],)
         try:
             full = np.broadcast_to(rows, shape)
@@ -137,14 +144,18 @@ class Space:
                 f"a value of shape {rows.shape} does not fit {shape[0]} places"
                 f"{f' with {components} components' if components else ''}."
             ) from None
+        if not np.isfinite(rows).all():
+            raise ParameterError(f"{int((~np.isfinite(rows)).sum())} of the {rows.size} values given are not finite.")
         return full.T.reshape(*((components,) if components else ()), *x.shape[1:])
 
     def evaluate_on(self, basis: skfem.AbstractBasis, value: Value, components: int = 0) -> np.ndarray:
         """The same at the quadrature points of a basis; also takes a point field, by name or as (n_points, ...)."""
         if isinstance(value, str):
             value = self._point_field(value)
-        if isinstance(value, (Tensor, np.ndarray)) and np.shape(value)[:1] == (self.mesh.n_points,):
-            table = np.asarray(value, dtype=np.float64).reshape(self.mesh.n_points, -1)
+        if isinstance(value, (Tensor, np.ndarray)) and tuple(value.shape[:1]) == (self.mesh.n_points,):
+            table = _array(value).reshape(self.mesh.n_points, -1)
+            if not np.isfinite(table).all():
+                raise FieldError(f"{int((~np.isfinite(table)).sum())} values of a point field are not finite.")
             nodal = basis.with_element(self.nodal.elem)
             parts = [np.asarray(nodal.interpolate(column)) for column in table.T]
             if len(parts) != max(components, 1):
@@ -171,3 +182,12 @@ class Space:
         result = np.zeros_like(sides)
         result[used] = splu(mass[used][:, used].tocsc()).solve(sides[used])
         return result
+
+
+def _array(value: Any) -> np.ndarray:
+    """float64 on the host, of numbers, arrays, tensors, or sequences of these."""
+    if isinstance(value, Tensor):
+        return value.detach().cpu().double().numpy()
+    if isinstance(value, (list, tuple)):
+        return np.array([_array(entry) for entry in value])
+    return np.asarray(value, dtype=np.float64)

@@ -72,6 +72,15 @@ def test_a_bar_under_its_own_weight():
     torch.testing.assert_close(hung.point_data["stress"][:, 1], 2.0 * (4 - depth))
 
 
+def test_a_vector_of_tensors_is_a_vector():
+    mesh, held = ml.shapes.square(n=3).double(), {"left": (0.0, 0.0)}
+    weight = torch.tensor([0.0, -2.0], dtype=torch.float64, requires_grad=True)
+    plain = ml.sim.elasticity(mesh, fixed=held, body_force=(0.0, -2.0)).point_data["displacement"]
+    for force in (weight, (weight[0], weight[1])):
+        assert torch.equal(ml.sim.elasticity(mesh, fixed=held, body_force=force).point_data["displacement"], plain)
+    assert plain.abs().max() > 0
+
+
 def test_pressure_all_round_is_hydrostatic():
     mesh = shaken(ml.shapes.square(n=4).double())
     solved = ml.sim.elasticity(
@@ -155,7 +164,9 @@ def test_stress_field_of_kirsch():
         ({}, "rigid body"),
         ({"fixed": {"left": (0.0, None)}}, "rigid body"),
         ({"fixed": {"left": (0.0, 0.0)}, "young": 0.0}, "Young"),
+        ({"fixed": {"left": (0.0, 0.0)}, "young": float("inf")}, "Young"),
         ({"fixed": {"left": (0.0, 0.0)}, "poisson": 0.5}, "Poisson"),
+        ({"fixed": {"left": (0.0, 0.0)}, "body_force": (0.0, float("nan"))}, "not finite"),
     ],
 )
 def test_errors_say_what_is_wrong(arguments, words):

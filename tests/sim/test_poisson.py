@@ -83,7 +83,10 @@ def test_a_point_field_is_a_source_by_name_and_by_value():
     by_name = ml.sim.poisson(mesh, "heat", dirichlet=cold).point_data["u"]
     by_value = ml.sim.poisson(mesh, mesh.point_data["heat"], dirichlet=cold).point_data["u"]
     by_function = ml.sim.poisson(mesh, lambda x: 1 + x[:, 0], dirichlet=cold).point_data["u"]
+    learned = mesh.point_data["heat"].clone().requires_grad_()
+    by_graph = ml.sim.poisson(mesh, learned, dirichlet={"left": 0 * learned.sum()}).point_data["u"]
     assert torch.equal(by_name, by_value)
+    assert torch.equal(by_graph, by_value)
     torch.testing.assert_close(by_name, by_function)
 
 
@@ -107,6 +110,8 @@ def test_the_result_has_the_dtype_of_the_points():
         ({"dirichlet": {"left": 0.0}, "conductivity": -1.0}, ml.ParameterError, "positive"),
         ({"dirichlet": {"left": 0.0}, "source": "heat"}, ml.FieldError, "no point field 'heat'"),
         ({"dirichlet": {"left": 0.0}, "source": torch.zeros(3)}, ml.ParameterError, "does not fit"),
+        ({"dirichlet": {"left": 0.0}, "source": torch.full((9,), torch.nan)}, ml.FieldError, "9 values .* not finite"),
+        ({"dirichlet": {"left": float("nan")}}, ml.ParameterError, "not finite"),
         ({"dirichlet": {"left": 0.0}, "order": 3}, ml.ParameterError, "1 or 2"),
     ],
 )
