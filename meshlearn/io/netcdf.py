@@ -69,6 +69,11 @@ class NetCdf:
         # some writers leave memory garbage behind the name
         return [decoded(re.split(rb"[\x00-\x1f\x7f]", b"".join(np.ravel(row)))[0]).strip() for row in rows]
 
+    def title(self) -> str:
+        """The title of the file, "" if it has none."""
+        value = self._hdf.attrs.get("title", b"") if self._hdf is not None else getattr(self._nc, "title", b"")
+        return decoded(value).strip("\x00 ") if isinstance(value, bytes) else str(value)
+
     def text_attribute(self, variable: str, name: str) -> str:
         """A text attribute of a variable, "" if it is absent."""
         found = self._variable(variable)

@@ -66,8 +66,11 @@ def retyped(given: Any, format_name: str) -> list[str]:
         return []
     becomes, kept = _TYPES[format_name]
     found = []
-    for part in ("point_data", "cell_data"):
-        for name, field in getattr(given, part).items():
+    still = {} if isinstance(given, Mesh) else given.mesh
+    for part in ("point_data", "cell_data", "global_data"):
+        for name, field in (dict(getattr(still, part, {})) | dict(getattr(given, part))).items():
+            if part == "global_data" and (format_name != "exodus" or name == "time" or name.startswith("side_set:")):
+                continue
             tensors = [field] if isinstance(field, Tensor) else list(field.values())
             types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors} - set(kept))
             if types and not (format_name == "avs-ucd" and name == "material"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ import torch
 from meshlearn.errors import MeshError
 from meshlearn.io.bridges.lost import warn_of
 from meshlearn.io.counts import counted
+from meshlearn.io.quiet import quietly_imported
 from meshlearn.mesh.mesh import Mesh
 
 _RESERVED = {"pos", "face", "tetra", "edge_index", "adj", "adj_t", "batch", "ptr", "num_nodes"}
@@ -69,11 +69,8 @@ def to_pyg(mesh: Mesh) -> Any:
     if taken or twice:
         reason = "have a meaning of their own in PyG" if taken else "are both point data and global data"
         raise MeshError(f"the fields {taken or twice} {reason}: rename them, e.g. with mesh.replace(point_data=...).")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # PyG's import uses a deprecated decorator of torch
-        from torch_geometric.data import Data
-
-    data = Data(pos=mesh.points)
+    # PyG's import uses a deprecated decorator of torch
+    data = quietly_imported("torch_geometric.data", DeprecationWarning).Data(pos=mesh.points)
     if mesh.cell_dim:
         data.edge_index = mesh.point_adjacency.edge_index()
     if "triangle" in mesh.domain_types:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from meshlearn.mesh.mesh import Mesh
 
 _KINDS = {"pt": ("vertex", 1), "line": ("line", 2), "tri": ("triangle", 3), "quad": ("quad", 4), "tet": ("tetra", 4),
           "pyr": ("pyramid", 5), "prism": ("wedge", 6), "hex": ("hexahedron", 8)}  # fmt: skip
+# a comment of ours: the kinds of cells that have a field, for the fields that not all have (the others hold 0)
+_OWN = "# meshlearn: kinds of cells with a field "
 _NAMES = {kind: name for name, (kind, _) in _KINDS.items()}
 # ours[:, k] = theirs[:, order[k]]
 _ORDER = {"tetra": [0, 1, 3, 2], "pyramid": [1, 2, 3, 4, 0], "wedge": [3, 4, 5, 0, 1, 2],
@@ -25,8 +28,8 @@ _ORDER = {"tetra": [0, 1, 3, 2], "pyramid": [1, 2, 3, 4, 0], "wedge": [3, 4, 5, 
 def read(path: Path) -> MeshBuilder:
     """Read an ASCII UCD file; material numbers become cell data `material`."""
     builder = MeshBuilder(path, "AVS-UCD")
-    lines = [line.split() for line in lines_of(path, builder) if line.strip()]
-    lines = [words for words in lines if not words[0].startswith("#")]
+    texts = lines_of(path, builder)
+    lines = [line.split() for line in texts if line.strip() and not line.lstrip().startswith("#")]
     if not lines or len(lines[0]) < 5:
         raise builder.fail("the first line holds no five counts")
     n_points, n_cells, n_point_data, n_cell_data, n_model = (int(word) for word in lines[0][:5])
@@ -47,9 +50,14 @@ def read(path: Path) -> MeshBuilder:
             order = Positions(numbers)(nodes[:, 0].astype(np.int64))
             builder.point_data[name] = values[order]
     if n_cell_data:
+        marks = [line.removeprefix(_OWN) for line in texts[:20] if line.startswith(_OWN)]
+        kinds_of = json.loads(marks[0]) if marks else {}
         fields, rest = _data(rest, n_cells, n_cell_data, builder)
         for name, (numbers, values) in fields.items():
+            own = kinds_of.get(name)
             for block, ids in blocks:
+                if own is not None and block.kind not in own:
+                    continue
                 builder.add_cell_data(name, block, values[Positions(numbers)(ids)])
     if n_model:
         builder.lost(f"{counted(n_model, 'value')} of the whole model")
@@ -99,21 +107,26 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     kinds = [kind for kind in mesh.cells if kind in _NAMES and len(mesh.cells[kind])]
     n_cells = sum(len(mesh.cells[kind]) for kind in kinds)
     point_fields = {_plain(name): file_array(tensor)[0] for name, tensor in mesh.point_data.items()}
-    cell_fields = {}
+    cell_fields: dict[str, np.ndarray] = {}
+    partial: dict[str, list[str]] = {}  # fields of some kinds of cells
     for name, by_kind in mesh.cell_data.items():
-        parts = [file_array(by_kind[kind])[0] for kind in kinds if kind in by_kind]
-        if (
-            name == "material"
-            and len(parts) == len(kinds)
-            and all(p.shape[1] == 1 and p.dtype.kind in "iu" for p in parts)
-        ):
+        parts = {kind: file_array(by_kind[kind])[0] for kind in kinds if kind in by_kind}
+        if name == "material" and all(p.shape[1] == 1 and p.dtype.kind in "iu" for p in parts.values()):
+            if len(parts) < len(kinds) and parts:
+                losses.append(f"that only some cells have the cell data {name!r} (the others get 0)")
             continue
-        if len(parts) == len(kinds) and len({part.shape[1] for part in parts}) == 1:
-            cell_fields[_plain(name)] = np.concatenate(parts)
-        else:
-            losses.append(f"cell data {name!r}, which not every cell has")
+        if len(shapes := {part.shape[1] for part in parts.values()}) == 1:
+            width = shapes.pop()
+            whole = [parts.get(kind, np.zeros((len(mesh.cells[kind]), width))) for kind in kinds]
+            cell_fields[_plain(name)] = np.concatenate(whole)
+            if len(parts) < len(kinds):
+                partial[_plain(name)] = list(parts)
+        elif parts:
+            losses.append(f"cell data {name!r} of unlike shapes")
     widths = [sum(values.shape[1] for values in fields.values()) for fields in (point_fields, cell_fields)]
     with open(path, "w", encoding="utf-8", newline="\n") as file:
+        if partial:
+            file.write(f"{_OWN}{json.dumps(partial)}\n")
         file.write(f"{mesh.n_points} {n_cells} {widths[0]} {widths[1]} 0\n")
         points = three_columns(to_numpy(mesh.points)).tolist()
         file.writelines(f"{k} {' '.join(map(repr, p))}\n" for k, p in enumerate(points, start=1))

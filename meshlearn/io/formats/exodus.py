@@ -1,7 +1,8 @@
 """Exodus II (.e, .exo, .ex2): element blocks, node and side sets, fields over time.
 
 Element blocks become cell sets under their names (`block_1`). A side set is kept twice: its points as a point set,
-and exactly as global data `side_set:NAME`, rows (block-wise element number from 0, side from 0). Variables named
+and exactly as global data `side_set:NAME`, rows (element number from 0, side from 0); elements are
+numbered kind after kind, as the mesh lists its cells. Variables named
 NAME_x, NAME_y(, NAME_z) become one vector. Classic NetCDF files need no extra package, HDF5-based ones need h5py.
 """
 
@@ -12,30 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.counts import counted
+from meshlearn.io.formats.exodus_blocks import ElementBlock, element_rows, read_blocks
 from meshlearn.io.formats.exodus_sides import side_nodes
 from meshlearn.io.netcdf import NetCdf
-
-# name -> {nodes: kind}
-_LINES, _TRIANGLES = {2: "line", 3: "line3"}, {3: "triangle", 6: "triangle6", 7: "triangle7"}
-_QUADS = {4: "quad", 8: "quad8", 9: "quad9", 3: "triangle"}
-_TETRAS = {4: "tetra", 10: "tetra10", 14: "tetra14"}
-_PYRAMIDS = {5: "pyramid", 13: "pyramid13", 14: "pyramid14"}
-_WEDGES = {6: "wedge", 15: "wedge15", 18: "wedge18", 21: "wedge21"}
-_HEXES = {8: "hexahedron", 20: "hexahedron20", 27: "hexahedron27"}
-_STEMS = {
-    "SPHERE": {1: "vertex"}, "CIRCLE": {1: "vertex"}, "NODE": {1: "vertex"}, "BAR": _LINES, "BEAM": _LINES,
-    "TRUSS": _LINES, "EDGE": _LINES, "ROD": _LINES, "TRI": _TRIANGLES, "TRIANGLE": _TRIANGLES, "TRISHELL": _TRIANGLES,
-    "QUAD": _QUADS, "QUADRILATERAL": _QUADS, "SHELL": _QUADS, "TET": _TETRAS, "TETRA": _TETRAS, "TETRAHEDRON": _TETRAS,
-    "PYR": _PYRAMIDS, "PYRA": _PYRAMIDS, "PYRAMID": _PYRAMIDS, "WEDGE": _WEDGES, "PENTA": _WEDGES, "HEX": _HEXES,
-    "HEXA": _HEXES, "HEXAHEDRON": _HEXES,
-}  # fmt: skip
-# ours[:, k] = theirs[:, order[k]]: Exodus lists vertical edges before the top ones, and the face nodes in another order
-ORDER: dict[str, list[int]] = {
-    "hexahedron20": [*range(12), *range(16, 20), *range(12, 16)],
-    "hexahedron27": [*range(12), *range(16, 20), *range(12, 16), 23, 24, 25, 26, 21, 22, 20],
-    "wedge15": [*range(9), *range(12, 15), *range(9, 12)],
-    "wedge18": [*range(9), *range(12, 15), *range(9, 12), 15, 16, 17],
-}
 
 
 def read(path: Path) -> MeshBuilder:
@@ -43,7 +24,12 @@ def read(path: Path) -> MeshBuilder:
     builder = MeshBuilder(path, "Exodus II")
     with NetCdf(path) as nc:
         _points(nc, builder)
-        blocks = _blocks(nc, builder)
+        count, ids = nc.count("num_el_blk"), nc.get("eb_prop1")
+        names = _names(nc, "eb_names", "block", np.arange(1, count + 1) if ids is None else ids)
+        if len(names) < count:
+            raise builder.fail(f"{count} element blocks are announced, {len(names)} have a number")
+        blocks = read_blocks(nc, names[:count], builder)
+        _attributes(nc, blocks, builder)
         _sets(nc, blocks, builder)
         _fields(nc, blocks, builder)
     return builder
@@ -67,38 +53,26 @@ def _names(nc: NetCdf, name: str, prefix: str, ids: np.ndarray) -> list[str]:
     ]
 
 
-def _blocks(nc: NetCdf, builder: MeshBuilder) -> list[Block | None]:
-    assert builder.points is not None
-    blocks: list[Block | None] = []
-    ids = nc.get("eb_prop1")
-    count = nc.count("num_el_blk")
-    names = _names(nc, "eb_names", "block", np.arange(1, count + 1) if ids is None else ids)
-    for number in range(1, count + 1):
-        table, element = nc.get(f"connect{number}"), nc.text_attribute(f"connect{number}", "elem_type").upper()
-        if table is None or table.size == 0:
-            if nc.get(f"ebconn{number}") is not None or element in ("NSIDED", "NFACED"):
-                builder.lost(f"element block {names[number - 1]!r} of {element or 'polygons'}")
-            blocks.append(None)
+def _attributes(nc: NetCdf, blocks: list[ElementBlock], builder: MeshBuilder) -> None:
+    """Attributes of elements as cell data, NaN where a block has none."""
+    tables: dict[str, np.ndarray] = {}
+    for block in blocks:
+        values = nc.get(f"attrib{block.number}")
+        if not block.kind or values is None or not values.size:
             continue
-        kind = _STEMS.get(element.rstrip("0123456789"), {}).get(table.shape[1])
-        if kind is None:
-            raise builder.fail(
-                f"element block {names[number - 1]!r} has type {element!r} with {table.shape[1]} "
-                "nodes, which is not supported"
-            )
-        table = table.astype(np.int64) - 1
-        if int(table.min()) < 0 or int(table.max()) >= len(builder.points):
-            raise builder.fail(f"element block {names[number - 1]!r} names a node outside 1 to {len(builder.points)}")
-        block = builder.add_cells(kind, table[:, ORDER[kind]] if kind in ORDER else table)
-        builder.add_cell_set(names[number - 1], block)
-        blocks.append(block)
-        attributes = nc.get(f"attrib{number}")
-        if attributes is not None and attributes.size:
-            builder.add_cell_data("attribute", block, np.asarray(attributes, np.float64))
-    return blocks
+        shape = (builder.count(block.kind), *values.shape[1:])
+        table = tables.setdefault(block.kind, np.full(shape, np.nan))
+        if table.shape != shape:
+            builder.lost(f"attributes of element block {block.name!r}, which are not as many as those of others")
+        else:
+            table[block.rows] = values
+    for kind, table in tables.items():
+        if np.isnan(table).any():
+            builder.note("cell data 'attribute' hold NaN where an element block has no attributes")
+        builder.add_cell_data("attribute", Block(kind, 0, len(table)), table)
 
 
-def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
+def _sets(nc: NetCdf, blocks: list[ElementBlock], builder: MeshBuilder) -> None:
     count = nc.count("num_node_sets")
     ids = nc.get("ns_prop1")
     for k, name in enumerate(
@@ -112,6 +86,7 @@ def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
     count = nc.count("num_side_sets")
     ids = nc.get("ss_prop1")
     tables = builder.cells()
+    numbering = element_rows(blocks, list(tables), {kind: len(table) for kind, table in tables.items()})
     for k, name in enumerate(
         _names(nc, "ss_names", "side_set", np.arange(1, count + 1) if ids is None else ids), start=1
     ):
@@ -119,8 +94,14 @@ def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
         if elements is None or sides is None:
             continue
         pairs = np.stack([elements, sides], axis=1).astype(np.int64) - 1
+        if len(pairs) and not 0 <= int(pairs[:, 0].min()) <= int(pairs[:, 0].max()) < len(numbering):
+            raise builder.fail(f"side set {name!r} names an element outside 1 to {len(numbering)}")
+        pairs[:, 0] = numbering[pairs[:, 0]]
+        if (pairs[:, 0] < 0).any():
+            builder.lost(f"{counted(int((pairs[:, 0] < 0).sum()), 'side')} of side set {name!r}")
+            pairs = pairs[pairs[:, 0] >= 0]
         builder.global_data[f"side_set:{name}"] = pairs
-        nodes = side_nodes(pairs, blocks, tables)
+        nodes = side_nodes(pairs, tables)
         if not np.array_equal(np.sort(builder.point_sets.get(name, nodes)), nodes):
             name = f"{name} (side set)"
         builder.point_sets.setdefault(name, nodes)
@@ -130,7 +111,7 @@ def _sets(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
         )
 
 
-def _fields(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> None:
+def _fields(nc: NetCdf, blocks: list[ElementBlock], builder: MeshBuilder) -> None:
     times = nc.get("time_whole")
     names = {what: nc.strings(f"name_{what}_var") for what in ("nod", "elem", "glo")}
     if times is None or len(times) == 0:
@@ -145,28 +126,27 @@ def _fields(nc: NetCdf, blocks: list[Block | None], builder: MeshBuilder) -> Non
         if values is not None:
             fields[name] = values
     builder.step_point_data |= merge_vectors(fields)
-    per_block: dict[int, dict[str, np.ndarray]] = {}
-    for k, name in enumerate(names["elem"]):
-        for index, block in enumerate(blocks):
-            values = nc.get(f"vals_elem_var{k + 1}eb{index + 1}")
-            if values is not None and block is not None:
-                per_block.setdefault(index, {})[name] = values
     n_times = len(times)
-    for index, found in per_block.items():
-        block = blocks[index]
-        assert block is not None
+    for block in blocks:
+        found = {}
+        for k, name in enumerate(names["elem"], start=1):
+            values = nc.get(f"vals_elem_var{k}eb{block.number}")
+            if values is not None and block.kind:
+                found[name] = values
         for name, values in merge_vectors(found).items():
             target = builder.step_cell_data.setdefault(name, {})
             if block.kind not in target:
                 shape = (n_times, builder.count(block.kind), *values.shape[2:])
                 target[block.kind] = np.full(shape, np.nan, values.dtype)
-            target[block.kind][:, block.start : block.start + block.count] = values
+            target[block.kind][:, block.rows] = values
     for name, by_kind in builder.step_cell_data.items():
         if any(np.isnan(values).any() for values in by_kind.values()):
             builder.note(f"cell data {name!r} holds NaN where an element block has no values")
     glo = nc.get("vals_glo_var")
     if glo is not None:
-        builder.step_global_data |= {name: np.ascontiguousarray(glo[:, k]) for k, name in enumerate(names["glo"])}
+        builder.step_global_data |= merge_vectors(
+            {name: np.ascontiguousarray(glo[:, k]) for k, name in enumerate(names["glo"])}
+        )
 
 
 def merge_vectors(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from meshlearn.io.builder import Block
-
 # corners of side 0, 1, ... in our numbering of the corners
 SIDES: dict[str, list[tuple[int, ...]]] = {
     "line": [(0,), (1,)],
@@ -18,22 +16,16 @@ SIDES: dict[str, list[tuple[int, ...]]] = {
 }
 
 
-def side_nodes(pairs: np.ndarray, blocks: list[Block | None], tables: dict[str, np.ndarray]) -> np.ndarray:
-    """(k,) ascending corner points of the sides (element number over all blocks, side)."""
+def side_nodes(pairs: np.ndarray, tables: dict[str, np.ndarray]) -> np.ndarray:
+    """(k,) ascending corner points of the sides (element number over all tables, side)."""
     found: list[np.ndarray] = []
     first = 0
-    for block in blocks:
-        if block is None:
-            continue
-        inside = pairs[(pairs[:, 0] >= first) & (pairs[:, 0] < first + block.count)]
-        first += block.count
-        sides = SIDES.get(block.kind.rstrip("0123456789"))
-        if not len(inside) or sides is None:
-            continue
-        table = tables[block.kind]
-        for side in np.unique(inside[:, 1]).tolist():
+    for kind, table in tables.items():
+        inside = pairs[(pairs[:, 0] >= first) & (pairs[:, 0] < first + len(table))]
+        sides = SIDES.get(kind.rstrip("0123456789"))
+        for side in np.unique(inside[:, 1]).tolist() if sides is not None else ():
             # shells number their two faces first, then their edges
             corners = sides[side] if side < len(sides) else tuple(range(len(sides)))
-            rows = inside[inside[:, 1] == side, 0] - (first - block.count) + block.start
-            found.append(table[rows][:, list(corners)].ravel())
+            found.append(table[inside[inside[:, 1] == side, 0] - first][:, list(corners)].ravel())
+        first += len(table)
     return np.unique(np.concatenate(found)).astype(np.int64) if found else np.zeros(0, np.int64)

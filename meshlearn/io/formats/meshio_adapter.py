@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import threading
-import warnings
 from pathlib import Path
 
 from meshlearn.io.bridges.meshio import fill_from_meshio
 from meshlearn.io.builder import MeshBuilder
-
-_ONE_AT_A_TIME = threading.Lock()  # the streams and warning filters that are set aside below belong to all threads
+from meshlearn.io.quiet import quiet
 
 
 def read(path: Path) -> MeshBuilder:
@@ -26,13 +23,8 @@ def read_with_meshio(path: Path, file_format: str | None, title: str) -> MeshBui
     builder = MeshBuilder(path, title)
     said = io.StringIO()
     try:
-        with (
-            _ONE_AT_A_TIME,
-            contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(said),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
+        # the streams belong to the process too: `quiet` lets one thread in
+        with quiet(), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             found = meshio.read(path, file_format=file_format)
     except SystemExit:
         text = " ".join(said.getvalue().split())

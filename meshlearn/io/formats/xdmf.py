@@ -12,7 +12,7 @@ import numpy as np
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.counts import counted
 from meshlearn.io.formats.xdmf_data import XdmfData
-from meshlearn.io.formats.xdmf_topology import TYPES, read_mixed
+from meshlearn.io.formats.xdmf_topology import KINDS, TYPES, read_mixed
 from meshlearn.io.structured import grid_cells
 
 SEVERAL_FILES = True
@@ -149,8 +149,10 @@ def _attributes(grid: Element, data: XdmfData, blocks: list[tuple[Block, np.ndar
             builder.point_data[name] = _rows(name, values, n_points, "points", builder)
         elif center == "cell":
             rows = _rows(name, values, n_cells, "cells", builder)
+            own = attribute.get(KINDS)
             for block, positions in blocks:
-                builder.add_cell_data(name, block, rows[positions])
+                if own is None or block.kind in own.split():
+                    builder.add_cell_data(name, block, rows[positions])
         else:
             builder.lost(f"attribute {name!r} with center {center!r}")
     for group in data.children(grid, "Set"):

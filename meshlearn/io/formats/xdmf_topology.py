@@ -22,6 +22,8 @@ NUMBERS = {
     "wedge18",
     0x30: "hexahedron20", 0x31: "hexahedron24", 0x32: "hexahedron27",
 }  # fmt: skip
+# what an <Attribute> of ours says of its field: the kinds of cells that have it (others hold NaN or 0)
+KINDS = "MeshlearnKinds"
 TO_NUMBER = {kind: number for number, kind in NUMBERS.items()}
 # types that state their number of nodes: 1 poly-vertex, 2 poly-line, 3 polygon
 COUNTED = {1: {1: "vertex"}, 2: {2: "line"}, 3: {3: "triangle", 4: "quad"}}

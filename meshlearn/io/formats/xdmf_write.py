@@ -13,7 +13,7 @@ import numpy as np
 
 from meshlearn.errors import require
 from meshlearn.io import beside
-from meshlearn.io.formats.xdmf_topology import TO_NUMBER
+from meshlearn.io.formats.xdmf_topology import KINDS, TO_NUMBER
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
 from meshlearn.io.write import atomic
@@ -43,7 +43,7 @@ class _Heavy:
         kind = {"f": "Float", "i": "Int", "u": "UInt"}[array.dtype.kind]
         shape = " ".join(map(str, array.shape))
         return (
-            f'<DataItem DataType="{kind}" NumberType="{kind}" Precision="{array.dtype.itemsize}" Dimensions="{shape}" '
+            f'<DataItem DataType="{kind}" Precision="{array.dtype.itemsize}" Dimensions="{shape}" '
             f'Format="HDF">{self.name}:/{key}</DataItem>'
         )
 
@@ -81,6 +81,12 @@ def _grid(name: str, body: str) -> str:
 def _collection(
     series: Any, mesh: Mesh, kinds: list[str], frame: str, still: str, heavy: _Heavy, losses: list[str]
 ) -> str:
+    constant = _fields(
+        {n: v for n, v in mesh.point_data.items() if n not in series.point_data},
+        {n: v for n, v in mesh.cell_data.items() if n not in series.cell_data},
+        {n: v for n, v in mesh.global_data.items() if n not in (*series.global_data, "time")},
+        mesh, kinds, heavy, losses,
+    )  # fmt: skip
     steps = []
     for k, time in enumerate(series.times.tolist()):
         points = still if series.moving_points is None else _geometry(to_numpy(series.moving_points[k]), heavy)
@@ -90,8 +96,7 @@ def _collection(
             {n: v[k] for n, v in series.global_data.items()},
             mesh, kinds, heavy, losses,
         )  # fmt: skip
-        steps.append(_grid(f"step_{k}", f'{frame}{points}<Time Value="{time!r}"/>\n{own}'))
-    losses += [f"{part.replace('_', ' ')} of the still mesh" for part in _PARTS[:3] if getattr(mesh, part)]
+        steps.append(_grid(f"step_{k}", f'{frame}{points}<Time Value="{time!r}"/>\n{constant}{own}'))
     return f'<Grid Name="series" GridType="Collection" CollectionType="Temporal">\n{"".join(steps)}</Grid>\n'
 
 
@@ -120,12 +125,18 @@ def _topology(mesh: Mesh, kinds: list[str], heavy: _Heavy) -> str:
     return f'<Topology TopologyType="Mixed" NumberOfElements="{count}">{heavy.item(np.concatenate(rows))}</Topology>\n'
 
 
-def _attribute(name: str, center: str, array: np.ndarray, heavy: _Heavy) -> str:
+def _filler(given: dict[str, np.ndarray], count: int) -> np.ndarray:
+    """For cells without a value: NaN, and 0 where numbers are whole."""
+    part = next(iter(given.values()))
+    return np.full((count, *part.shape[1:]), np.nan if part.dtype.kind == "f" else 0, part.dtype)
+
+
+def _attribute(name: str, center: str, array: np.ndarray, heavy: _Heavy, kinds: str = "") -> str:
     width = int(np.prod(array.shape[1:]))
     kind = {1: "Scalar", 3: "Vector", 6: "Tensor6", 9: "Tensor"}.get(width, "Matrix")
-    return (
-        f'<Attribute Name={quoteattr(name)} AttributeType="{kind}" Center="{center}">{heavy.item(array)}</Attribute>\n'
-    )
+    own = f' {KINDS}="{kinds}"' if kinds else ""
+    head = f'<Attribute Name={quoteattr(name)} AttributeType="{kind}" Center="{center}"{own}>'
+    return f"{head}{heavy.item(array)}</Attribute>\n"
 
 
 def _plain(tensor: Any) -> np.ndarray:
@@ -140,11 +151,13 @@ def _fields(
     body = "".join(_attribute(name, "Node", _plain(tensor), heavy) for name, tensor in points.items())
     filled = [kind for kind in kinds if len(mesh.cells[kind])]
     for name, by_kind in cells.items():
-        parts = [_plain(by_kind[kind]) for kind in filled if kind in by_kind]
-        if len(parts) < len(filled) or len({(part.dtype, part.shape[1:]) for part in parts}) > 1:
-            losses.append(f"cell data {name!r}, which not every cell has in one shape")
-        elif parts:
-            body += _attribute(name, "Cell", np.concatenate(parts), heavy)
+        given = {kind: _plain(by_kind[kind]) for kind in filled if kind in by_kind}
+        if len({(part.dtype, part.shape[1:]) for part in given.values()}) > 1:
+            losses.append(f"cell data {name!r}, which has unlike types or shapes")
+        elif given:
+            parts = [given[kind] if kind in given else _filler(given, len(mesh.cells[kind])) for kind in filled]
+            held = " ".join(given) if len(given) < len(filled) else ""
+            body += _attribute(name, "Cell", np.concatenate(parts), heavy, held)
     return body + "".join(_attribute(name, "Grid", _plain(tensor), heavy) for name, tensor in values.items())
 
 
