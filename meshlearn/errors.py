@@ -52,6 +52,14 @@ class CheckpointError(MeshlearnError, ValueError):
     """A model folder that is incomplete, from a newer schema, or names an unknown estimator."""
 
 
+class CheckpointWarning(UserWarning):
+    """A model folder that could be read, but not checked as one written by this version is."""
+
+
+class ScoreWarning(UserWarning):
+    """A score that leaves something out: meshes whose truth is zero have no relative error."""
+
+
 class MissingDependencyError(MeshlearnError, ImportError):
     """An optional package is needed; the message carries the install line."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,6 +130,8 @@ def score(
 ) -> None:
     """Compare predictions with the truth in the files: relative L2 errors (0 is perfect, 1 is as bad as zero).
 
+    Where the truth of a field is zero everywhere it has no relative error: nan (null in JSON), not part of the mean.
+
     [bold]Examples[/bold]
 
       meshlearn score model 'test/*.vtu'
@@ -145,9 +149,11 @@ def score(
         except FieldError as error:
             raise FieldError(f"{path} cannot be scored: {error}") from error
     fields = list(next(iter(rows.values())))
-    mean = {field: sum(row[field] for row in rows.values()) / len(rows) for field in fields}
+    mean = {field: _mean(row[field] for row in rows.values()) for field in fields}
     if as_json:
-        typer.echo(json.dumps({"n_meshes": len(rows), "mean": mean, **({"files": rows} if each else {})}, indent=2))
+        files = {name: _without_nan(row) for name, row in rows.items()}
+        content = {"n_meshes": len(rows), "mean": _without_nan(mean), **({"files": files} if each else {})}
+        typer.echo(json.dumps(content, indent=2, allow_nan=False))
         return
     from rich.console import Console
     from rich.table import Table
@@ -160,6 +166,16 @@ def score(
         table.add_row(Path(name).name, *(f"{row[field]:.4g}" for field in fields))
     table.add_row("mean", *(f"{mean[field]:.4g}" for field in fields), style="bold")
     Console().print(table)
+
+
+def _mean(values: Iterable[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _without_nan(row: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {field: None if math.isnan(value) else value for field, value in row.items()}
 
 
 def _read(path: Path) -> Any:

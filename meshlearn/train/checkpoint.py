@@ -7,14 +7,19 @@
 The tensor files are written first, under new names, and flushed to the disk; replacing `model.json` (one rename) is the
 moment the new model exists. Before it, the folder holds the old model, complete; after it, files that `model.json` does
 not name are removed. Reading executes no code: JSON and safetensors hold data only.
+
+Schema 2 notes the SHA-256 of every tensor file, and reading compares it: a file that was changed, by a hand or by the
+disk, is not loaded. Schema 1 had no such note; its folders are loaded with a CheckpointWarning that says so.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import secrets
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +27,13 @@ from typing import Any
 
 from torch import Tensor
 
-from meshlearn.errors import CheckpointError, MeshlearnError, MissingDependencyError
+from meshlearn.errors import CheckpointError, CheckpointWarning, MeshlearnError, MissingDependencyError
 
-SCHEMA = 1
+SCHEMA = 2
 INDEX = "model.json"
 # What a killed process may leave: our own temporary files, and those of safetensors.
 _LEFTOVER = re.compile(r"\.model\.json\.[0-9a-f]+|\.probe-[0-9a-f]+|\.tmp[0-9A-Za-z]{6}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[a-z]+-[0-9a-f]{16}\.safetensors")
 
 
@@ -46,7 +52,7 @@ def write(folder: Path, meta: dict[str, Any], groups: dict[str, dict[str, Tensor
             written.append(path)
             save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, path)
             _flush(path)
-            files[group] = {"file": path.name, "bytes": path.stat().st_size}
+            files[group] = {"file": path.name, "bytes": path.stat().st_size, "sha256": _digest(path)}
         index = {"schema": SCHEMA, "meshlearn": meshlearn.__version__, **meta, "tensors": files}
         temporary = folder / f".{INDEX}.{secrets.token_hex(8)}"
         written.append(temporary)
@@ -85,11 +91,21 @@ def exists(folder: Path) -> bool:
 
 
 def read(folder: Path, groups: Iterable[str] = ("model",)) -> tuple[dict[str, Any], dict[str, dict[str, Tensor]]]:
-    """(meta, {group: tensors}) of a model folder. Raises CheckpointError for whatever is wrong with it."""
+    """(meta, {group: tensors}) of a model folder. Raises CheckpointError for whatever is wrong with it.
+
+    A folder of schema 1 gives a CheckpointWarning: its tensors cannot be checked.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     meta = read_meta(folder)
+    if meta["schema"] == 1:
+        warnings.warn(
+            f"{folder} was written by an earlier version (schema 1), which noted no checksums: that its tensors are "
+            "undamaged cannot be checked.\n  Save the model again, and later loads check it.",
+            CheckpointWarning,
+            stacklevel=3,
+        )
     result = {}
     for group in groups:
         entry = meta["tensors"].get(group)
@@ -101,6 +117,12 @@ def read(folder: Path, groups: Iterable[str] = ("model",)) -> tuple[dict[str, An
         if path.stat().st_size != entry["bytes"]:
             raise CheckpointError(f"{path} has {path.stat().st_size} bytes, expected {entry['bytes']}: it is damaged.")
         try:
+            seen = _digest(path)
+            if entry.get("sha256", seen) != seen:  # read_meta refuses schema 2 without one
+                raise CheckpointError(
+                    f"{path} is damaged: its SHA-256 is {seen[:16]}…, but {entry['sha256'][:16]}… when it was "
+                    f"written.\n  Some of its bytes have changed: copy the folder anew, or fit the model again."
+                )
             result[group] = load_file(path)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{path} cannot be read: {error}.") from error
@@ -111,14 +133,15 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """The JSON part of a model folder, checked for schema and form."""
     path = folder / INDEX
     if not path.is_file():
-        found = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) if folder.is_dir() else "no such folder"
-        raise CheckpointError(f"{folder} is not a model folder: there is no {INDEX} ({found}).")
+        raise CheckpointError(f"{folder} is not a model folder: {_instead(folder)}.")
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}.") from error
     if not isinstance(meta, dict) or not isinstance(meta.get("schema"), int):
         raise CheckpointError(f"{path} was not written by meshlearn: it has no schema number.")
+    if meta["schema"] < 1:
+        raise CheckpointError(f"{path} has schema {meta['schema']}, which never was; schemas count from 1.")
     if meta["schema"] > SCHEMA:
         raise CheckpointError(
             f"{path} has schema {meta['schema']} (written by meshlearn {meta.get('meshlearn')}), this version reads "
@@ -134,6 +157,9 @@ def read_meta(folder: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path} names the tensor file {name!r}, which is not a name meshlearn writes.")
         if not isinstance(size, int) or isinstance(size, bool):
             raise CheckpointError(f"{path} is damaged: 'bytes' of the {group!r} tensors is {size!r}, not a number.")
+        digest = entry.get("sha256")
+        if meta["schema"] > 1 and (not isinstance(digest, str) or not _DIGEST.fullmatch(digest)):
+            raise CheckpointError(f"{path} is damaged: 'sha256' of the {group!r} tensors is {digest!r}, no checksum.")
     return meta
 
 
@@ -147,6 +173,22 @@ def taking(folder: Path, part: str) -> Iterator[None]:
     except (LookupError, ValueError, TypeError, AttributeError, RuntimeError, OverflowError, MeshlearnError) as error:
         seen = f"{type(error).__name__}: {error}"
         raise CheckpointError(f"{folder / INDEX} is damaged: {part!r} cannot be used ({seen}).") from error
+
+
+def _instead(folder: Path) -> str:
+    """What stands where a model folder was expected."""
+    if folder.is_file():
+        return "it is a file"
+    if not folder.is_dir():
+        return "there is no such folder"
+    names = sorted(path.name for path in folder.iterdir())
+    more = ", …" if len(names) > 8 else ""
+    return f"there is no {INDEX} in it" + (f", only {', '.join(names[:8])}{more}" if names else "; it is empty")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _names(folder: Path) -> set[str]:

@@ -145,8 +145,11 @@ class Estimator(HasParams):
         On one mesh the error of a point or cell field is sqrt(sum_i w_i |p_i - t_i|^2 / sum_i w_i |t_i|^2), where w_i
         is the length, area or volume that row i stands for (`mesh.point_measures()`, `mesh.cell_measures()`; all equal
         on a point cloud) and |.| the Euclidean norm over the components of the value; of a global field it is
-        |p - t| / |t|. 0 is perfect, 1 is as good as predicting zero. Where the truth is zero: 0 if the prediction is
-        too, else infinite.
+        |p - t| / |t|. 0 is perfect, 1 is as good as predicting zero.
+
+        A mesh on which the truth is zero everywhere has no relative error: for that output it is left out of the mean,
+        however good the prediction, so that models are compared on the same meshes. A ScoreWarning names such meshes
+        and gives the absolute (root mean square) error there; when all meshes are such, the score is NaN.
         """
         self.check_fitted("score")
         items = as_items(meshes)
@@ -154,7 +157,7 @@ class Estimator(HasParams):
         with torch.no_grad():
             for work, prediction in self._predictions(items, False):
                 self.fields_.check(work.target, work.where, roles=("outputs",))
-                scores.append(pair_scores(prediction, work.target, self.fields_))
+                scores.append(pair_scores(prediction, work.target, self.fields_, work.where))
         return mean_scores(scores)
 
     # -- files -----------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """scikit-learn's conventions, prediction, scores and model folders."""
 
 import json
+import math
 
 import pytest
 import torch
 
 import meshlearn as ml
+from meshlearn.errors import CheckpointWarning, ScoreWarning
 
 from .tiny import Tiny, assert_same_weights, quick, wave, waves, weights
 
@@ -171,7 +173,7 @@ def test_the_folder_holds_data_only(model, tmp_path):
     model.save(tmp_path)
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     meta = json.loads((tmp_path / "model.json").read_text())
-    assert (meta["schema"], meta["estimator"], meta["meshlearn"]) == (1, "Tiny", ml.__version__)
+    assert (meta["schema"], meta["estimator"], meta["meshlearn"]) == (2, "Tiny", ml.__version__)
 
 
 def spoil(folder, change):
@@ -186,6 +188,9 @@ def spoil(folder, change):
     [
         (lambda m: m.update(estimator="os.system"), "not registered"),
         (lambda m: m.update(schema=99), "newer"),
+        (lambda m: m.update(schema=0), "never was"),
+        (lambda m: m["tensors"]["model"].pop("sha256"), "'sha256' of the 'model' tensors is None"),
+        (lambda m: m["tensors"]["model"].update(sha256="ab" * 32), "SHA-256"),
         (lambda m: m.pop("fields"), "fields"),
         (lambda m: m["params"].update(colour=3), "colour"),
         (lambda m: m["tensors"]["model"].update(file="../../etc/passwd"), "not a name"),
@@ -219,7 +224,7 @@ def test_strange_folders_are_refused(model, tmp_path, change, message):
 def test_missing_empty_truncated_and_foreign(model, tmp_path):
     with pytest.raises(ml.CheckpointError, match="no such folder"):
         ml.load(tmp_path / "nowhere")
-    with pytest.raises(ml.CheckpointError, match=r"no model\.json"):
+    with pytest.raises(ml.CheckpointError, match=r"no model\.json in it; it is empty"):
         ml.load(tmp_path)
     (tmp_path / "model.json").write_text("{")
     with pytest.raises(ml.CheckpointError, match="cannot be read"):
@@ -230,8 +235,41 @@ def test_missing_empty_truncated_and_foreign(model, tmp_path):
     model.save(tmp_path)
     file = next(tmp_path.glob("*.safetensors"))
     file.write_bytes(b"\xff" * file.stat().st_size)
-    with pytest.raises(ml.CheckpointError, match="cannot be read"):
+    with pytest.raises(ml.CheckpointError, match="is damaged"):
         ml.load(tmp_path)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.5, 0.999])
+def test_one_flipped_bit_is_noticed(model, tmp_path, place):
+    model.save(tmp_path)
+    file = next(tmp_path.glob("*.safetensors"))
+    data = bytearray(file.read_bytes())
+    data[int(place * len(data))] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(ml.CheckpointError, match=f"{file.name} is damaged: its SHA-256"):
+        ml.load(tmp_path)
+
+
+def test_folders_of_the_first_schema_load_and_say_that_they_cannot_be_checked(model, tmp_path):
+    def older(meta):
+        meta["schema"] = 1
+        del meta["tensors"]["model"]["sha256"]
+
+    model.save(tmp_path)
+    spoil(tmp_path, older)
+    with pytest.warns(CheckpointWarning, match="no checksums"):
+        again = ml.load(tmp_path)
+    assert_same_weights(model, again)
+
+
+def test_meshes_whose_truth_is_zero_are_left_out_of_the_score_and_named(model):
+    meshes = waves(3)
+    zero = meshes[0].with_point_data(u=meshes[0].point_data["u"] * 0).replace(source="unloaded.vtu")
+    with pytest.warns(ScoreWarning, match=r"1 of 3 meshes \(mesh 0 \(unloaded.vtu\)\).*left out"):
+        found = model.score([zero, *meshes[1:]])
+    assert found["u"] == pytest.approx(model.score(meshes[1:])["u"], rel=1e-4)
+    with pytest.warns(ScoreWarning, match="the score is NaN"):
+        assert math.isnan(model.score(zero)["u"])
 
 
 def test_only_registered_classes_are_built(tmp_path):
