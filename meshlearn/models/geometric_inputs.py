@@ -11,32 +11,24 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from meshlearn import ops
-from meshlearn.errors import FieldError
+from meshlearn.mesh.boundary import tagged_points
 from meshlearn.mesh.mesh import Mesh
 
 # Frames of a trajectory on a fixed mesh share these. {points: {key: (table, what the key's ids belong to)}}
 _KNOWN = WeakTensorKeyDictionary()
 
 
-def set_points(mesh: Mesh, pattern: str) -> Int[Tensor, " k"]:
+def matching_points(mesh: Mesh, pattern: str) -> Int[Tensor, " k"]:
     """Points of all point sets and cell sets whose name matches a pattern such as "left" or "hole_*", ascending.
 
     A pattern with a wildcard may match nothing. Raises FieldError for a plain name that the mesh does not have.
     """
-    found = [points for name, points in mesh.point_sets.items() if fnmatchcase(name, pattern)]
-    for name, by_type in mesh.cell_sets.items():
-        if fnmatchcase(name, pattern):
-            found += [mesh.cells[kind].index_select(0, rows).reshape(-1) for kind, rows in by_type.items()]
-    if not found:
-        if not any(c in pattern for c in "*?["):
-            names = sorted({*mesh.point_sets, *mesh.cell_sets})
-            raise FieldError(
-                f"the mesh {mesh.source or ''} has no point set or cell set named {pattern!r} (boundary_sets).\n"
-                f"  Its sets are {names or 'none'}. A pattern such as {pattern + '*'!r} may be absent on some meshes."
-            )
+    names = sorted(name for name in {*mesh.point_sets, *mesh.cell_sets} if fnmatchcase(name, pattern))
+    if not any(c in pattern for c in "*?["):
+        names = [pattern]
+    if not names:
         return torch.zeros(0, dtype=torch.int64, device=mesh.device)
-    nodes = torch.unique(torch.cat(found))
-    return nodes[nodes >= 0]
+    return torch.unique(torch.cat([tagged_points(mesh, name) for name in names]))
 
 
 def boundary_features(
@@ -51,7 +43,7 @@ def boundary_features(
     """
     known = _KNOWN.setdefault(mesh.points, {})
     sets = [mesh.boundary_points if mesh.domain_types else mesh.points.new_zeros(0).long()]
-    sets += [set_points(mesh, pattern) for pattern in patterns]
+    sets += [matching_points(mesh, pattern) for pattern in patterns]
     key = (distances, normals, id(mesh.topology), *(nodes.cpu().numpy().tobytes() for nodes in sets))
     if key in known:
         return known[key][0]

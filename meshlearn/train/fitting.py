@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 
-from meshlearn.errors import ConvergenceError, ParameterError
+from meshlearn.errors import CheckpointError, ConvergenceError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train import checkpoint
@@ -27,6 +28,7 @@ from meshlearn.train.store import SampleStore
 def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
     """Fit a network estimator; see `NetworkEstimator.fit`."""
     if options.checkpoint is not None:
+        _check_folder(options.checkpoint, options.resume)
         checkpoint.prepare_folder(options.checkpoint)
         model_data(model)  # raises now, not after hours, when the arguments cannot be saved
     if options.warm_start:
@@ -34,6 +36,8 @@ def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
     before = _learned(model)
     fabric = _fabric(options)
     try:
+        if not options.warm_start:
+            _forget(model)
         with torch.random.fork_rng(devices=_cuda_devices(fabric.device)):
             data = _look_at(model, meshes, options, fabric.device.type)
             _build(model, options)
@@ -62,10 +66,31 @@ def _learned(model: Any) -> dict[str, Any]:
     return {name: value for name, value in vars(model).items() if name.endswith("_") and not name.startswith("_")}
 
 
-def _restore(model: Any, before: dict[str, Any]) -> None:
+def _forget(model: Any) -> None:
+    """A fit from the start must not see what an earlier one has learned."""
     for name in _learned(model):
         del model.__dict__[name]
+
+
+def _restore(model: Any, before: dict[str, Any]) -> None:
+    _forget(model)
     model.__dict__.update(before)
+
+
+def _check_folder(folder: Path, resume: bool | str) -> None:
+    """Raise CheckpointError when there is nothing to resume, or when a new fit would overwrite a model."""
+    there = checkpoint.exists(folder)
+    if resume is True and not there:
+        raise CheckpointError(
+            f"resume=True, but there is no checkpoint in {folder}.\n"
+            "  Give the folder of the interrupted fit, or resume='auto' to begin where there is none."
+        )
+    if there and not resume:
+        kind = "the checkpoint of an earlier fit" if "training" in checkpoint.read_meta(folder) else "a saved model"
+        raise CheckpointError(
+            f"{folder} holds {kind}, which a new fit would overwrite.\n"
+            "  resume=True continues an interrupted fit; to begin anew, give another folder or remove this one."
+        )
 
 
 def model_data(model: Any) -> None:
@@ -112,11 +137,15 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     see = None if options.warm_start else model.normalizers_.see
 
     make = SampleMaker(model, dtype)
-    train = SampleStore(training, fields, make, options.cache_samples, see, train_numbers)
-    model.normalizers_.finish()
+    train = SampleStore(training, fields, make, options.cache_samples, see, train_numbers, dtype)
+    model.normalizers_.to(dtype)
+    if not options.warm_start:
+        model.normalizers_.finish()
+        model.settle()
     valid = None
     if validation is not None:
-        valid = SampleStore(validation, fields, make, options.cache_samples, model.normalizers_.check, valid_numbers)
+        check = model.normalizers_.check
+        valid = SampleStore(validation, fields, make, options.cache_samples, check, valid_numbers, dtype)
     budget = default_budget(train.costs, options.batch_points, options.batch_edges, device)
     statistics = {name: values.tolist() for name, values in model.normalizers_.state_dict().items()}
     seen = repr((train.costs, None if valid is None else valid.costs, statistics)).encode()
@@ -129,8 +158,6 @@ def _split(meshes: Any, options: FitOptions) -> tuple[Items, Items | None, list[
     validation = options.validation
     if validation is None:
         return items, None, everything, []
-    if isinstance(validation, bool) or (isinstance(validation, int) and not isinstance(validation, bool)):
-        raise ParameterError(f"validation={validation!r}: a share such as 0.1, a list of meshes, or None is expected.")
     if isinstance(validation, float):
         train, held_out = split_validation(len(items), validation, mix(options.seed, 1))
         return Subset(items, train), Subset(items, held_out), train, held_out

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from meshlearn.train.batching import Budget, Step, epoch_steps, mix, pack
 from meshlearn.train.callbacks import Callback, FitContext, as_callbacks
 from meshlearn.train.compilation import compile_module
+from meshlearn.train.diagnosis import describe_targets
 from meshlearn.train.ema import WeightAverage, all_finite, copy_weights
 from meshlearn.train.interrupt import InterruptGuard
 from meshlearn.train.network import check_outputs
+from meshlearn.train.optimizer import fit_for
 from meshlearn.train.options import FitOptions
 from meshlearn.train.sample import Sample
 from meshlearn.train.schedule import learning_rate_factor
@@ -98,6 +100,7 @@ class Trainer:
         self.fabric, self.job, self.options, self.model = fabric, job, job.options, job.model
         self.module: nn.Module = job.model.module_
         self.raw = self.model.build_optimizer(self.module, self.options.learning_rate, self.options.weight_decay)
+        fit_for(self.raw, fabric.device, self.options.precision)
         self.peaks = [group["lr"] for group in self.raw.param_groups]
         self.wrapped, self.optimizer = fabric.setup(Forward(self.model, self.options.compile), self.raw)
         self.model.normalizers_.to(fabric.device)
@@ -244,9 +247,9 @@ class Trainer:
                 self.wrapped, self.optimizer, max_norm=options.clip, error_if_nonfinite=False
             )
         loss_sum, largest_norm, at.elapsed = self._agree(total, norm)
-        self._check_finite(loss_sum, "loss")
+        self._check_finite(loss_sum, "loss", rounds)
         if options.precision != "16-mixed":  # there the loss scaler skips such a step and lowers its scale
-            self._check_finite(largest_norm, "norm of the gradient")
+            self._check_finite(largest_norm, "norm of the gradient", rounds)
         self.torn = True
         self.optimizer.step()
         if self.average is not None:
@@ -295,13 +298,26 @@ class Trainer:
             group["lr"] = peak * factor
         self.context.learning_rate = self.peaks[0] * factor
 
-    def _check_finite(self, value: float, what: str) -> None:
+    def _check_finite(self, value: float, what: str, rounds: list[list[int] | None]) -> None:
         if not math.isfinite(value):
             raise Diverged(
                 f"the {what} is {value} in epoch {self.at.epoch} (step {self.at.step}): training has diverged.\n"
+                f"  The outputs, the most extreme first, on meshes of this step:\n{self._diagnosis(rounds)}\n"
                 "  The model keeps the last good weights. Try a smaller learning_rate, clip=1.0, precision='32', "
                 "and look for extreme values in the fields."
             )
+
+    @torch.no_grad()
+    def _diagnosis(self, rounds: list[list[int] | None]) -> str:
+        """The outputs of the first batch that has something infinite, or of the last."""
+        text = "    (this process had no mesh in the step)"
+        for indices in filter(None, rounds):
+            batch = self._batch(self.job.training, indices)
+            outputs = self.model.network(self.module, self.model.normalizers_.normalise(batch))
+            text = describe_targets(self.model, batch, outputs)
+            if not all(bool(torch.isfinite(table).all()) for table in outputs.values()):
+                break
+        return text
 
     # -- validation ------------------------------------------------------------------------------------------------
 

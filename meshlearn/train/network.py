@@ -17,7 +17,9 @@ from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import graph_sample, measure_weights
 from meshlearn.train.loss import mesh_losses, pointwise_loss
 from meshlearn.train.normalization import Normalizers
+from meshlearn.train.optimizer import adamw
 from meshlearn.train.options import FitOptions
+from meshlearn.train.reach import check_reach
 from meshlearn.train.sample import Sample, collate
 
 N = TypeVar("N", bound="NetworkEstimator")
@@ -52,8 +54,11 @@ class NetworkEstimator(Estimator):
         is seeded for every step, so that runs repeat and resume exactly.
     `sample_losses(self, outputs, batch)`
         -> (n_meshes,) loss of every mesh, from normalised outputs and `batch.targets`. Default: `loss`, by measure.
+    `settle(self)`
+        sets learned state that the shape of the network depends on; called before `build`, once per fit, when all
+        training samples were seen.
     `build_optimizer(self, module, learning_rate, weight_decay)`
-        -> torch optimizer; default AdamW, without decay for vectors (biases, norms).
+        -> torch optimizer; default AdamW (fused), without decay for vectors (biases, norms).
     `loss`
         class attribute or constructor argument: "mse" (default), "mae" or "huber".
 
@@ -95,6 +100,9 @@ class NetworkEstimator(Estimator):
         """The network for these fields; see the class docstring."""
         raise NotImplementedError(f"{type(self).__name__} does not implement build.")
 
+    def settle(self) -> None:
+        """Set learned state that the shape of the network depends on; see the class docstring. Default: none."""
+
     def prepare(self, mesh: Mesh) -> Sample:
         """The sample of one mesh, features in physical units; see the class docstring."""
         return graph_sample(mesh, self.fields_)
@@ -135,7 +143,7 @@ class NetworkEstimator(Estimator):
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate)
+        return adamw([group for group in groups if group["params"]], learning_rate)
 
     # -- fit -------------------------------------------------------------------------------------------------------
 
@@ -169,7 +177,7 @@ class NetworkEstimator(Estimator):
         checkpoint: str | Path | None = None,
         checkpoint_every: int = 1,
         checkpoint_steps: int | None = None,
-        resume: bool = False,
+        resume: bool | str = False,
         callbacks: Sequence[Any] = (),
         log: str | Path | None = None,
         tensorboard: bool = False,
@@ -205,7 +213,9 @@ class NetworkEstimator(Estimator):
         cache_samples  keep prepared samples in memory (else meshes are loaded and prepared again every epoch)
         checkpoint, checkpoint_every, checkpoint_steps, resume
                        folder for checkpoints, written every so many epochs, and steps, and at the end; it is a model
-                       folder too (`ml.load`). resume=True continues from it where there is one, bit for bit
+                       folder too (`ml.load`). resume=True continues from it bit for bit, and needs one to be there;
+                       "auto" continues where there is one and begins otherwise; False begins, and refuses a folder
+                       that holds a model already
         callbacks      `Callback`s, or functions of the `FitContext` called after every epoch
         log, tensorboard
                        folder for `history.csv`, and for TensorBoard's files if asked for
@@ -237,6 +247,7 @@ class NetworkEstimator(Estimator):
         waiting: list[tuple[Mesh, Sample]] = []
         used = (0, 0)
         for mesh in meshes:
+            check_reach(self.fields_, mesh, self.dtype, role="inputs")
             sample = self.prepare(mesh).to(self.device, self.dtype)
             self.normalizers_.check(sample)
             cost = (used[0] + sample.cost[0], used[1] + sample.cost[1])
@@ -291,6 +302,8 @@ class NetworkEstimator(Estimator):
         if meta["dtype"] not in ("float32", "float64", "float16", "bfloat16"):
             raise ParameterError(f"the dtype {meta['dtype']!r} is not one that networks compute in.")
         self.normalizers_ = Normalizers(**meta["sizes"])
+        if meta["dtype"] == "float64":
+            self.normalizers_.double()
         self.normalizers_.load_state_dict(under("normalizers.", tensors))
         with torch.random.fork_rng(devices=[]):  # the initial weights are overwritten; the user's generator is not
             self.module_ = self.build(self.fields_)

@@ -42,6 +42,11 @@ class Normalizer(nn.Module):
         """Number of channels."""
         return len(self.mean)
 
+    @property
+    def seen(self) -> bool:
+        """True if any row was added to the statistics (of this object: not of one that was loaded)."""
+        return self._weight > 0
+
     def update(self, x: Float[Tensor, "n size"], weights: Float[Tensor, " n"] | None = None) -> None:
         """Add rows to the statistics, each with its weight (default 1); Chan's merge of mean and squared spread."""
         if x.shape[1] != self.size:

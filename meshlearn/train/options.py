@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from meshlearn.errors import ParameterError
+from meshlearn.train import option_checks as check
 from meshlearn.train.schedule import SCHEDULES
 
 PRECISIONS = {
@@ -66,7 +67,7 @@ class FitOptions:
     checkpoint: Path | None = None
     checkpoint_every: int = 1
     checkpoint_steps: int | None = None
-    resume: bool = False
+    resume: bool | str = False
     callbacks: Sequence[Any] = ()
     log: Path | None = None
     tensorboard: bool = False
@@ -74,44 +75,31 @@ class FitOptions:
 
     @classmethod
     def checked(cls, **options: Any) -> FitOptions:
-        """The options with paths and precision in their canonical form; raises ParameterError for what cannot be."""
-        precision = str(options["precision"])
-        if precision not in PRECISIONS:
-            raise ParameterError(f"precision={precision!r} is not known; choose one of {sorted(PRECISIONS)}.")
-        options["precision"] = PRECISIONS[precision]
-        for name in ("checkpoint", "log"):
-            options[name] = None if options[name] is None else Path(options[name])
+        """The options with numbers, paths and precision in their canonical form; ParameterError for what cannot be."""
+        unknown = sorted(set(options) - set(OPTION_NAMES))
+        if unknown:
+            raise ParameterError(f"fit has no option {unknown[0]!r}; its options are {', '.join(OPTION_NAMES)}.")
+        options = {name: CHECKS[name](name, value) if name in CHECKS else value for name, value in options.items()}
         self = cls(**options)
-        self._check()
+        self._check_together()
         return self
 
-    def _check(self) -> None:
-        for name in ("epochs", "accumulate", "checkpoint_every"):
-            _require(name, getattr(self, name), _is_int(getattr(self, name), 1), "a whole number of at least 1")
-        for name in ("max_steps", "batch_points", "batch_edges", "patience", "checkpoint_steps"):
-            value = getattr(self, name)
-            _require(name, value, value is None or _is_int(value, 1), "None or a whole number of at least 1")
-        for name in ("time_budget", "clip"):
-            value = getattr(self, name)
-            _require(name, value, value is None or value > 0, "None or a positive number")
-        _require("learning_rate", self.learning_rate, self.learning_rate > 0, "a positive number")
-        _require("weight_decay", self.weight_decay, self.weight_decay >= 0, "a number of at least 0")
-        _require("warmup", self.warmup, 0 <= self.warmup < 1, "a share of the training in [0, 1)")
-        _require("ema", self.ema, self.ema is None or 0 < self.ema < 1, "None or a number strictly between 0 and 1")
-        _require("seed", self.seed, _is_int(self.seed, 0), "a whole number of at least 0")
-        known = callable(self.schedule) or self.schedule in SCHEDULES
-        _require(
-            "schedule", self.schedule, known, f"a function of the progress in [0, 1], or one of {sorted(SCHEDULES)}"
-        )
+    def _check_together(self) -> None:
         if self.patience is not None and self.validation is None:
             raise ParameterError(
                 f"patience={self.patience} stops on the validation loss, but validation=None: "
                 "hold meshes out with validation=0.1 or validation=[mesh, …]."
             )
         if self.resume and self.checkpoint is None:
-            raise ParameterError("resume=True needs the folder to resume from: checkpoint='folder'.")
+            raise ParameterError(f"resume={self.resume!r} needs the folder to resume from: checkpoint='folder'.")
         if self.resume and self.warm_start:
-            raise ParameterError("resume=True continues an interrupted fit, warm_start=True begins a new one: choose.")
+            raise ParameterError(
+                f"resume={self.resume!r} continues an interrupted fit, warm_start=True begins a new one: choose."
+            )
+        if self.checkpoint_steps is not None and self.checkpoint is None:
+            raise ParameterError(f"checkpoint_steps={self.checkpoint_steps} needs a folder: checkpoint='folder'.")
+        if self.tensorboard and self.log is None:
+            raise ParameterError("tensorboard=True needs the folder to write to: log='folder'.")
 
     def resume_keys(self) -> dict[str, Any]:
         """What must not change between an interrupted fit and its resumption."""
@@ -119,13 +107,24 @@ class FitOptions:
         return {**{name: getattr(self, name) for name in RESUME_KEYS}, "schedule": schedule}
 
 
-def _is_int(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _require(name: str, value: Any, good: bool, expected: str) -> None:
-    if not good:
-        raise ParameterError(f"{name}={value!r} is not allowed: {expected} is expected.")
-
-
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "validation": check.validation,
+    **dict.fromkeys(("epochs", "accumulate", "checkpoint_every"), check.whole(1)),
+    **dict.fromkeys(("max_steps", "batch_points", "batch_edges", "patience", "checkpoint_steps"), check.whole(1, True)),
+    "seed": check.whole(0),
+    "learning_rate": check.number("a positive number", lambda x: x > 0),
+    **dict.fromkeys(("time_budget", "clip"), check.number("None or a positive number", lambda x: x > 0, True)),
+    "weight_decay": check.number("a number of at least 0", lambda x: x >= 0),
+    "warmup": check.number("a share of the training in [0, 1)", lambda x: 0 <= x < 1),
+    "ema": check.number("None or a number strictly between 0 and 1", lambda x: 0 < x < 1, True),
+    "schedule": check.name_or_function(SCHEDULES),
+    "precision": check.precision(PRECISIONS),
+    "accelerator": check.text("'cpu', 'cuda', 'mps' or 'auto'"),
+    "devices": check.devices,
+    "strategy": check.strategy,
+    **dict.fromkeys(("compile", "keep_best", "warm_start", "cache_samples", "tensorboard", "progress"), check.flag),
+    "resume": check.resume,
+    **dict.fromkeys(("checkpoint", "log"), check.folder),
+    "callbacks": check.callbacks,
+}
 OPTION_NAMES = tuple(field.name for field in fields(FitOptions))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
+
+from meshlearn.errors import ParameterError
 
 Schedule = Callable[[float], float]
 
@@ -27,4 +30,8 @@ def learning_rate_factor(schedule: str | Schedule, warmup: float, progress: floa
     if progress < warmup:
         return 0.01 + 0.99 * progress / warmup
     function = SCHEDULES[schedule] if isinstance(schedule, str) else schedule
-    return float(function((progress - warmup) / (1.0 - warmup)))
+    share = (progress - warmup) / (1.0 - warmup)
+    factor = function(share)
+    if not isinstance(factor, numbers.Real) or not math.isfinite(factor) or factor < 0:
+        raise ParameterError(f"schedule returned {factor!r} at the progress {share:.3g}: a factor >= 0 is expected.")
+    return float(factor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -12,6 +13,8 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train.fields import FieldSet, describe
 from meshlearn.train.items import Items, check_item
+
+PLACES = ("point_data", "cell_data", "global_data")
 
 
 @dataclass(frozen=True)
@@ -73,36 +76,39 @@ def frames_to_trajectory(trajectory: Trajectory, frames: dict[int, Mesh], fields
 
     An output that the trajectory lacks and that no frame predicts is filled with NaN at that frame.
     """
-    changes: dict[str, dict] = {"point_data": {}, "cell_data": {}, "global_data": {}}
-    frame = next(iter(frames.values()))
-    for place, data in changes.items():
-        specs = [name for name in getattr(frame, place) if _is_output(name, fields)]
-        for name in specs:
-            series = [_frame_value(trajectory, frames, i, place, name) for i in range(len(trajectory))]
-            filler = next(value for value in series if value is not None)
-            data[name] = _stack([value if value is not None else _nan_like(filler) for value in series])
-    return trajectory.replace(
-        **{place: {**getattr(trajectory, place), **data} for place, data in changes.items() if data}
-    )
-
-
-def _is_output(name: str, fields: FieldSet) -> bool:
     names = {spec.name for spec in fields.outputs}
-    return name in names or name.removesuffix("_std") in names
+    names |= {f"{name}_std" for name in names if _has(next(iter(frames.values())), f"{name}_std")}
+    complete = [frames[i] if i in frames else frame_of(trajectory, i) for i in range(len(trajectory))]
+    series = field_series(complete, names)
+    return trajectory.replace(**{place: {**getattr(trajectory, place), **series[place]} for place in PLACES})
 
 
-def _frame_value(trajectory: Trajectory, frames: dict[int, Mesh], i: int, place: str, name: str):
-    mesh = frames[i] if i in frames else frame_of(trajectory, i)
-    return getattr(mesh, place).get(name)
+def field_series(frames: list[Mesh], names: set[str]) -> dict[str, dict[str, Any]]:
+    """{"point_data": {name: (n_times, ...)}, "cell_data": …, "global_data": …}: these fields of all frames in time.
+
+    A field that a frame lacks is NaN there; a name that no frame has is left out. All frames have the same cells.
+    """
+    like: dict[str, dict[str, Any]] = {place: {} for place in PLACES}
+    for place, known in like.items():
+        for frame in frames:
+            known |= {name: values for name, values in getattr(frame, place).items() if name in names - set(known)}
+    complete = []
+    for frame in frames:
+        data = {
+            place: {name: getattr(frame, place).get(name, _nan_like(values)) for name, values in known.items()}
+            for place, known in like.items()
+        }
+        complete.append(frame.replace(**data))
+    series = Trajectory.from_meshes(complete, times=range(len(frames)))
+    return {place: dict(getattr(series, place)) for place in PLACES}
 
 
-def _nan_like(value):
-    if isinstance(value, dict):
-        return {kind: torch.full_like(part, torch.nan) for kind, part in value.items()}
-    return torch.full_like(value, torch.nan)
+def _has(mesh: Mesh, name: str) -> bool:
+    return any(name in getattr(mesh, place) for place in PLACES)
 
 
-def _stack(series):
-    if isinstance(series[0], dict):
-        return {kind: torch.stack([values[kind] for values in series]) for kind in series[0]}
-    return torch.stack(series)
+def _nan_like(values: Any) -> Any:
+    if not isinstance(values, torch.Tensor):
+        return {kind: _nan_like(part) for kind, part in values.items()}
+    dtype = values.dtype if values.is_floating_point() else torch.get_default_dtype()
+    return torch.full_like(values, torch.nan, dtype=dtype)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train.fields import FieldSet, describe
 from meshlearn.train.items import Items, check_item
+from meshlearn.train.reach import check_reach
 from meshlearn.train.sample import Sample
 from meshlearn.train.steps import frame_of, time_pairs
 
@@ -18,7 +21,8 @@ MakeSample = Callable[[Mesh, Mesh], Sample]
 class SampleStore:
     """A sequence of samples made from meshes and trajectories; `store[i]` is one sample.
 
-    The constructor goes through all items once: it checks every field of every mesh, calls `see(sample)` (statistics
+    The constructor goes through all items once: it checks every field of every mesh (against `dtype`, that of the fit,
+    too: see `check_reach`), calls `see(sample)` (statistics
     for normalisers), and notes what each sample costs. With `cache` the samples stay in memory; without, only the item
     loaded last does, and samples are made again at every access.
     """
@@ -31,7 +35,9 @@ class SampleStore:
         cache: bool = True,
         see: Callable[[Sample], None] | None = None,
         numbers: Sequence[int] | None = None,
+        dtype: torch.dtype = torch.float32,
     ):
+        self.dtype = dtype
         self.items, self.fields, self.make, self.cache = items, fields, make, cache
         self.entries: list[tuple[int, int, int]] = []
         self.costs: list[tuple[int, int]] = []
@@ -48,9 +54,9 @@ class SampleStore:
     def _add(self, item: Any, index: int, number: int, source: int, target: int, see: Any) -> None:
         before, after = self._meshes(item, source, target)
         where = describe(item, number) + (f", frame {source}" if isinstance(item, Trajectory) else "")
-        self.fields.check(before, where)
+        self._check(before, where)
         if after is not before:
-            self.fields.check(after, describe(item, number) + f", frame {target}")
+            self._check(after, describe(item, number) + f", frame {target}")
         sample = self.make(before, after)
         if see is not None:
             see(sample)
@@ -58,6 +64,10 @@ class SampleStore:
         self.costs.append(sample.cost)
         if self.cache:
             self._samples.append(sample)
+
+    def _check(self, mesh: Mesh, where: str) -> None:
+        self.fields.check(mesh, where)
+        check_reach(self.fields, mesh, self.dtype, where)
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 import meshlearn as ml
-from meshlearn.models.geometric_inputs import boundary_features, outward_directions, set_points
+from meshlearn.models.geometric_inputs import boundary_features, matching_points, outward_directions
 from meshlearn.testing import check_estimator
 
 Small = partial(ml.MeshGraphNet, hidden=8, steps=2)
@@ -107,9 +107,9 @@ def test_flags_and_distances_of_boundary_sets():
     assert_close(table[:, 3], torch.minimum(x, 1 - x).minimum(mesh.points[:, 1]).minimum(1 - mesh.points[:, 1]))
     assert_close(table[:, 4], x)
     assert_close(table[:, 5], torch.full_like(x, 2**0.5))
-    assert set_points(mesh, "left").tolist() == (x == 0).nonzero().squeeze(1).tolist()
+    assert matching_points(mesh, "left").tolist() == (x == 0).nonzero().squeeze(1).tolist()
     with pytest.raises(ml.FieldError, match="lefd"):
-        set_points(mesh, "lefd")
+        matching_points(mesh, "lefd")
 
 
 def test_boundary_features_follow_sets_that_are_replaced():

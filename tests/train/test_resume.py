@@ -9,6 +9,7 @@ import torch
 
 import meshlearn as ml
 from meshlearn.train import checkpoint
+from meshlearn.train.optimizer import adamw, fit_for
 
 from .tiny import Tiny, assert_same_weights, quick, wave, waves
 
@@ -59,9 +60,57 @@ def test_resume_after_max_steps_within_an_epoch(tmp_path):
     assert_same_weights(whole, quick(Tiny(dropout=0.3), waves(4), resume=True, **options))
 
 
-def test_resume_without_a_checkpoint_starts(tmp_path):
-    a = quick(Tiny(), waves(3), checkpoint=tmp_path / "a", resume=True)
+def test_resume_needs_a_checkpoint_and_auto_does_not(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "missing", tmp_path / "empty"):
+        with pytest.raises(ml.CheckpointError, match=r"(?s)no checkpoint in .*resume='auto'"):
+            quick(Tiny(), waves(3), checkpoint=folder, resume=True)
+    assert not (tmp_path / "missing").exists()
+    a = quick(Tiny(), waves(3), checkpoint=tmp_path / "a", resume="auto")
     assert_same_weights(a, quick(Tiny(), waves(3)))
+    assert_same_weights(a, quick(Tiny(), waves(3), checkpoint=tmp_path / "a", resume="auto"))
+
+
+def test_a_new_fit_never_overwrites_a_model(tmp_path):
+    quick(Tiny(), waves(3), checkpoint=tmp_path / "run")
+    quick(Tiny(), waves(3)).save(tmp_path / "model")
+    before = (tmp_path / "run" / "model.json").read_text()
+    for folder, kind in (("run", "checkpoint of an earlier fit"), ("model", "saved model")):
+        model = Tiny()
+        with pytest.raises(ml.CheckpointError, match=f"(?s)holds (the|a) {kind}.*resume=True"):
+            quick(model, waves(3), checkpoint=tmp_path / folder)
+        assert not model.is_fitted
+    assert (tmp_path / "run" / "model.json").read_text() == before
+
+
+def test_a_damaged_checkpoint_is_not_resumed(tmp_path):
+    quick(Tiny(), waves(3), checkpoint=tmp_path)
+    file = next(tmp_path.glob("training-*.safetensors"))
+    data = bytearray(file.read_bytes())
+    data[-3] ^= 4
+    file.write_bytes(data)
+    with pytest.raises(ml.CheckpointError, match="SHA-256"):
+        quick(Tiny(), waves(3), checkpoint=tmp_path, resume=True, epochs=5)
+
+
+def test_the_default_optimiser_is_fused_and_resumes_bit_for_bit(tmp_path):
+    model = quick(Tiny(), waves(2))
+    assert model.build_optimizer(model.module_, 1e-3, 0.0).defaults["fused"]
+    options = {"epochs": 3, "batch_points": 1, "schedule": "constant", "warmup": 0.0, "precision": "64"}
+    whole = quick(Tiny(), waves(3), **options)
+    quick(Tiny(), waves(3), **options, checkpoint=tmp_path, max_steps=4)
+    assert_same_weights(whole, quick(Tiny(), waves(3), **options, checkpoint=tmp_path, resume=True))
+
+
+@pytest.mark.parametrize(("device", "precision"), [("meta", "32-true"), ("cpu", "16-mixed")])
+def test_the_fused_kernel_is_left_out_where_it_cannot_work(device, precision):
+    optimizer = adamw([{"params": [torch.nn.Parameter(torch.ones(2))]}], 0.1)
+    fit_for(optimizer, torch.device(device), precision)
+    assert not any(group["fused"] for group in optimizer.param_groups)
+    assert not optimizer._step_supports_amp_scaling
+    optimizer.param_groups[0]["params"][0].grad = torch.ones(2)
+    optimizer.step()
+    assert optimizer.param_groups[0]["params"][0].tolist() == pytest.approx([0.899, 0.899])
 
 
 def test_resuming_a_finished_fit_gives_the_model_again(tmp_path):

@@ -24,8 +24,8 @@ def describe_mesh(mesh: Mesh, fields: FieldSet) -> Float64[Tensor, " d"]:
         parts.append(mesh.points.new_zeros(2))
     for location in ("point", "cell"):
         if fields.at("inputs", location):
-            table = fields.table(mesh, "inputs", location)
-            weights = measure_weights(mesh, location)
+            table = fields.table(mesh, "inputs", location).double()  # squares of large values leave float32
+            weights = measure_weights(mesh, location).double()
             mean = weights @ table
             parts += [mean, (weights @ (table - mean).square()).sqrt()]
     return torch.cat([part.detach().double().cpu() for part in parts])

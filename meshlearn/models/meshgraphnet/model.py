@@ -46,12 +46,13 @@ from meshlearn.models.meshgraphnet import geometry
 from meshlearn.models.meshgraphnet.network import GraphNetwork
 from meshlearn.models.meshgraphnet.noise import add_noise
 from meshlearn.models.meshgraphnet.relative_loss import relative_losses
-from meshlearn.models.meshgraphnet.sample import CoarseGraph, MultilevelSample
+from meshlearn.models.meshgraphnet.sample import TRANSFERS, CoarseGraph, MultilevelSample
 from meshlearn.nn.muon import Muon
 from meshlearn.ops import Adjacency
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import measure_weights, row_counts
 from meshlearn.train.network import NetworkEstimator
+from meshlearn.train.sample import Sample
 from meshlearn.train.steps import steps_in_time
 
 OPTIMIZERS = ("muon", "adamw")
@@ -65,7 +66,8 @@ class MeshGraphNet(NetworkEstimator):
     inputs, outputs    names of fields in point_data, cell_data or global_data; a name in both is stepped in time
     hidden             width of all latents
     steps              message-passing steps on the points
-    levels             1: the mesh only; more: with coarser graphs, which carry information far
+    levels             1: the mesh only; more: with coarser graphs, which carry information far. It is the most there
+                       are: graphs of so few points that no edge is left are of no use (see `levels_`)
     coarse_steps       steps on every coarser level; None: as many as `steps`
     mlp_layers         hidden layers of every MLP
     activation         "silu", "relu" or "gelu"
@@ -90,6 +92,10 @@ class MeshGraphNet(NetworkEstimator):
                        is relative to the change and `score` relative to the new value; or "mse", "mae", "huber" of
                        normalised values
 
+    After `fit`: `levels_`, the number of levels of the network: `levels`, or as many as the training mesh with the most
+    levels has edges on, so that no part of the network stays untrained. A mesh to predict on that is smaller, and runs
+    out of edges sooner, goes through the same levels; the coarsest of them then are single points without messages.
+
     When an output is also an input, the network learns the change from one frame of a `Trajectory` to the next, and
     `rollout` repeats it. Distances and differences are normalised by their spread over the training meshes.
 
@@ -103,6 +109,7 @@ class MeshGraphNet(NetworkEstimator):
     hidden: int
     steps: int
     levels: int
+    levels_: int
     coarse_steps: int | None
     mlp_layers: int
     activation: str
@@ -179,7 +186,7 @@ class MeshGraphNet(NetworkEstimator):
             {location: fields.width("outputs", location) for location in fields.output_locations},
             hidden=self.hidden,
             steps=self.steps,
-            levels=self.levels,
+            levels=self.levels_,
             coarse_steps=self.steps if self.coarse_steps is None else self.coarse_steps,
             context=self.context,
             layers=self.mlp_layers,
@@ -192,11 +199,24 @@ class MeshGraphNet(NetworkEstimator):
             zeros={k: -normalizer.mean / normalizer.scale for k, normalizer in self.normalizers_.targets.items()},  # type: ignore[operator, union-attr]
         )
 
+    def settle(self) -> None:
+        """Set `levels_`, and drop the statistics of levels without edges."""
+        features = self.normalizers_.features
+        with_edges = [n for n in range(1, self.levels) if features[f"edge_features_{n}"].seen]
+        self.levels_ = 1 + max(with_edges, default=0)
+        for number in range(self.levels_, self.levels):
+            for kind in TRANSFERS:
+                del features[f"{kind}_features_{number}"]
+
+    def collate(self, samples: Sequence[Sample]) -> Sample:
+        """Samples of several meshes as one batch, with the levels that the network has."""
+        return super().collate([_with_levels(sample, self.levels_) for sample in samples])
+
     def prepare(self, mesh: Mesh) -> MultilevelSample:
         """Graphs of all levels and features, in physical units."""
         self._check_shape()
         fields = self.fields_
-        levels = geometry.hierarchy(mesh, self.levels, self.k)
+        levels = geometry.hierarchy(mesh, getattr(self, "levels_", self.levels), self.k)
         weights = measure_weights(mesh, "point")
         columns = [fields.table(mesh, "inputs", "point")]
         cell_points = cell_inputs = None
@@ -275,6 +295,18 @@ class MeshGraphNet(NetworkEstimator):
             return super().sample_losses(outputs, batch)
         return relative_losses(outputs, batch, self.fields_, self.normalizers_)
 
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights and normalisers as tensors; widths, levels and history as data."""
+        tensors, meta = super().get_state()
+        return tensors, {**meta, "levels": self.levels_}
+
+    def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """The inverse of `get_state`; models of schema 1 had all the levels they were asked for."""
+        self.levels_ = int(meta.get("levels", self.levels))
+        super().set_state(tensors, meta)
+
     # -- time steps ------------------------------------------------------------------------------------------------
 
     def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
@@ -345,6 +377,11 @@ class MeshGraphNet(NetworkEstimator):
                 f"noise={self.noise} disturbs fields that are stepped in time, but no output is also an input.\n"
                 "  name the state in both inputs and outputs, or leave noise at 0."
             )
+
+
+def _with_levels(sample: Any, levels: int) -> Any:
+    """The sample with no more than so many levels, the finest being the mesh itself."""
+    return sample if len(sample.coarse) < levels else sample.replace(coarse=sample.coarse[: levels - 1])
 
 
 def _one_mesh(n: int, device: torch.device) -> Adjacency:

@@ -22,19 +22,27 @@ def relative_losses(
     """Mean over the fields of sqrt(sum_i w_i |p_i - t_i|^2 / (sum_i w_i |t_i|^2 + floor)), in physical units.
 
     w adds up to 1 over each mesh; the floor is 1e-4 of the mean of |t|^2 over the training meshes, so that a mesh whose
-    truth vanishes does not rule all others.
+    truth vanishes does not rule all others. Everything is divided by that mean, so that squares of fields of any size
+    (pascals, metres) neither overflow nor vanish.
     """
     losses = []
     for location, target in batch.targets.items():
         normalizer: Any = normalizers.targets[location]
-        scale, mean = normalizer.scale.to(target), normalizer.mean.to(target)
+        sizes = [spec.size for spec in fields.at("outputs", location)]
+        scale, mean = (part.to(target) for part in _shares(normalizer, sizes))
         error = (scale * (outputs[location].to(target.dtype) - target)).square()
         energy = (scale * target + mean).square()
-        typical = scale.square() + mean.square()
-        sizes = [spec.size for spec in fields.at("outputs", location)]
         weights = batch.weights[location].to(target)[:, None]
-        for e, t, floor in zip(error.split(sizes, 1), energy.split(sizes, 1), typical.split(sizes), strict=True):
+        for e, t in zip(error.split(sizes, 1), energy.split(sizes, 1), strict=True):
             rows = weights * torch.stack([e.sum(1), t.sum(1)], dim=1)
             sums = rows if location == "global" else ops.segment_sum(rows, batch.ptr(location))
-            losses.append(((sums[:, 0] + 1e-12 * floor.sum()) / (sums[:, 1] + FLOOR * floor.sum())).sqrt())
+            losses.append(((sums[:, 0] + 1e-12) / (sums[:, 1] + FLOOR)).sqrt())
     return torch.stack(losses).mean(0)
+
+
+def _shares(normalizer: Any, sizes: list[int]) -> tuple[Tensor, Tensor]:
+    """Scales and means of the channels, those of each field divided by the field's root mean square in training."""
+    scale, mean = normalizer.scale.double(), normalizer.mean.double()
+    typical = (scale.square() + mean.square()).split(sizes)
+    size = torch.cat([part.sum().sqrt().expand(len(part)) for part in typical])
+    return scale / size, mean / size

@@ -9,9 +9,7 @@ import torch
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.train.steps import steps_in_time
-
-PLACES = ("point_data", "cell_data", "global_data")
+from meshlearn.train.steps import PLACES, field_series, steps_in_time
 
 
 def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step: float | None) -> Trajectory:
@@ -47,7 +45,7 @@ def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step:
             state = _carry(state, frames[step], stepped)
         state = model.predict(state)
         result.append(state)
-    series = _series(result, stepped)
+    series = field_series(result, stepped)
     base = start if isinstance(start, Mesh) else start.mesh
     clean = base.replace(**{p: {k: v for k, v in getattr(base, p).items() if k not in stepped} for p in PLACES})
     clean = clean.replace(global_data={k: v for k, v in clean.global_data.items() if k != "time"})
@@ -75,23 +73,6 @@ def _carry(state: Mesh, frame: Mesh, stepped: set[str]) -> Mesh:
         predicted = {name: values for name, values in getattr(state, place).items() if name in stepped}
         changes[place] = {**getattr(frame, place), **predicted}
     return frame.replace(**changes)
-
-
-def _series(meshes: list[Mesh], names: set[str]) -> dict[str, Any]:
-    series: dict[str, Any] = {}
-    for place in PLACES:
-        found = [name for name in getattr(meshes[0], place) if name in names]
-        found += [name for name in getattr(meshes[-1], place) if name in names and name not in found]
-        series[place] = {name: _stack([getattr(mesh, place).get(name) for mesh in meshes]) for name in found}
-    return series
-
-
-def _stack(values: list[Any]) -> Any:
-    """Values in time; a state that the first frame lacks (an output that is not an input) is NaN there."""
-    last = values[-1]
-    if isinstance(last, torch.Tensor):
-        return torch.stack([torch.full_like(last, torch.nan) if value is None else value for value in values])
-    return {kind: _stack([None if value is None else value[kind] for value in values]) for kind in last}
 
 
 def _times(start: Mesh | Trajectory, steps: int, time_step: float | None) -> torch.Tensor:

@@ -1,0 +1,34 @@
+"""What numbers a network can compute with: fields too large or too small for its precision are errors."""
+
+from __future__ import annotations
+
+import torch
+
+from meshlearn.errors import FieldError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.train.fields import FieldSet, describe
+
+# Means and spreads, and values a few spreads away, must be representable too.
+SMALLEST = {torch.float32: 1e-36, torch.float64: 1e-150}
+LARGEST = {torch.float32: 1e36, torch.float64: 1e150}
+OTHER = torch.float32
+
+
+def check_reach(fields: FieldSet, mesh: Mesh, dtype: torch.dtype, where: str | None = None, role: str = "") -> None:
+    """Raise FieldError for a field of the mesh whose largest value is outside the reach of `dtype`.
+
+    role  "inputs" or "outputs"; both by default
+    """
+    where = where or describe(mesh)
+    narrow = dtype if dtype == mesh.points.dtype == torch.float64 else OTHER
+    for spec in (*(fields.inputs if role != "outputs" else ()), *(fields.outputs if role != "inputs" else ())):
+        table = spec.values(mesh, where)
+        largest = float(table.abs().max()) if table.numel() else 0.0
+        if largest > LARGEST[narrow] or 0.0 < largest < SMALLEST[narrow]:
+            raise FieldError(
+                f"the largest value of the {spec.location} field {spec.name!r} on {where} is {largest:.3g}, "
+                f"which {str(narrow).removeprefix('torch.')} cannot normalise: "
+                f"{SMALLEST[narrow]:g} to {LARGEST[narrow]:g} is its reach.\n"
+                "  Give the field in another unit"
+                + (", or mesh.double() to fit(..., precision='64')." if narrow is torch.float32 else ".")
+            )

@@ -1,0 +1,78 @@
+"""Fields of any unit: very large and very small numbers are learned as any other, or refused by name."""
+
+import pytest
+import torch
+
+import meshlearn as ml
+from meshlearn.train.normalizer import Normalizer
+
+from .tiny import Tiny, quick, waves
+
+
+def scaled(unit, names=("f", "u"), dtype=torch.float32):
+    return [m.with_point_data(**{name: m.point_data[name] * unit for name in names}) for m in waves(4, dtype=dtype)]
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-20, 1e20, 1e30])
+def test_the_unit_of_a_field_does_not_matter(unit):
+    options = {"epochs": 15, "learning_rate": 1e-2}
+    plain, other = quick(Tiny(), waves(4), **options), quick(Tiny(), scaled(unit), **options)
+    assert other.score(scaled(unit))["u"] == pytest.approx(plain.score(waves(4))["u"], rel=1e-2)
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1e20])
+@pytest.mark.parametrize("loss", ["relative", "mse"])
+def test_mesh_graph_net_in_any_unit(unit, loss):
+    models = [ml.MeshGraphNet(["f"], ["u"], hidden=8, steps=1, levels=1, loss=loss) for _ in range(2)]
+    plain, other = (
+        quick(model, meshes, epochs=2) for model, meshes in zip(models, (waves(3), scaled(unit)[:3]), strict=True)
+    )
+    for a, b in zip(plain.history_, other.history_, strict=True):
+        assert a["train_loss"] == pytest.approx(b["train_loss"], rel=0.1)
+
+
+@pytest.mark.parametrize("kind", [ml.MeanField, ml.NearestNeighbor, ml.RidgeRegression])
+@pytest.mark.parametrize("unit", [1e-20, 1e20])
+def test_baselines_in_any_unit(kind, unit):
+    plain = kind(["f"], ["u"]).fit(waves(4)).score(waves(4))["u"]
+    assert kind(["f"], ["u"]).fit(scaled(unit)).score(scaled(unit))["u"] == pytest.approx(plain, rel=1e-2, abs=1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-45, 1e37, 1e100])
+@pytest.mark.parametrize("name", ["f", "u"])
+def test_fields_beyond_float32_are_named_and_learned_in_float64(unit, name):
+    meshes = waves(3, dtype=torch.float64)
+    meshes[1] = scaled(unit, (name,), torch.float64)[1].replace(source="far.vtu")
+    with pytest.raises(ml.FieldError, match=rf"(?s)'{name}' on mesh 1 \(far.vtu\).*float32.*precision='64'"):
+        quick(Tiny(), meshes)
+    model = quick(Tiny(), meshes, precision="64")
+    assert all(torch.isfinite(model.predict(mesh).point_data["u"]).all() for mesh in meshes)
+
+
+def test_an_input_beyond_float32_is_named_when_predicting():
+    model = quick(Tiny(), waves(2, dtype=torch.float64))
+    with pytest.raises(ml.FieldError, match=r"'f' on the mesh .*1e"):
+        model.predict(scaled(1e60, ("f",), torch.float64)[0])
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-20, 1.0, 1e20, 1e30])
+def test_normalisers_take_their_statistics_in_float64(unit):
+    x = torch.randn(200, 2) + 3.0
+    normalizer = Normalizer(2).fit(unit * x)
+    torch.testing.assert_close(normalizer(unit * x), Normalizer(2).fit(x)(x), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(normalizer.inverse(normalizer(unit * x)), unit * x, rtol=1e-5, atol=1e-5 * unit)
+
+
+def test_a_diverging_fit_names_the_field_and_how_it_was_normalised():
+    class Spoil(ml.train.Callback):
+        def on_step_end(self, context):
+            with torch.no_grad():
+                context.model.module_.heads["point"].weight.fill_(torch.inf)
+
+    with pytest.raises(ml.ConvergenceError) as caught:
+        quick(Tiny(outputs=["u", "total"]), waves(2), batch_points=1, callbacks=[Spoil()])
+    text = str(caught.value)
+    assert "'u' (point): values up to" in text
+    assert "'total' (global)" in text
+    assert "training mean" in text
+    assert "NaN or infinite in" in text
