@@ -10,7 +10,7 @@ from meshlearn.errors import MeshError
 from meshlearn.ops import kernel_inputs
 from meshlearn.ops.adjacency import Adjacency
 from meshlearn.ops.csr import RowSpread, raw_csr_sum
-from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.functions import PositionalFunction, is_transformed
 from meshlearn.ops.memory import pick_rows
 from meshlearn.ops.registry import _FLOATS, Kernel
 
@@ -55,11 +55,13 @@ def gather(x: Num[Tensor, "n_rows *features"], index: Int64[Tensor, "*picked"]) 
             [4., 2.]])
     """
     flat = index.reshape(-1)
-    rows = _Pick.apply(x, flat) if x.requires_grad else pick_rows(x, flat)
+    rows = _Pick.apply(x, flat) if x.requires_grad or is_transformed() else pick_rows(x, flat)
     return rows.reshape(*index.shape, *x.shape[1:])
 
 
 class _Pick(PositionalFunction):
+    with_features = (0,)
+
     @staticmethod
     def forward(x, index):
         return pick_rows(x, index)
@@ -75,6 +77,8 @@ class _Pick(PositionalFunction):
 
 
 class _Put(PositionalFunction):
+    with_features = (0,)
+
     @staticmethod
     def forward(grad, index, n_rows):
         if grad.device.type == "cpu" or grad.dtype not in _FLOATS:
@@ -107,7 +111,7 @@ def _senders_baseline(x, adjacency):
 
 @_senders.register("paired", rank=10, dtypes=_FLOATS)
 def _senders_paired(x, adjacency):
-    if not (torch.is_grad_enabled() and x.requires_grad):
+    if not (torch.is_grad_enabled() and x.requires_grad) and not is_transformed():
         return pick_rows(x, adjacency.index)
     reverse, order = adjacency.transpose()
     return RowSpread.apply(x, reverse.ptr, order, adjacency.index, "bag")

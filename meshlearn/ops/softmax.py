@@ -7,7 +7,7 @@ from torch import Tensor
 
 from meshlearn.ops.blocks import fits_one_block, row_blocks
 from meshlearn.ops.csr import RowSpread, RowSum, flat_rows, raw_csr_sum
-from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.functions import PairFunction, PositionalFunction
 from meshlearn.ops.library import library
 from meshlearn.ops.memory import empty_rows
 
@@ -71,6 +71,8 @@ def _backward_fake(grad, out, ptr, rows):
 class RowSoftmax(PositionalFunction):
     """out[e] = exp(x[e]) / sum of exp(x) over the row of e."""
 
+    with_features = (0,)
+
     @staticmethod
     def forward(x, ptr, rows):
         if x.numel() == 0:
@@ -88,8 +90,10 @@ class RowSoftmax(PositionalFunction):
         return _Backward.apply(grad, out, ctx.ptr, ctx.rows), None, None
 
 
-class _Backward(PositionalFunction):
+class _Backward(PairFunction):
     """(g, y) -> y (g - s[row]) with s the row sums of y g; bilinear, so its own derivative is plain arithmetic."""
+
+    with_features = (0, 1)
 
     @staticmethod
     def forward(grad, out, ptr, rows):
@@ -99,14 +103,9 @@ class _Backward(PositionalFunction):
         return torch.ops.meshlearn.row_softmax_backward(*flat, ptr, rows).reshape(out.shape)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
-        grad, out, ctx.ptr, ctx.rows = inputs
-        ctx.save_for_backward(grad, out)
-
-    @staticmethod
     def backward(ctx, upper):
         grad, out = ctx.saved_tensors
-        ptr, rows = ctx.ptr, ctx.rows
+        ptr, rows = ctx.rest
 
         def row_total(a: Tensor) -> Tensor:
             return RowSpread.apply(RowSum.apply(a, ptr, None, rows, "bag"), ptr, None, rows, "bag")

@@ -17,7 +17,7 @@ from meshlearn.errors import MeshError
 from meshlearn.ops import kernel_inputs
 from meshlearn.ops.adjacency import Adjacency
 from meshlearn.ops.csr import flat_rows, raw_csr_sum
-from meshlearn.ops.functions import PositionalFunction
+from meshlearn.ops.functions import PairFunction
 from meshlearn.ops.registry import _FLOATS, Kernel
 
 _spmm = Kernel("spmm", inputs=kernel_inputs.products)
@@ -236,32 +236,29 @@ class SparseOperator:
         return f"SparseOperator(shape={self.shape}, n_entries={self.adjacency.n_edges}, dtype={self.dtype})"
 
 
-class _Product(PositionalFunction):
+class _Product(PairFunction):
     """y[r] = sum_e v[e] x[c(e)]; values None means ones."""
+
+    with_features = (0,)
 
     @staticmethod
     def forward(x, values, adjacency, backend):
         return raw_csr_sum(x, adjacency.ptr, adjacency.index, values, backend)
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
-        x, values, ctx.adjacency, ctx.backend = inputs
-        ctx.save_for_backward(x, values)
-
-    @staticmethod
     def backward(ctx, grad):
-        x, values = ctx.saved_tensors
+        (x, values), (adjacency, backend) = ctx.saved_tensors, ctx.rest
         grad_x = grad_values = None
         if ctx.needs_input_grad[0]:
-            other, perm = ctx.adjacency.transpose()
+            other, perm = adjacency.transpose()
             turned = None if values is None else values.index_select(0, perm)
-            grad_x = _Product.apply(grad, turned, other, ctx.backend)
+            grad_x = _Product.apply(grad, turned, other, backend)
         if ctx.needs_input_grad[1]:
-            grad_values = _Sampled.apply(grad, x, ctx.adjacency, ctx.backend)
+            grad_values = _Sampled.apply(grad, x, adjacency, backend)
         return grad_x, grad_values, None, None
 
 
-class _Sampled(PositionalFunction):
+class _Sampled(PairFunction):
     """s[e] = <a[r(e)], b[c(e)]>, formed block by block so that no (n_edges, f) array is made."""
 
     @staticmethod
@@ -275,19 +272,14 @@ class _Sampled(PositionalFunction):
         return out
 
     @staticmethod
-    def setup_context(ctx, inputs, output):
-        a, b, ctx.adjacency, ctx.backend = inputs
-        ctx.save_for_backward(a, b)
-
-    @staticmethod
     def backward(ctx, grad):
-        a, b = ctx.saved_tensors
+        (a, b), (adjacency, backend) = ctx.saved_tensors, ctx.rest
         grad_a = grad_b = None
         if ctx.needs_input_grad[0]:
-            grad_a = _Product.apply(b, grad, ctx.adjacency, ctx.backend)
+            grad_a = _Product.apply(b, grad, adjacency, backend)
         if ctx.needs_input_grad[1]:
-            other, perm = ctx.adjacency.transpose()
-            grad_b = _Product.apply(a, grad.index_select(0, perm), other, ctx.backend)
+            other, perm = adjacency.transpose()
+            grad_b = _Product.apply(a, grad.index_select(0, perm), other, backend)
         return grad_a, grad_b, None, None
 
 
