@@ -151,8 +151,8 @@ def score(
     fields = list(next(iter(rows.values())))
     mean = {field: _mean(row[field] for row in rows.values()) for field in fields}
     if as_json:
-        files = {name: _without_nan(row) for name, row in rows.items()}
-        content = {"n_meshes": len(rows), "mean": _without_nan(mean), **({"files": files} if each else {})}
+        by_file = {name: _without_nan(row) for name, row in rows.items()}
+        content = {"n_meshes": len(rows), "mean": _without_nan(mean), **({"files": by_file} if each else {})}
         typer.echo(json.dumps(content, indent=2, allow_nan=False))
         return
     from rich.console import Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import no_type_check
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +12,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from meshlearn import ops
+from meshlearn.errors import ParameterError
 from meshlearn.mesh.boundary import tagged_points
 from meshlearn.mesh.mesh import Mesh
 
@@ -31,6 +33,7 @@ def matching_points(mesh: Mesh, pattern: str) -> Int[Tensor, " k"]:
     return torch.unique(torch.cat([tagged_points(mesh, name) for name in names]))
 
 
+@no_type_check  # `patterns` come from a user's argument, which is checked here
 def boundary_features(
     mesh: Mesh, patterns: Sequence[str], distances: bool, normals: bool = False
 ) -> Float[Tensor, "n_points f"]:
@@ -41,6 +44,8 @@ def boundary_features(
     normals    `dim` columns for each set: the outward direction of the mesh at that nearest point (see
                `outward_directions`; the mean of several at the same distance), 0 where there is none
     """
+    if isinstance(patterns, str) or not isinstance(patterns, Sequence) or not all(isinstance(p, str) for p in patterns):
+        raise ParameterError(f"boundary_sets={patterns!r}: a list of names of sets is expected, such as ['left'].")
     known = _KNOWN.setdefault(mesh.points, {})
     sets = [mesh.boundary_points if mesh.domain_types else mesh.points.new_zeros(0).long()]
     sets += [matching_points(mesh, pattern) for pattern in patterns]

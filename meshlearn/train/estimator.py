@@ -90,9 +90,15 @@ class Estimator(HasParams):
         return "fields_" in self.__dict__
 
     def check_fitted(self, action: str) -> None:
-        """Raise NotFittedError unless the model was fitted."""
+        """Raise NotFittedError unless the model was fitted, ParameterError if its parameters were changed since."""
         if not self.is_fitted:
             raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(meshes) before {action}.")
+        if changed := self.changed_params():
+            raise ParameterError(
+                f"set_params changed {', '.join(f'{name}={getattr(self, name)!r}' for name in changed)} after this "
+                f"{type(self).__name__} was fitted: what it has learned belongs to other values.\n"
+                f"  Call fit(meshes) again before {action}, or set them back."
+            )
 
     def predict(self, meshes: Any, return_std: bool = False) -> Any:
         """The same mesh(es) with the predicted fields added, or overwritten where they were present.

@@ -159,6 +159,8 @@ class FieldSet:
                 f"{where} is {mesh.dim}-dimensional, but the model was set up for {self.dim} space dimensions.\n"
                 "  One model works in one dimension: fit 2-D and 3-D meshes apart, or drop the constant coordinate."
             )
+        if not mesh.domain_types and (specs := self.at("inputs", "cell") + self.at("outputs", "cell")):
+            raise FieldError(f"{where} is a point cloud, but the model has fields on cells: {[s.name for s in specs]}.")
         for role in roles:
             for spec in getattr(self, role):
                 resolve_one(mesh, spec.name, where, location=spec.location)
@@ -178,8 +180,8 @@ class FieldSet:
         return cls(inputs, outputs, int(data["dim"]))
 
 
-def resolve_fields(mesh: Mesh, inputs: Iterable[Any], outputs: Iterable[Any], where: str | None = None) -> FieldSet:
-    """Look the names up on one mesh (the first of the training set) and remember their locations and shapes.
+def resolve_fields(mesh: Mesh, inputs: Any, outputs: Any, where: str | None = None) -> FieldSet:
+    """Look lists of names up on one mesh (the first of the training set) and remember their locations and shapes.
 
     Raises ParameterError for names that are not strings or appear twice, FieldError for a field that is missing or
     that exists in more than one of `point_data`, `cell_data` and `global_data`.
@@ -220,7 +222,10 @@ def resolve_one(mesh: Mesh, name: str, where: str | None = None, location: str |
     raw = _lookup(mesh, name, found[0], where)
     if raw.is_complex():
         raise FieldError(f"the field {name!r} on {where} is complex: split it into a real and an imaginary field.")
-    return FieldSpec(name, found[0], tuple(raw.shape) if found[0] == "global" else tuple(raw.shape[1:]))
+    spec = FieldSpec(name, found[0], tuple(raw.shape) if found[0] == "global" else tuple(raw.shape[1:]))
+    if spec.size == 0:
+        raise FieldError(f"the {spec.location} field {name!r} on {where} has values of shape {spec.shape}: no number.")
+    return spec
 
 
 def check_geometry(mesh: Mesh, where: str) -> None:
@@ -267,9 +272,11 @@ def _lookup(mesh: Mesh, name: str, location: str, where: str) -> Tensor:
     return torch.cat([parts[kind] for kind in mesh.domain_types])
 
 
-def _names(role: str, names: Iterable[Any]) -> tuple[str, ...]:
+def _names(role: str, names: Any) -> tuple[str, ...]:
     if isinstance(names, str):
         raise ParameterError(f"{role} is the string {names!r}; a list of names is expected: {role}=[{names!r}].")
+    if not isinstance(names, Iterable):
+        raise ParameterError(f"{role}={names!r} is not allowed: a list of names of fields is expected ([] for none).")
     names = tuple(names)
     for name in names:
         if not isinstance(name, str):

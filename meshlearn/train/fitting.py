@@ -11,7 +11,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from meshlearn.errors import CheckpointError, ConvergenceError
+from meshlearn.errors import CheckpointError, ConvergenceError, NotFittedError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train import checkpoint
@@ -32,7 +32,7 @@ def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
         checkpoint.prepare_folder(options.checkpoint)
         model_data(model)  # raises now, not after hours, when the arguments cannot be saved
     if options.warm_start:
-        model.check_fitted("fit(warm_start=True)")
+        _check_warm(model)
     before = _learned(model)
     fabric = _fabric(options)
     try:
@@ -49,6 +49,7 @@ def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
     except BaseException:  # the model is as it was, fitted or not; an interrupt or divergence in the loop returns here
         _restore(model, before)
         raise
+    model.parameters_fit()
     if result.diverged is not None:
         raise ConvergenceError(result.diverged)
     return model
@@ -75,6 +76,12 @@ def _forget(model: Any) -> None:
 def _restore(model: Any, before: dict[str, Any]) -> None:
     _forget(model)
     model.__dict__.update(before)
+
+
+def _check_warm(model: Any) -> None:
+    """Raise NotFittedError unless there is a network to go on with; changed parameters are the user's choice here."""
+    if not model.is_fitted:
+        raise NotFittedError(f"fit(warm_start=True) goes on with a fitted model; this {type(model).__name__} is not.")
 
 
 def _check_folder(folder: Path, resume: bool | str) -> None:
@@ -145,7 +152,8 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     valid = None
     if validation is not None:
         check = model.normalizers_.check
-        valid = SampleStore(validation, fields, make, options.cache_samples, check, valid_numbers, dtype)
+        role = "validation " if not isinstance(options.validation, float) else ""
+        valid = SampleStore(validation, fields, make, options.cache_samples, check, valid_numbers, dtype, role)
     budget = default_budget(train.costs, options.batch_points, options.batch_edges, device)
     statistics = {name: values.tolist() for name, values in model.normalizers_.state_dict().items()}
     seen = repr((train.costs, None if valid is None else valid.costs, statistics)).encode()

@@ -127,7 +127,11 @@ def devices(name: str, value: Any) -> Any:
     elif isinstance(value, str):
         good = bool(value)
     else:
-        good = isinstance(value, numbers.Integral) and not isinstance(value, bool) and (int(value) >= 1 or int(value) == -1)
+        good = (
+            isinstance(value, numbers.Integral)
+            and not isinstance(value, bool)
+            and (int(value) >= 1 or int(value) == -1)
+        )
         value = int(value) if good else value
     require(good, name, value, "a number of at least 1, -1 or 'auto' for all, or a list of device numbers")
     return value

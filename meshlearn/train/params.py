@@ -29,7 +29,7 @@ class HasParams:
         return {name: getattr(self, name) for name in self._signature()}
 
     def set_params(self: T, **params: Any) -> T:
-        """Change constructor arguments; takes effect at the next `fit`. Returns self.
+        """Change constructor arguments, for the next `fit`: until then a fitted model refuses to predict. Returns self.
 
         Raises ParameterError for an unknown name, before anything is changed.
         """
@@ -39,9 +39,23 @@ class HasParams:
             raise ParameterError(
                 f"{type(self).__name__} has no parameter {unknown[0]!r}.\n  Its parameters are {sorted(known)}."
             )
+        learned = self.__dict__.get("fields_")
+        if learned is not None and self.__dict__.get("_fitted_with", (None,))[0] is not learned:
+            self._fitted_with = (learned, self.get_params())
         for name, value in params.items():
             setattr(self, name, value)
         return self
+
+    def parameters_fit(self) -> None:
+        """Take the parameters as those that the learned state belongs to; a `fit` that sets new `fields_` does too."""
+        self.__dict__.pop("_fitted_with", None)
+
+    def changed_params(self) -> list[str]:
+        """Names of the parameters that `set_params` has changed since the fit."""
+        learned, before = self.__dict__.get("_fitted_with", (None, {}))
+        if learned is None or learned is not self.__dict__.get("fields_"):
+            return []
+        return [name for name, value in self.get_params().items() if not _same(value, before[name])]
 
     def __repr__(self) -> str:
         changed = [

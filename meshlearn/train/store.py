@@ -24,7 +24,7 @@ class SampleStore:
     The constructor goes through all items once: it checks every field of every mesh (against `dtype`, that of the fit,
     too: see `check_reach`), calls `see(sample)` (statistics
     for normalisers), and notes what each sample costs. With `cache` the samples stay in memory; without, only the item
-    loaded last does, and samples are made again at every access.
+    loaded last does, and samples are made again at every access. Errors call the meshes by `numbers`, after `role`.
     """
 
     def __init__(
@@ -36,8 +36,9 @@ class SampleStore:
         see: Callable[[Sample], None] | None = None,
         numbers: Sequence[int] | None = None,
         dtype: torch.dtype = torch.float32,
+        role: str = "",
     ):
-        self.dtype = dtype
+        self.dtype, self.role = dtype, role
         self.items, self.fields, self.make, self.cache = items, fields, make, cache
         self.entries: list[tuple[int, int, int]] = []
         self.costs: list[tuple[int, int]] = []
@@ -53,10 +54,11 @@ class SampleStore:
 
     def _add(self, item: Any, index: int, number: int, source: int, target: int, see: Any) -> None:
         before, after = self._meshes(item, source, target)
-        where = describe(item, number) + (f", frame {source}" if isinstance(item, Trajectory) else "")
+        name = self.role + describe(item, number)
+        where = name + (f", frame {source}" if isinstance(item, Trajectory) else "")
         self._check(before, where)
         if after is not before:
-            self._check(after, describe(item, number) + f", frame {target}")
+            self._check(after, f"{name}, frame {target}")
         sample = self.make(before, after)
         if see is not None:
             see(sample)

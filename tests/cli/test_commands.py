@@ -133,6 +133,33 @@ def test_fit_predict_score(runs, tmp_path, capsys):
     assert "displacement" in capsys.readouterr().out
 
 
+def test_scores_where_the_truth_is_zero_are_null(tmp_path, capsys):
+    mesh = ml.shapes.square(n=2)
+    for name, factor in (("a", 1.0), ("b", 0.0)):
+        ml.write(mesh.with_point_data(u=mesh.points[:, 0] * factor + factor), tmp_path / f"{name}.vtu")
+    model, pattern = str(tmp_path / "m"), str(tmp_path / "*.vtu")
+    assert run(["fit", pattern, "--inputs", "", "--outputs", "u", "--model", "MeanField", "-o", model]) == 0
+    capsys.readouterr()
+    assert run(["score", model, pattern, "--json", "--each"]) == 0
+    told = capsys.readouterr()
+    scores = json.loads(told.out)
+    assert [row["u"] is None for row in scores["files"].values()] == [False, True]
+    assert scores["mean"]["u"] == scores["files"][str(tmp_path / "a.vtu")]["u"]
+    assert "zero everywhere" in told.err
+
+
+def test_fit_does_not_write_checkpoints_over_a_model(runs, tmp_path, capsys):
+    setting = ["--set", "hidden=8", "--set", "steps=1", "--set", "progress=false", "--set", f"checkpoint={tmp_path}/c"]
+    assert run([*fit_on(runs, tmp_path / "m"), "--epochs", "1", *setting]) == 0
+    assert run([*fit_on(runs, tmp_path / "m"), "--epochs", "1", *setting]) == 1
+    assert "resume=True" in capsys.readouterr().err
+    assert run([*fit_on(runs, tmp_path / "m"), "--epochs", "2", *setting, "--set", "resume=auto"]) == 0
+
+
+def fit_on(runs, folder):
+    return ["fit", str(runs), "--inputs", "load", "--outputs", "displacement", "-o", str(folder)]
+
+
 def test_other_models_may_be_named(runs, tmp_path):
     arguments = [
         "--inputs",

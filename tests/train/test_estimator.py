@@ -1,7 +1,9 @@
 """scikit-learn's conventions, prediction, scores and model folders."""
 
+import copy
 import json
 import math
+import pickle
 
 import pytest
 import torch
@@ -293,7 +295,96 @@ def test_names_of_registered_classes_are_unique():
 
 def test_code_cannot_be_saved(tmp_path):
     model = quick(Tiny(), waves(2))
-    model.set_params(width=lambda: 3)
+    model.width = lambda: 3
     with pytest.raises(ml.CheckpointError, match="width"):
         model.save(tmp_path)
     assert not (tmp_path / "model.json").exists()
+
+
+# -- changed parameters ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [Tiny, lambda: ml.RidgeRegression(["f"], ["u"], degree=1)], ids=["Tiny", "Ridge"])
+def test_a_model_whose_parameters_were_changed_does_not_predict(make, tmp_path):
+    name, value = ("width", 8) if make is Tiny else ("degree", 2)
+    model = quick(make(), waves(2)) if make is Tiny else make().fit(waves(2))
+    before = getattr(model, name)
+    model.set_params(**{name: value})
+    for action in (lambda: model.predict(wave()), lambda: model.score(wave()), lambda: model.save(tmp_path / "m")):
+        with pytest.raises(ml.ParameterError, match=f"changed {name}={value} after"):
+            action()
+    model.set_params(**{name: before}).predict(wave())
+    model.set_params(**{name: value})
+    quick(model, waves(2)) if make is Tiny else model.fit(waves(2))
+    model.predict(wave())
+    model.save(tmp_path / "m")
+
+
+def test_a_warm_start_takes_changed_parameters_over():
+    model = quick(Tiny(), waves(2))
+    model.set_params(loss="mae")
+    quick(model, waves(2), warm_start=True).predict(wave())
+    with pytest.raises(ml.NotFittedError, match="warm_start"):
+        quick(Tiny(), waves(2), warm_start=True)
+
+
+def test_clones_are_unfitted_and_equal():
+    from sklearn.base import clone
+
+    model = quick(Tiny(width=7), waves(2))
+    again = clone(model)
+    assert again.get_params() == {**model.get_params()}
+    assert not again.is_fitted
+    assert_same_weights(model, quick(again, waves(2)))
+
+
+def test_two_fits_of_one_model_are_equal():
+    model = quick(Tiny(dropout=0.2), waves(3))
+    first = {name: value.clone() for name, value in weights(model).items()}
+    quick(model, waves(3))
+    assert all(torch.equal(value, first[name]) for name, value in weights(model).items())
+
+
+def test_copies_and_pickles_predict_the_same(model):
+    expected = model.predict(wave()).point_data["u"]
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert torch.equal(again.predict(wave()).point_data["u"], expected)
+
+
+# -- odd meshes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [ml.MeanField, ml.NearestNeighbor, ml.RidgeRegression, Tiny])
+def test_fields_on_cells_need_cells(kind):
+    model = kind(["f"], ["q"])
+    model = quick(model, waves(2)) if kind is Tiny else model.fit(waves(2))
+    mesh = wave()
+    cloud = ml.Mesh(mesh.points, point_data=mesh.point_data)
+    with pytest.raises(ml.FieldError, match="point cloud, but the model has fields on cells"):
+        model.predict(cloud)
+
+
+def test_a_field_without_numbers_is_refused():
+    mesh = wave().with_point_data(z=torch.zeros(wave().n_points, 0))
+    with pytest.raises(ml.FieldError, match="'z' on mesh 0 has values of shape"):
+        quick(Tiny(inputs=["z"]), mesh)
+
+
+def test_a_bad_validation_mesh_is_called_one(model):
+    bad = wave().replace(point_data={}, source="v.vtu")
+    with pytest.raises(ml.FieldError, match=r"^validation mesh 0 \(v.vtu\) has no field"):
+        quick(Tiny(), waves(2), validation=[bad])
+
+
+@pytest.mark.parametrize("kind", [ml.MeanField, ml.NearestNeighbor, ml.RidgeRegression, ml.MeshGraphNet])
+def test_lines_clouds_and_single_points(kind):
+    def line(n):
+        points = torch.linspace(0, 1, n)[:, None]
+        cells = torch.stack([torch.arange(n - 1), torch.arange(1, n)], dim=1)
+        return ml.Mesh(points, {"line": cells} if n > 1 else {}, point_data={"f": points[:, 0], "u": points[:, 0] + 1})
+
+    options = {"epochs": 1, "progress": False} if kind is ml.MeshGraphNet else {}
+    shapes = [line(10), line(3), line(1), line(4).replace(cells={})]
+    model = kind(["f"], ["u"]).fit(shapes, **options)
+    for mesh in (*shapes, line(2)):
+        assert torch.isfinite(model.predict(mesh).point_data["u"]).all()

@@ -9,6 +9,7 @@ whole mesh.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
 from math import comb
@@ -71,10 +72,12 @@ class RidgeRegression(Estimator):
 
     def fit(self, meshes: Any) -> RidgeRegression:
         """Two passes over the meshes: the spread of the features, then the normal equations; returns self."""
-        if not isinstance(self.degree, int) or self.degree < 1:
+        if not isinstance(self.degree, int) or isinstance(self.degree, bool) or self.degree < 1:
             raise ParameterError(f"degree={self.degree!r} must be a whole number of at least 1.")
-        if not self.penalties or min(self.penalties) <= 0:
-            raise ParameterError(f"penalties={self.penalties!r} must hold positive numbers.")
+        penalties: Any = self.penalties
+        numbers = isinstance(penalties, (list, tuple)) and all(isinstance(p, (int, float)) for p in penalties)
+        if not numbers or not penalties or not all(0 < p < math.inf for p in penalties):
+            raise ParameterError(f"penalties={penalties!r} must be a list of positive numbers.")
         items, fields = resolve(meshes, self.inputs, self.outputs)
         scalers: dict[str, Normalizer] = {}
         n_work = 0

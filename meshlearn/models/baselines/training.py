@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from meshlearn.mesh.trajectory import Trajectory
@@ -11,7 +11,7 @@ from meshlearn.train.items import as_items, check_item
 from meshlearn.train.steps import Work, work_of
 
 
-def resolve(meshes: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[Any, FieldSet]:
+def resolve(meshes: Any, inputs: Any, outputs: Any) -> tuple[Any, FieldSet]:
     """(the training items, their fields looked up on the first)."""
     items = as_items(meshes)
     first = check_item(items[0], 0)

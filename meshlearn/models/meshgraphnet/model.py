@@ -43,6 +43,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.geometric_inputs import boundary_features, centred
 from meshlearn.models.meshgraphnet import geometry
+from meshlearn.models.meshgraphnet.arguments import check_build, check_graphs
 from meshlearn.models.meshgraphnet.network import GraphNetwork
 from meshlearn.models.meshgraphnet.noise import add_noise
 from meshlearn.models.meshgraphnet.relative_loss import relative_losses
@@ -53,11 +54,6 @@ from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import measure_weights, row_counts
 from meshlearn.train.network import NetworkEstimator
 from meshlearn.train.sample import Sample
-from meshlearn.train.steps import steps_in_time
-
-OPTIMIZERS = ("muon", "adamw")
-MOST_LEVELS = 12
-COORDINATES = ("centred", "absolute", "none")
 
 
 class MeshGraphNet(NetworkEstimator):
@@ -180,7 +176,7 @@ class MeshGraphNet(NetworkEstimator):
 
     def build(self, fields: FieldSet) -> nn.Module:
         """The network for these fields; raises ParameterError for arguments that cannot be."""
-        self._check(fields)
+        check_build(self, fields)
         return GraphNetwork(
             self.normalizers_.sizes["features"],
             {location: fields.width("outputs", location) for location in fields.output_locations},
@@ -214,7 +210,7 @@ class MeshGraphNet(NetworkEstimator):
 
     def prepare(self, mesh: Mesh) -> MultilevelSample:
         """Graphs of all levels and features, in physical units."""
-        self._check_shape()
+        check_graphs(self)
         fields = self.fields_
         levels = geometry.hierarchy(mesh, getattr(self, "levels_", self.levels), self.k)
         weights = measure_weights(mesh, "point")
@@ -277,8 +273,6 @@ class MeshGraphNet(NetworkEstimator):
 
     def build_optimizer(self, module: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
         """Muon for the hidden matrices and AdamW for the rest, or AdamW for all, in one fused pass."""
-        if self.optimizer not in OPTIMIZERS:
-            raise ParameterError(f"optimizer={self.optimizer!r} is not known; choose one of {list(OPTIMIZERS)}.")
         groups: list[dict[str, Any]] = [
             {"params": [], "weight_decay": weight_decay, "muon": self.optimizer == "muon"},
             {"params": [], "weight_decay": weight_decay, "muon": False},
@@ -350,34 +344,6 @@ class MeshGraphNet(NetworkEstimator):
 
         return roll_out(self, start, steps, time_step)
 
-    # -- checks ----------------------------------------------------------------------------------------------------
-
-    def _check_shape(self) -> None:
-        for name in ("hidden", "steps", "levels", "k"):
-            _at_least(name, getattr(self, name), 1)
-        if self.levels > MOST_LEVELS:
-            raise ParameterError(
-                f"levels={self.levels}: each level has a small part of the points of the one before, so that "
-                f"{MOST_LEVELS} are enough for any mesh.\n  2 to 4 serve meshes of up to a million points."
-            )
-        if self.coordinates not in COORDINATES:
-            raise ParameterError(f"coordinates={self.coordinates!r} is not known; choose one of {list(COORDINATES)}.")
-        if isinstance(self.boundary_sets, str):
-            raise ParameterError(f"boundary_sets is a text; a list of names is expected: [{self.boundary_sets!r}].")
-
-    def _check(self, fields: FieldSet) -> None:
-        self._check_shape()
-        _at_least("mlp_layers", self.mlp_layers, 0)
-        if self.coarse_steps is not None:
-            _at_least("coarse_steps", self.coarse_steps, 1)
-        if not (isinstance(self.noise, (int, float)) and self.noise >= 0):
-            raise ParameterError(f"noise={self.noise!r} must be a number of at least 0.")
-        if self.noise and not steps_in_time(fields):
-            raise ParameterError(
-                f"noise={self.noise} disturbs fields that are stepped in time, but no output is also an input.\n"
-                "  name the state in both inputs and outputs, or leave noise at 0."
-            )
-
 
 def _with_levels(sample: Any, levels: int) -> Any:
     """The sample with no more than so many levels, the finest being the mesh itself."""
@@ -387,8 +353,3 @@ def _with_levels(sample: Any, levels: int) -> Any:
 def _one_mesh(n: int, device: torch.device) -> Adjacency:
     """Row 0 holds all n points."""
     return Adjacency(torch.tensor([0, n], device=device), torch.arange(n, device=device), n)
-
-
-def _at_least(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ParameterError(f"{name}={value!r} must be a whole number of at least {least}.")
