@@ -144,7 +144,7 @@ class MeshBuilder:
             point_data |= {name: _tensor(values[0]) for name, values in self.step_point_data.items()}
             for name, by_kind in self.step_cell_data.items():
                 cell_data.setdefault(name, {}).update({kind: _tensor(values[0]) for kind, values in by_kind.items()})
-            global_data |= {name: _tensor(values[0]) for name, values in self.step_global_data.items()}
+            global_data |= {name: _tensor(np.asarray(values[0])) for name, values in self.step_global_data.items()}
             if self.times is not None and "time" not in global_data:
                 global_data["time"] = torch.tensor(float(self.times[0]), dtype=torch.float64)
             if self.step_points is not None:

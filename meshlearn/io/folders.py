@@ -24,7 +24,8 @@ def mesh_files(folder: Path) -> list[Path]:
     Raises MeshReadError if no file is left.
     """
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    found, left = [], []
+    found: list[Path] = []
+    left: list[Path] = []
     for entry in entries:
         if entry.is_file() and any(form.reads for form in registry.of_suffix(entry)):
             (found if entry.suffix.lower() not in SHARED_SUFFIXES or _shows_a_mesh(entry) else left).append(entry)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from meshlearn.errors import MeshReadError
+from meshlearn.errors import MeshlearnError, MeshReadError
 from meshlearn.io.counts import counted
 from meshlearn.io.dataset import find_files
 from meshlearn.io.read import read
@@ -53,56 +53,21 @@ def _times(paths: list[Path], meshes: list[Mesh]) -> np.ndarray:
 
 
 def stack(meshes: list[Mesh], times: np.ndarray, paths: Sequence[str | os.PathLike]) -> Any:
-    """Meshes with the same cells as a Trajectory; fields that some of the meshes lack are an error."""
+    """Meshes with the same cells and fields as a Trajectory; MeshReadError naming the first file that differs."""
     from meshlearn.mesh.trajectory import Trajectory
 
-    first = meshes[0]
-    for path, mesh in zip(paths, meshes, strict=True):
-        _same(first, mesh, paths[0], path)
-    moving = None
-    if any(not torch.equal(mesh.points, first.points) for mesh in meshes):
-        moving = torch.stack([mesh.points for mesh in meshes])
-    constant = first.replace(point_data={}, cell_data={}, global_data={})
-    return Trajectory(
-        constant,
-        torch.as_tensor(times, dtype=torch.float64),
-        point_data={name: torch.stack([mesh.point_data[name] for mesh in meshes]) for name in first.point_data},
-        cell_data={
-            name: {kind: torch.stack([mesh.cell_data[name][kind] for mesh in meshes]) for kind in by_kind}
-            for name, by_kind in first.cell_data.items()
-        },
-        global_data={
-            name: torch.stack([mesh.global_data[name] for mesh in meshes])
-            for name in first.global_data
-            if name not in ("TimeValue", "time")
-        },
-        moving_points=moving,
-    )
-
-
-def _same(first: Mesh, mesh: Mesh, first_path: str | os.PathLike, path: str | os.PathLike) -> None:
-    def refuse(what: str) -> MeshReadError:
-        return MeshReadError(
-            f"{path}: {what} differs from {first_path}; a Trajectory needs one mesh and one set of "
-            "fields at all times.\n"
-            "  read such files one by one: ml.read_many(...)"
-        )
-
-    if mesh.points.shape != first.points.shape:
-        raise refuse(f"the number of points ({mesh.n_points} against {first.n_points})")
-    if list(mesh.cells) != list(first.cells) or any(
-        not torch.equal(mesh.cells[k], first.cells[k]) for k in first.cells
-    ):
-        raise refuse("the cells")
-    for kind in ("point_data", "global_data"):
-        ours = {n: tuple(v.shape) for n, v in getattr(first, kind).items()}
-        theirs = {n: tuple(v.shape) for n, v in getattr(mesh, kind).items()}
-        if ours != theirs:
-            raise refuse(f"{kind} {sorted(set(ours) ^ set(theirs)) or sorted(ours)}")
-    ours, theirs = (
-        {(name, kind): tuple(v.shape) for name, by_kind in m.cell_data.items() for kind, v in by_kind.items()}
-        for m in (first, mesh)
-    )
-    if ours != theirs:
-        names = sorted({key[0] for key in {*ours, *theirs} if ours.get(key) != theirs.get(key)})
-        raise refuse(f"cell_data {names}")
+    frames = []
+    for mesh in meshes:
+        values = {name: value for name, value in mesh.global_data.items() if name not in ("TimeValue", "time")}
+        frames.append(mesh.replace(global_data=values))
+    try:
+        return Trajectory.from_meshes(frames, torch.as_tensor(times, dtype=torch.float64))
+    except MeshlearnError as error:
+        for path, frame in zip(paths[1:], frames[1:], strict=True):
+            try:
+                Trajectory.from_meshes([frames[0], frame], [0.0, 1.0])
+            except MeshlearnError as cause:
+                raise MeshReadError(
+                    f"{path} does not go with {paths[0]}: {cause}\n  read such files one by one: ml.read_many(...)"
+                ) from None
+        raise MeshReadError(f"{paths[0]} and the files behind it are no series: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,13 @@ from meshlearn.mesh.mesh import Mesh
 _TYPES = {
     "med": ("float64", ("float64",)),
     "exodus": ("float64", ("float64",)),
+    "cgns": ("int32 or float32", ("float64", "float32", "int64", "int32")),
+    "tabular": ("float64 or int64", ("float64", "int64")),
     "avs-ucd": ("float64", ("float64",)),
     "xdmf": ("uint8 or float32", ("float64", "float32", "int64", "int32", "int16", "int8", "uint8")),
 }
+# formats that keep the numbers of one point or cell, not their shape -> how many numbers keep it as one axis
+_FLATTENS = {"med": 10**9, "avs-ucd": 10**9, "tabular": 10**9, "cgns": 3}
 _HOLD_EMPTY_FIELDS = ("native", "gmsh", "vtk", "npz", "xdmf")
 
 
@@ -75,4 +80,19 @@ def retyped(given: Any, format_name: str) -> list[str]:
             types = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in tensors} - set(kept))
             if types and not (format_name == "avs-ucd" and name == "material"):
                 found.append(f"the type {' and '.join(types)} of {part.replace('_', ' ')} {name!r} (now {becomes})")
+    return found
+
+
+def reshaped(given: Any, format_name: str) -> list[str]:
+    """The fields whose values of one point or cell the format gives another shape."""
+    if format_name not in _FLATTENS:
+        return []
+    found = []
+    for part in ("point_data", "cell_data"):
+        for name, field in getattr(given, part).items():
+            for tensor in [field] if isinstance(field, Tensor) else list(field.values())[:1]:
+                shape = tuple(tensor.shape[1:])
+                if len(shape) > 1 or tensor.is_complex() or math.prod(shape) > _FLATTENS[format_name]:
+                    what = f"{part.replace('_', ' ')} {name!r}"
+                    found.append(f"the shape {shape} of {what} (now components)")
     return found

@@ -13,7 +13,7 @@ from typing import Any
 from meshlearn.errors import MeshWriteError, MeshWriteWarning
 from meshlearn.io import registry
 from meshlearn.io.paths import checked_path
-from meshlearn.io.writable import retyped, writable
+from meshlearn.io.writable import reshaped, retyped, writable
 from meshlearn.mesh.mesh import Mesh
 
 # Read once: the umask belongs to the whole process, and it can only be read by setting it.
@@ -72,7 +72,7 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
         if "unexpected keyword argument" in str(error) and options:
             raise MeshWriteError(f"{path}: {chosen.title} does not know one of the options {list(options)}.") from error
         raise
-    losses = [*left_out, *losses, *retyped(mesh, chosen.name)]
+    losses = [*left_out, *losses, *retyped(mesh, chosen.name), *reshaped(mesh, chosen.name)]
     if losses:
         warnings.warn(
             f"{path.name}: {chosen.title} cannot hold everything; not written: {'; '.join(losses)}",

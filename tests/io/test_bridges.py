@@ -68,7 +68,7 @@ def test_pyg(mixed):
 
 def test_pyg_says_what_it_leaves_out(mixed):
     with pytest.warns(
-        ml.MeshWriteWarning, match=r"1 quad cells.*cell data 'k'.*point sets 'corner'.*cell sets 'bottom'"
+        ml.MeshWriteWarning, match=r"1 quad cell as cells.*cell data 'k'.*point sets 'corner'.*cell sets 'bottom'"
     ):
         mixed.to_pyg()
     for name in ("pos", "face", "edge_index", "batch"):

@@ -199,7 +199,7 @@ def test_med_fields_elsewhere_and_types_are_named(tmp_path):
     import h5py
 
     mesh = ml.shapes.square(n=2).double().with_point_data(count=torch.arange(9))
-    with pytest.warns(ml.MeshWriteWarning, match="the type int64 of 'count'"):
+    with pytest.warns(ml.MeshWriteWarning, match="the type int64 of point data 'count'"):
         ml.write(mesh, tmp_path / "a.med")
     with h5py.File(tmp_path / "a.med", "r+") as file:
         step = next(iter(file["CHA/count"].values()))

@@ -104,3 +104,16 @@ def test_writing_does_not_touch_the_filters_of_warnings(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(warnings, "catch_warnings", forbidden)
         ml.write(domains(), tmp_path / "a.e")
+
+
+def test_a_field_named_like_a_component_of_another_is_named(tmp_path):
+    mesh = ml.Mesh(POINTS, {}, {"u": torch.zeros(8, 2).double(), "u_x": torch.ones(8).double()})
+    with pytest.warns(ml.MeshWriteWarning, match=r"point data 'u_x' \(the variable 'u_x' is another field's\)"):
+        path = ml.write(mesh, tmp_path / "a.e")
+    assert torch.equal(ml.read(path).point_data["u"], mesh.point_data["u"])
+
+
+def test_scalars_that_read_as_a_vector_are_named(tmp_path):
+    mesh = ml.Mesh(POINTS, {}, {"s_x": torch.zeros(8).double(), "s_y": torch.ones(8).double()})
+    with pytest.warns(ml.MeshWriteWarning, match=r"'s_x', 's_y' as scalars \(they are read as the vector 's'\)"):
+        ml.write(mesh, tmp_path / "a.e")

@@ -17,7 +17,7 @@ def test_nine_node_quads_of_nastran(tmp_path):
 def test_an_unknown_connectivity_card_is_a_warning(tmp_path):
     path = tmp_path / "odd.bdf"
     path.write_text(GRIDS + "CQUAD4,1,1,0,1,4,3\nCFOO,2,1,1,2,5,4\nCORD2R,3\nCONM2,4,1,0,2.\nENDDATA\n")
-    with pytest.warns(ml.MeshReadWarning, match="1 elements of card CFOO") as caught:
+    with pytest.warns(ml.MeshReadWarning, match="1 element of card CFOO") as caught:
         mesh = ml.read(path)
     assert len(caught) == 1
     assert mesh.n_cells == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.components import spelled
 from meshlearn.io.counts import counted
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.positions import Positions
@@ -106,7 +107,10 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     losses = unheld(mesh, "AVS-UCD", _NAMES, ("point_data", "cell_data"))
     kinds = [kind for kind in mesh.cells if kind in _NAMES and len(mesh.cells[kind])]
     n_cells = sum(len(mesh.cells[kind]) for kind in kinds)
-    point_fields = {_plain(name): file_array(tensor)[0] for name, tensor in mesh.point_data.items()}
+    point_names = spelled("point data", mesh.point_data, _plain, losses)
+    cell_names = spelled("cell data", [name for name in mesh.cell_data if name != "material"], _plain, losses)
+    cell_names["material"] = "material"
+    point_fields = {point_names[name]: file_array(tensor)[0] for name, tensor in mesh.point_data.items()}
     cell_fields: dict[str, np.ndarray] = {}
     partial: dict[str, list[str]] = {}  # fields of some kinds of cells
     for name, by_kind in mesh.cell_data.items():
@@ -118,9 +122,9 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         if len(shapes := {part.shape[1] for part in parts.values()}) == 1:
             width = shapes.pop()
             whole = [parts.get(kind, np.zeros((len(mesh.cells[kind]), width))) for kind in kinds]
-            cell_fields[_plain(name)] = np.concatenate(whole)
+            cell_fields[cell_names[name]] = np.concatenate(whole)
             if len(parts) < len(kinds):
-                partial[_plain(name)] = list(parts)
+                partial[cell_names[name]] = list(parts)
         elif parts:
             losses.append(f"cell data {name!r} of unlike shapes")
     widths = [sum(values.shape[1] for values in fields.values()) for fields in (point_fields, cell_fields)]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.components import merge_vectors
 from meshlearn.io.formats.cgns_cells import Placed
 from meshlearn.io.formats.cgns_tree import Node
-from meshlearn.io.formats.exodus import merge_vectors
 from meshlearn.mesh.cells import cell_dim
 
 CellField = tuple[str, Block, np.ndarray]  # name, block, values (n_cells, ...) or (n_times, n_cells, ...)

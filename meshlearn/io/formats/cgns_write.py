@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import require
+from meshlearn.io.components import joined_scalars
 from meshlearn.io.formats.cgns_tree import ELEMENTS, ORDER
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
@@ -126,6 +127,8 @@ def _condition(group: Any, name: str, numbers: np.ndarray, location: str) -> Non
 
 
 def _solutions(zone: Any, mesh: Mesh, domain: list[str], losses: list[str]) -> None:
+    for part, given in (("point data", mesh.point_data), ("cell data", mesh.cell_data)):
+        losses += joined_scalars(part, given, "_x", "X")
     point_arrays = {name: file_array(tensor)[0] for name, tensor in mesh.point_data.items()}
     cell_arrays = {}
     for name, by_kind in mesh.cell_data.items():

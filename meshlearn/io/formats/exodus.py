@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.components import merge_vectors
 from meshlearn.io.counts import counted
 from meshlearn.io.formats.exodus_blocks import ElementBlock, element_rows, read_blocks
 from meshlearn.io.formats.exodus_sides import side_nodes
@@ -147,28 +148,6 @@ def _fields(nc: NetCdf, blocks: list[ElementBlock], builder: MeshBuilder) -> Non
         builder.step_global_data |= merge_vectors(
             {name: np.ascontiguousarray(glo[:, k]) for k, name in enumerate(names["glo"])}
         )
-
-
-def merge_vectors(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """NAME_x, NAME_y(, NAME_z) of one shape as one array with the components last.
-
-    >>> {name: v.shape for name, v in merge_vectors({"u_x": np.zeros((2, 5)), "u_y": np.zeros((2, 5))}).items()}
-    {'u': (2, 5, 2)}
-    """
-    merged: dict[str, np.ndarray] = {}
-    done: set[str] = set()
-    for name, values in fields.items():
-        stem, tail = name[:-2], name[-2:]
-        if name in done:
-            continue
-        parts = [fields.get(f"{stem}_{axis}") for axis in "xyz"] if tail == "_x" and stem else []
-        found = [part for part in parts if part is not None]
-        if len(found) >= 2 and parts[1] is not None and stem not in fields:
-            merged[stem] = np.stack(found, axis=-1)
-            done |= {f"{stem}_{axis}" for axis in "xyz"}
-        else:
-            merged[name] = values
-    return merged
 
 
 def write(mesh, path: Path) -> list[str]:

@@ -22,8 +22,8 @@ def side_nodes(pairs: np.ndarray, tables: dict[str, np.ndarray]) -> np.ndarray:
     first = 0
     for kind, table in tables.items():
         inside = pairs[(pairs[:, 0] >= first) & (pairs[:, 0] < first + len(table))]
-        sides = SIDES.get(kind.rstrip("0123456789"))
-        for side in np.unique(inside[:, 1]).tolist() if sides is not None else ():
+        sides = SIDES.get(kind.rstrip("0123456789"), [])
+        for side in np.unique(inside[:, 1]).tolist() if sides else ():
             # shells number their two faces first, then their edges
             corners = sides[side] if side < len(sides) else tuple(range(len(sides)))
             found.append(table[inside[inside[:, 1] == side, 0] - first][:, list(corners)].ravel())

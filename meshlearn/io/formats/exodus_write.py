@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from meshlearn.io.formats.exodus_blocks import ORDER, TITLE, TYPES, ElementBlock, divide, element_rows
+from meshlearn.io.formats.exodus_variables import Variables, variables
 from meshlearn.io.losses import unheld
 from meshlearn.io.positions import Positions
-from meshlearn.io.tensors import file_array, to_numpy
+from meshlearn.io.tensors import to_numpy
 from meshlearn.mesh.mesh import Mesh
 
 _PARTS = ("point_data", "cell_data", "global_data")
-_EXACT = 2**53  # whole numbers up to here are float64 numbers
 
 
 def write_exodus(given: Any, path: Path) -> list[str]:
@@ -27,7 +27,7 @@ def write_exodus(given: Any, path: Path) -> list[str]:
     losses = unheld(mesh, "Exodus II", TYPES, (*_PARTS, "point_sets", "cell_sets"))
     kinds = [kind for kind in mesh.cells if kind in TYPES and len(mesh.cells[kind])]
     blocks = divide(mesh, kinds, losses)
-    times, points, cells, values = _steps(mesh, series, kinds, losses)
+    found = variables(mesh, series, kinds, losses)
     nc = netcdf_file(str(path), "w", version=2)
     try:
         nc.title, nc.api_version, nc.version = TITLE.encode(), np.float32(5.1), np.float32(5.1)
@@ -43,7 +43,7 @@ def write_exodus(given: Any, path: Path) -> list[str]:
             out.put(f"coord{'xyz'[k]}", "d", ("num_nodes",), whole[:, k])
         _put_blocks(out, mesh, blocks)
         _put_sets(out, mesh, blocks)
-        _put_times(out, times, points, cells, values, blocks)
+        _put_variables(out, found, blocks)
     finally:
         nc.close()
     return losses
@@ -107,8 +107,8 @@ def _put_sets(out: _Out, mesh: Mesh, blocks: list[ElementBlock]) -> None:
             out.put(f"node_ns{k}", "i", (f"num_nod_ns{k}",), to_numpy(rows) + 1)
     numbers = Positions(_element_numbers(mesh, blocks))
     written = {}
-    for name, pairs in sides.items():
-        found = to_numpy(pairs).astype(np.int64).copy()
+    for name, tensor in sides.items():
+        found = to_numpy(tensor).astype(np.int64)
         found[:, 0] = numbers(found[:, 0])
         if (found[:, 0] < 0).any():
             out.losses.append(f"sides of side set {name!r} whose elements are not in the mesh or not written")
@@ -125,59 +125,8 @@ def _put_sets(out: _Out, mesh: Mesh, blocks: list[ElementBlock]) -> None:
                 out.put(f"{name}_ss{k}", "i", (f"num_side_ss{k}",), pairs[:, column] + 1)
 
 
-def _components(name: str, array: np.ndarray) -> dict[str, np.ndarray]:
-    """(n_times, rows, components) as one array per component."""
-    count = array.shape[-1]
-    if count == 1:
-        return {name: array[..., 0]}
-    tails = "xyz" if count in (2, 3) else [str(k) for k in range(count)]
-    return {f"{name}_{tails[k]}": array[..., k] for k in range(count)}
-
-
-def _steps(mesh: Mesh, series: Any, kinds: list[str], losses: list[str]):
-    """Times and the variables of points, cells and the whole mesh, with a leading axis of times."""
-    n_times = 1 if series is None else len(series)
-
-    def table(what: str, tensor: Any, rows: int, moving: bool) -> np.ndarray:
-        """(n_times, rows, components)"""
-        flat = file_array(tensor)[0]
-        if flat.dtype.kind in "iu" and flat.size and max(int(flat.max()), -int(flat.min())) > _EXACT:
-            losses.append(f"digits of {what} beyond 53 bits")
-        shape = tensor.shape[(1 if rows else 0) + (1 if moving else 0) :]
-        if len(shape) > 1 or (len(shape) == 1 and shape[0] > 3) or tensor.is_complex():
-            losses.append(f"the shape {tuple(shape)} of {what} (now one variable per component)")
-        array = flat.astype(np.float64)
-        array = array.reshape(n_times if moving else 1, rows or 1, -1)
-        return np.broadcast_to(array, (n_times, *array.shape[1:]))
-
-    sources = [(mesh, False)] if series is None else [(mesh, False), (series, True)]
-    times = np.array([float(mesh.global_data.get("time", 0.0))]) if series is None else to_numpy(series.times)
-    points: dict[str, np.ndarray] = {}
-    cells: dict[str, dict[str, np.ndarray]] = {}
-    values: dict[str, np.ndarray] = {}
-    for source, moving in sources:
-        for name, tensor in source.point_data.items():
-            points |= _components(name, table(f"point data {name!r}", tensor, mesh.n_points, moving))
-        for name, by_kind in source.cell_data.items():
-            for kind in [kind for kind in by_kind if kind in kinds]:
-                array = table(f"cell data {name!r}", by_kind[kind], len(mesh.cells[kind]), moving)
-                for part, component in _components(name, array).items():
-                    cells.setdefault(part, {})[kind] = component
-        for name, tensor in source.global_data.items():
-            if not name.startswith("side_set:") and name != "time":
-                values |= {
-                    n: v[:, 0] for n, v in _components(name, table(f"global data {name!r}", tensor, 0, moving)).items()
-                }
-    if series is not None and series.moving_points is not None:
-        moved = to_numpy(series.moving_points).astype(np.float64)
-        points |= {f"displacement_{'xyz'[k]}": moved[..., k] - moved[0, :, k] for k in range(mesh.dim)}
-        losses.append("moving points as such (they are written as the variable 'displacement')")
-    return times, points, cells, values
-
-
-def _put_times(
-    out: _Out, times: np.ndarray, points: dict, cells: dict, values: dict, blocks: list[ElementBlock]
-) -> None:
+def _put_variables(out: _Out, found: Variables, blocks: list[ElementBlock]) -> None:
+    times, points, cells, values = found.times, found.points, found.cells, found.values
     if not (points or cells or values) and len(times) == 1:
         return
     nc = out.nc

@@ -40,11 +40,11 @@ def write_med(mesh: Mesh, path: Path) -> list[str]:
         families = file.create_group(f"FAS/{_NAME}")
         families.create_group("FAMILLE_ZERO").attrs["NUM"] = 0
         numbers = _families(
-            families, "NOEUD", {n: to_numpy(rows) for n, rows in mesh.point_sets.items()}, mesh.n_points, 1
+            families, "NOEUD", {n: to_numpy(rows) for n, rows in mesh.point_sets.items()}, mesh.n_points, 1, losses
         )
         if numbers is not None:
             _sized(nodes, "FAM", numbers)
-        _put_cells(step, families, mesh, kinds)
+        _put_cells(step, families, mesh, kinds, losses)
         _put_fields(file, mesh, kinds, losses)
     return losses
 
@@ -60,7 +60,9 @@ def _sized(group: Any, name: str, values: np.ndarray) -> None:
     group.create_dataset(name, data=values).attrs.update({"CGT": 1, "NBR": len(values)})
 
 
-def _families(parent: Any, where: str, sets: dict[str, np.ndarray], count: int, sign: int) -> np.ndarray | None:
+def _families(
+    parent: Any, where: str, sets: dict[str, np.ndarray], count: int, sign: int, losses: list[str]
+) -> np.ndarray | None:
     """A family for every combination of groups; returns the family number of every entity."""
     if not sets:
         return None
@@ -81,13 +83,15 @@ def _families(parent: Any, where: str, sets: dict[str, np.ndarray], count: int, 
             texts.attrs["NBR"] = len(own)
             table = np.zeros((len(own), 80), np.int8)
             for row, name in zip(table, own, strict=True):
-                code = name.encode("latin-1", "replace")[:80]
+                code = name.encode()[:80].decode("utf-8", "ignore").encode()  # whole characters
+                if code != name.encode():
+                    losses.append(f"the name {name!r} beyond 80 bytes")
                 row[: len(code)] = np.frombuffer(code, np.int8)
             texts.create_dataset("NOM", data=table)
     return numbers
 
 
-def _put_cells(step: Any, families: Any, mesh: Mesh, kinds: list[str]) -> None:
+def _put_cells(step: Any, families: Any, mesh: Mesh, kinds: list[str], losses: list[str]) -> None:
     if not kinds:
         return
     cells = step.create_group("MAI")
@@ -100,7 +104,7 @@ def _put_cells(step: Any, families: Any, mesh: Mesh, kinds: list[str]) -> None:
         )
         for name, by_kind in mesh.cell_sets.items()
     }
-    numbers = _families(families, "ELEME", sets, sum(sizes), -1)
+    numbers = _families(families, "ELEME", sets, sum(sizes), -1, losses)
     for kind in kinds:
         table = to_numpy(mesh.cells[kind]) + 1
         table = table[:, np.argsort(FROM_MED[kind])] if kind in FROM_MED else table
@@ -124,9 +128,6 @@ def _put_fields(file: Any, mesh: Mesh, kinds: list[str], losses: list[str]) -> N
         elif parts:
             losses.append(f"cell data {name!r} of unlike shapes")
     for name, parts in places.items():
-        types = sorted({str(part.dtype) for part in parts.values() if part.dtype != np.float64})
-        if types:
-            losses.append(f"the type {types[0]} of {name!r} (its values are kept as float64)")
         width = next(iter(parts.values())).shape[1]
         field = file.create_group(f"CHA/{name.replace('/', '|')}")
         components = "".join(f"{f'C{k}':<16}" for k in range(width)).encode()

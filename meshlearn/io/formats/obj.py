@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import Block, MeshBuilder
+from meshlearn.io.components import spelled
 from meshlearn.io.faces import add_faces, check_indices
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.tensors import to_numpy
@@ -217,6 +218,10 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     """Write points, faces, lines and vertices, cell sets as groups, `texture` and `normals` with their corners."""
     kinds = ("triangle", "quad", "polygon", "line", "poly_line", "vertex")
     losses = unheld(mesh, "Wavefront OBJ", kinds, ("cell_sets", "point_data"))
+    names = spelled("cell set", mesh.cell_sets, lambda name: "_".join(name.split()), losses, ("default",))
+    for name, by_kind in mesh.cell_sets.items():
+        if not any(len(rows) for rows in by_kind.values()):
+            losses.append(f"cell set {name!r} (without cells)")
     extra = {name: mesh.point_data[name] for name in ("texture", "normals") if name in mesh.point_data}
     losses += [f"point data {name!r}" for name in mesh.point_data if name not in (*extra, "color")]
     points = three_columns(to_numpy(mesh.points))
@@ -230,16 +235,16 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         pattern = {(): "{0}", ("texture",): "{0}/{0}", ("normals",): "{0}//{0}"}.get(tuple(extra), "{0}/{0}/{0}")
         for kind in kinds:
             if kind in mesh.cells:
-                _write_kind(file, mesh, kind, pattern if cell_dim(kind) == 2 else "{0}")
+                _write_kind(file, mesh, kind, pattern if cell_dim(kind) == 2 else "{0}", names)
     return losses
 
 
-def _write_kind(file, mesh: Mesh, kind: str, pattern: str) -> None:
+def _write_kind(file, mesh: Mesh, kind: str, pattern: str, spellings: dict[str, str]) -> None:
     key = {"line": "l", "poly_line": "l", "vertex": "p"}.get(kind, "f")
     names: list[list[str]] = [[] for _ in range(len(mesh.cells[kind]))]
     for name, by_kind in mesh.cell_sets.items():
         for row in by_kind[kind].tolist() if kind in by_kind else ():
-            names[row].append("_".join(name.split()))
+            names[row].append(spellings[name])
     current: list[str] = []
     for row, nodes in enumerate(to_numpy(mesh.cells[kind]).tolist()):
         if names[row] != current:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +114,8 @@ def _table(columns: Columns) -> np.ndarray:
 def _face_tables(rows: list[np.ndarray], face: Columns, count_type: str) -> Iterator[np.ndarray]:
     """One array of records per run of faces with the same number of corners."""
     sizes = np.array([len(row) for row in rows], np.int64)
-    starts = np.flatnonzero(np.diff(sizes, prepend=-1)).tolist()
-    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+    bounds = [*np.flatnonzero(np.diff(sizes, prepend=-1)).tolist(), len(rows)]
+    for start, end in pairwise(bounds):
         corners = np.stack(rows[start:end]).astype("i4")
         counts = np.full(end - start, corners.shape[1], count_type)
         # a space cannot stand in a property's name

@@ -9,6 +9,8 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.celltypes import NODES, TO_VTK, VTK
+from meshlearn.io.components import spelled
+from meshlearn.io.counts import counted
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import to_numpy
 from meshlearn.io.texts import lines_of
@@ -105,6 +107,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         for kind, table in mesh.cells.items()
         if cell_dim(kind) < top and kind in _KINDS
     }
+    texts = spelled("cell set", mesh.cell_sets, lambda name: "_".join(name.split()), losses)
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         domain = [kind for kind in mesh.cells if cell_dim(kind) == top and len(mesh.cells[kind])]
         file.write(f"NDIME= {dim}\nNELEM= {sum(len(mesh.cells[kind]) for kind in domain)}\n")
@@ -115,21 +118,30 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         file.write(f"NPOIN= {len(points)}\n")
         file.writelines(" ".join(map(repr, row)) + "\n" for row in points.tolist())
         markers = {}
+        order: dict[str, list[np.ndarray]] = {kind: [] for kind in marked}
         for name, by_kind in mesh.cell_sets.items():
             rows = []
             for kind, members in by_kind.items():
                 if kind in marked:
-                    marked[kind][to_numpy(members)] = True
-                    rows += [(TO_VTK[kind], *nodes) for nodes in to_numpy(mesh.cells[kind])[to_numpy(members)].tolist()]
+                    free = to_numpy(members)[~marked[kind][to_numpy(members)]]
+                    if len(free) < len(members):
+                        losses.append(
+                            f"cell set {name!r} as a whole: its cells are also in others (markers are disjoint)"
+                        )
+                    marked[kind][free] = True
+                    order[kind].append(free)
+                    rows += [(TO_VTK[kind], *nodes) for nodes in to_numpy(mesh.cells[kind])[free].tolist()]
                 elif len(members):
                     losses.append(f"cell set {name!r} of {kind} cells (SU2 marks boundaries only)")
             if rows:
-                markers[name] = rows
+                markers[texts[name]] = rows
         for kind, inside in marked.items():
             if not inside.all():
-                losses.append(f"{int((~inside).sum())} {kind} cells that are in no cell set")
+                losses.append(f"{counted(int((~inside).sum()), f'{kind} cell')} in no cell set")
+            if order[kind] and (np.diff(np.concatenate(order[kind])) < 0).any():
+                losses.append(f"the order of the {kind} cells (they are written set by set)")
         file.write(f"NMARK= {len(markers)}\n")
         for name, rows in markers.items():
-            file.write(f"MARKER_TAG= {'_'.join(name.split())}\nMARKER_ELEMS= {len(rows)}\n")
+            file.write(f"MARKER_TAG= {name}\nMARKER_ELEMS= {len(rows)}\n")
             file.writelines(" ".join(map(str, row)) + "\n" for row in rows)
     return losses

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.components import spelled
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
 from meshlearn.io.texts import lines_of
@@ -105,11 +106,11 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         else unheld(mesh, "a table of points", ("vertex",), ("point_data",))
     )
     columns = {axis: to_numpy(mesh.points)[:, k] for k, axis in zip(range(mesh.dim), "xyz", strict=False)}
+    texts = spelled("point data", mesh.point_data, lambda name: "_".join(name.replace(",", "_").split()), losses, "xyz")
     for name, tensor in mesh.point_data.items():
         values, _, _ = file_array(tensor)
-        plain = "_".join(name.replace(",", "_").split())
         for k in range(values.shape[1]):
-            columns[plain if tensor.ndim == 1 else f"{plain}:{k}"] = values[:, k]
+            columns[texts[name] if values.shape[1] == 1 else f"{texts[name]}:{k}"] = values[:, k]
     separator = "," if path.suffix.lower() == ".csv" else " "
     with open(path, "w", newline="\n", encoding="utf-8") as file:
         if path.suffix.lower() == ".csv" or len(columns) > mesh.dim:
