@@ -11,6 +11,7 @@ from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from meshlearn.errors import MeshError
+from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.ops import Adjacency, counts_to_ptr
 
@@ -44,8 +45,8 @@ class MeshBatch:
             first = meshes[0]
             if (mesh.dim, mesh.dtype, mesh.device) != (first.dim, first.dtype, first.device):
                 raise MeshError(
-                    f"mesh {number} ({mesh.source}) is {mesh.dim}-D {mesh.dtype} on {mesh.device}; the first mesh of "
-                    f"the batch is {first.dim}-D {first.dtype} on {first.device}.\n"
+                    f"mesh {number}{of_mesh(mesh.source)} is {mesh.dim}-D {mesh.dtype} on {mesh.device}; the first "
+                    f"mesh of the batch is {first.dim}-D {first.dtype} on {first.device}.\n"
                     "  bring them together with mesh.to(...)."
                 )
         point_ptr = _pointer([mesh.n_points for mesh in meshes], meshes[0].device)

@@ -8,6 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from meshlearn.errors import FieldError, TopologyError
+from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.facets import facet_keys
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.topology import Topology
@@ -67,7 +68,7 @@ def tagged_points(mesh: Mesh, name: str) -> Int64[Tensor, " k"]:
     if not found:
         names = sorted({*mesh.point_sets, *mesh.cell_sets})
         raise FieldError(
-            f"the mesh has no point or cell set named {name!r} (mesh {mesh.source}).\n"
+            f"the mesh has no point or cell set named {name!r}{of_mesh(mesh.source)}.\n"
             f"  sets: {', '.join(names) if names else 'none'}"
         )
     points = torch.unique(torch.cat(found))
@@ -99,7 +100,7 @@ def boundary_loops(topology: Topology) -> list[Int64[Tensor, " _"]]:
     if len(np.unique(start)) != len(start) or len(np.unique(stop)) != len(stop):
         raise TopologyError(
             "the boundary branches at a point, or neighbouring cells run in opposite directions"
-            f" (mesh {topology.source}).\n  try mesh.oriented() first; `is_manifold` tells whether two sheets touch."
+            f"{of_mesh(topology.source)}.\n  try mesh.oriented() first; `is_manifold` tells whether two sheets touch."
         )
     loops, seen = [], np.zeros(topology.n_points, dtype=bool)
     for first in np.sort(start):

@@ -37,10 +37,10 @@ def points_tensor(points: Any, source: str | None) -> Tensor:
     points = tensor(points, "points")
     if points.ndim != 2 or not 1 <= points.shape[1] <= 3:
         raise MeshError(
-            f"points must have shape (n_points, dim) with dim 1, 2 or 3, got {tuple(points.shape)}{_of(source)}."
+            f"points must have shape (n_points, dim) with dim 1, 2 or 3, got {tuple(points.shape)}{of_mesh(source)}."
         )
     if points.is_complex() or points.dtype in (torch.float16, torch.bfloat16):
-        raise MeshError(f"points must be float32 or float64, got {points.dtype}{_of(source)}: convert them first.")
+        raise MeshError(f"points must be float32 or float64, got {points.dtype}{of_mesh(source)}: convert them first.")
     return points if points.is_floating_point() else points.to(torch.get_default_dtype())
 
 
@@ -54,14 +54,16 @@ def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.dev
         nodes = tensor(values, f"cells[{kind!r}]", device)
         if nodes.is_floating_point() or nodes.is_complex() or nodes.dtype == torch.bool:
             if nodes.numel():
-                raise MeshError(f"cells[{kind!r}] must hold integers (point numbers), got {nodes.dtype}{_of(source)}.")
+                raise MeshError(
+                    f"cells[{kind!r}] must hold integers (point numbers), got {nodes.dtype}{of_mesh(source)}."
+                )
             nodes = nodes.to(torch.int64)
         expected = CELL_TYPES[kind].n_nodes if kind in CELL_TYPES else None
         if nodes.numel() == 0 and nodes.ndim != 2:
             nodes = nodes.reshape(0, expected or 0)
         if nodes.ndim != 2 or (expected is not None and nodes.shape[1] != expected):
             raise MeshError(
-                f"cells[{kind!r}] must have shape (n, {expected or 'k'}), got {tuple(nodes.shape)}{_of(source)}."
+                f"cells[{kind!r}] must have shape (n, {expected or 'k'}), got {tuple(nodes.shape)}{of_mesh(source)}."
             )
         nodes = nodes.to(device=device, dtype=torch.int64)
         _check_range(kind, nodes, n_points, source)
@@ -75,7 +77,7 @@ def _refuse_typo(kind: Any, source: str | None) -> None:
         return
     near = difflib.get_close_matches(str(kind), CELL_TYPES, n=1, cutoff=0.8)
     if near:
-        raise MeshError(f"cells[{kind!r}] is no type of cell{_of(source)}: did you mean {near[0]!r}?")
+        raise MeshError(f"cells[{kind!r}] is no type of cell{of_mesh(source)}: did you mean {near[0]!r}?")
 
 
 def _check_range(kind: str, nodes: Tensor, n_points: int, source: str | None) -> None:
@@ -87,7 +89,8 @@ def _check_range(kind: str, nodes: Tensor, n_points: int, source: str | None) ->
         cell = int((nodes == wrong).any(1).nonzero()[0, 0])
         raise MeshError(
             f"cells[{kind!r}] names point {wrong} (in cell {cell}), but the mesh has points 0 to {n_points - 1}"
-            f"{_of(source)}.\n  node numbers count from 0: subtract 1 if they come from a format that counts from 1."
+            f"{of_mesh(source)}.\n"
+            "  node numbers count from 0: subtract 1 if they come from a format that counts from 1."
         )
 
 
@@ -138,7 +141,7 @@ def cell_fields(
                 rows = len(values) if values.ndim else "no"
                 raise FieldError(
                     f"cell_data[{name!r}][{kind!r}] has {rows} rows, the mesh has {len(cells[kind])} such cells"
-                    f"{_of(source)}."
+                    f"{of_mesh(source)}."
                 )
             blocks[str(kind)] = values
         result[str(name)] = FrozenDict(blocks)
@@ -172,7 +175,7 @@ def cell_sets(
     result = {}
     for name, per_type in _mapping(sets, "cell_sets").items():
         if not isinstance(per_type, Mapping):
-            raise MeshError(f"cell_sets[{name!r}] must be a dictionary {{cell type: row numbers}}{_of(source)}.")
+            raise MeshError(f"cell_sets[{name!r}] must be a dictionary {{cell type: row numbers}}{of_mesh(source)}.")
         members = {}
         for kind, values in per_type.items():
             _known_kind(f"cell_sets[{name!r}]", kind, cells, source)
@@ -191,7 +194,7 @@ def field_tensor(values: Any, what: str, device: torch.device) -> Tensor:
 
 def _known_kind(what: str, kind: str, cells: Mapping[str, Tensor], source: str | None) -> None:
     if kind not in cells:
-        raise FieldError(f"{what} names cell type {kind!r}, the mesh has {list(cells) or 'no cells'}{_of(source)}.")
+        raise FieldError(f"{what} names cell type {kind!r}, the mesh has {list(cells) or 'no cells'}{of_mesh(source)}.")
 
 
 def _members(what: str, values: Any, count: int, points: Tensor, source: str | None) -> Tensor:
@@ -201,16 +204,17 @@ def _members(what: str, values: Any, count: int, points: Tensor, source: str | N
     if members.ndim != 1 or members.is_floating_point() or members.dtype == torch.bool:
         raise MeshError(
             f"{what} must be a list of numbers (k,) int64, got {members.dtype} of shape {tuple(members.shape)}"
-            f"{_of(source)}.\n  turn a mask into numbers with mask.nonzero().squeeze(1)."
+            f"{of_mesh(source)}.\n  turn a mask into numbers with mask.nonzero().squeeze(1)."
         )
     members = members.to(points.device, torch.int64)
     smallest, largest = integer_range(members)
     if smallest < 0 or largest >= count:
         raise MeshError(
-            f"{what} names {smallest if smallest < 0 else largest}, valid are 0 to {count - 1}{_of(source)}."
+            f"{what} names {smallest if smallest < 0 else largest}, valid are 0 to {count - 1}{of_mesh(source)}."
         )
     return members
 
 
-def _of(source: str | None) -> str:
+def of_mesh(source: str | None) -> str:
+    """Which mesh, for the end of a message: nothing for one made in memory."""
     return f" (mesh {source})" if source else ""

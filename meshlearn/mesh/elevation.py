@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.cells import cell_type
+from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import reference_cell
 from meshlearn.mesh.unique import group, row_keys, sort_columns
@@ -51,7 +52,7 @@ def second_order(mesh: Mesh, project: Projections | None = None, full: bool = Tr
         if kind not in types:
             raise TopologyError(
                 f"second_order needs first-order cells, this mesh has {len(nodes)} of type {kind!r} "
-                f"(mesh {mesh.source}, cells {mesh.cell_counts})."
+                f"(cells {mesh.cell_counts}){of_mesh(mesh.source)}."
             )
     cells, parents = _number_new_nodes(mesh, types)
     points = torch.cat([mesh.points, *(_mean(mesh.points, rows) for rows in parents)])

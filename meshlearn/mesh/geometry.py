@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.cells import cell_dim, cell_type
+from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import jacobian_measure, reference_cell, unit
 from meshlearn.ops import gather
@@ -22,6 +23,16 @@ PerCellVector = dict[str, Float[Tensor, "_n _dim"]]
 def cell_points(mesh: Mesh, kind: str) -> Float[Tensor, "n k {mesh.dim}"]:
     """(n, k, dim): coordinates of the nodes of every cell of one type."""
     return gather(mesh.points, mesh.cells[kind])
+
+
+def check_space(mesh: Mesh) -> None:
+    """Raises TopologyError for cells of more dimensions than the space has, such as solids in a plane."""
+    if mesh.cell_dim > mesh.dim:
+        raise TopologyError(
+            f"{', '.join(mesh.domain_types)} cells have {mesh.cell_dim} dimensions, the points only "
+            f"{mesh.dim} coordinate{'s' if mesh.dim > 1 else ''}{of_mesh(mesh.source)}.\n"
+            "  add the missing coordinates, or remove these cells."
+        )
 
 
 def cell_measures(mesh: Mesh) -> PerCell:
@@ -44,6 +55,7 @@ def signed_cell_measures(mesh: Mesh) -> PerCell:
 
 def _measure(mesh: Mesh, kind: str) -> Tensor:
     cell = cell_type(kind)
+    check_space(mesh)
     x = cell_points(mesh, kind)
     if cell.dim == 0:
         return x.new_ones(len(x))

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int8
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError, ParameterError
+from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.location import CLOUD, INSIDE, Location, PointLocator
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import reference_cell
@@ -84,10 +85,11 @@ def interpolate(
     neighbors  as there, for sources that are point clouds
     status     name of a point field (n,) int8 to store the status under; not stored if None
 
-    Floating-point point data are interpolated by the cells' shape functions (and are differentiable in the source's
-    values); integer and boolean ones take the value of the closest source point. Cell data take the value of the cell
-    that contains the centre. A cell field that cannot be carried (a type without values, a source or target without
-    cells of its own, such as a point cloud) is left out and named in `report`; asked for by name, it is an error.
+    Floating-point and complex point data are interpolated by the cells' shape functions (and are differentiable in the
+    source's values); integer and boolean ones take the value of the closest source point. Cell data take the value of
+    the cell that contains the centre. A cell field that cannot be carried (a type without values, a source or target
+    without cells of its own, such as a point cloud) is left out and named in `report`; asked for by name, it is an
+    error.
     Fields of the target with the same names are replaced, others stay. Dtypes of the source are kept.
 
     Raises FieldError for names that the source does not have, or that cannot be carried, and for source values that
@@ -113,6 +115,10 @@ def interpolate(
         values = mesh.point_data[name]
         if values.is_floating_point():
             fields[name] = matrix.to(values.dtype) @ values
+            continue
+        if values.is_complex():
+            parts = torch.view_as_real(values)
+            fields[name] = torch.view_as_complex((matrix.to(parts.dtype) @ parts).contiguous())
             continue
         if outside == "nan" and bool((state == 1).any()):
             raise FieldError(
@@ -145,7 +151,7 @@ def _names(mesh: Mesh, names: Sequence[str] | None) -> list[str]:
     missing = [name for name in names if name not in available]
     if missing:
         raise FieldError(
-            f"the source mesh {mesh.source or ''} has no field {missing[0]!r} to interpolate.\n"
+            f"the source{of_mesh(mesh.source)} has no field {missing[0]!r} to interpolate.\n"
             f"  point data: {list(mesh.point_data)}; cell data: {list(mesh.cell_data)}."
         )
     return list(names)
@@ -158,7 +164,7 @@ def _check_finite(mesh: Mesh, name: str) -> None:
         if values.is_floating_point() and not bool(torch.isfinite(values).all()):
             count = int((~torch.isfinite(values)).sum())
             raise FieldError(
-                f"field {name!r} of the source mesh {mesh.source or ''} has {count} values that are not finite; they "
+                f"field {name!r} of the source{of_mesh(mesh.source)} has {count} values that are not finite; they "
                 "would spread to the target.\n  repair them, or leave the field out with names=[...]."
             )
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from meshlearn.errors import MeshError, TopologyError
 from meshlearn.mesh.cells import cell_type
+from meshlearn.mesh.checks import of_mesh
+from meshlearn.mesh.geometry import check_space
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import reference_cell
 from meshlearn.mesh.reference.domain import FACES
@@ -71,12 +73,13 @@ class PointLocator:
             )
         for kind in mesh.domain_types:
             reference_cell(kind)
+        check_space(mesh)
         self.mesh, self.tolerance = mesh, tolerance
         self._points = mesh.points.detach().cpu().double()
         used = {kind: mesh.cells[kind].cpu() for kind in mesh.domain_types}
         if not bool(torch.isfinite(self._points).all()):
             bad = int((~torch.isfinite(self._points)).any(1).sum())
-            raise MeshError(f"{bad} points of the mesh {mesh.source or ''} are not finite: repair them first.")
+            raise MeshError(f"{bad} points are not finite{of_mesh(mesh.source)}: repair them first.")
         self._cells = used
         self._first: dict[str, int] = {}
         first = 0
@@ -90,8 +93,8 @@ class PointLocator:
 
         Raises MeshError for points of another dimension or that are not finite; it says how many and which.
         """
-        if points.shape[1] != self.mesh.dim:
-            raise MeshError(f"points have {points.shape[1]} coordinates, the mesh has {self.mesh.dim}.")
+        if points.ndim != 2 or points.shape[1] != self.mesh.dim:
+            raise MeshError(f"points must be (n, {self.mesh.dim}) for this mesh, got {tuple(points.shape)}.")
         queries = points.detach().cpu().double()
         finite = torch.isfinite(queries).all(1)
         if not bool(finite.all()):

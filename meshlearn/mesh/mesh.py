@@ -217,7 +217,7 @@ class Mesh(Bridges):
 
     def split_cells(self, values: Any, name: str = "values") -> dict[str, Shaped[Tensor, "_n ..."]]:
         """Cut (n_cells, ...) values in global cell order into {type: (n_cells_of_type, ...)}."""
-        values = torch.as_tensor(values)
+        values = checks.tensor(values, repr(name), self.device)
         if values.ndim == 0 or len(values) != self.n_cells:
             raise FieldError(
                 f"{name!r} has shape {tuple(values.shape)}, the mesh has {self.n_cells} cells of its own dimension.\n"

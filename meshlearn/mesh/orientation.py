@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.cells import CELL_TYPES, cell_type
+from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.components import connected_components
 from meshlearn.mesh.facets import FacetBlock
 from meshlearn.mesh.mesh import Mesh
@@ -110,8 +111,9 @@ def _disagreeing_cells(mesh: Mesh) -> Tensor:
     kept, turned = label[:n], label[n:]
     if bool((kept == turned).any()):
         raise TopologyError(
-            f"the surface cannot be oriented: it is one-sided like a Möbius strip (mesh {mesh.source}, e.g. at cell "
-            f"{int((kept == turned).nonzero()[0])}).\n  cut it along a line, or use it without normals."
+            "the surface cannot be oriented: it is one-sided like a Möbius strip, e.g. at cell "
+            f"{int((kept == turned).nonzero()[0])}{of_mesh(mesh.source)}.\n"
+            "  cut it along a line, or use it without normals."
         )
     sheet = torch.minimum(kept, turned)  # one number per connected sheet
     turn = kept > turned

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.cells import cell_dim, cell_type
-from meshlearn.mesh.geometry import cell_points
+from meshlearn.mesh.geometry import cell_points, check_space
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import jacobian_measure, jacobians, lengths, reference_cell, unit
 
@@ -39,6 +39,7 @@ def jacobian_determinants(mesh: Mesh, at: str = "nodes") -> dict[str, Float[Tens
     """
     if at not in ("nodes", "quadrature"):
         raise ParameterError(f"at={at!r}: expected 'nodes' or 'quadrature'.")
+    check_space(mesh)
     result = {}
     for kind in mesh.domain_types:
         cell = reference_cell(kind)
@@ -53,8 +54,8 @@ def scaled_jacobian(mesh: Mesh) -> PerCell:
 
     At every corner, the determinant of the edges that meet there over the product of their lengths, scaled by its value
     on the ideal cell; the smallest over the corners (of second-order cells over all nodes, with the tangents of the
-    curved edges). P. Knupp, "Achieving finite element mesh quality via optimization of the Jacobian matrix norm",
-    IJNME 48 (2000).
+    curved edges). Inverted simplices may go below -1, by a corner that would be sharper than the ideal one. P. Knupp,
+    "Achieving finite element mesh quality via optimization of the Jacobian matrix norm", IJNME 48 (2000).
 
     >>> scaled_jacobian(ml.shapes.square(n=1, cells="quad"))
     {'quad': tensor([1.])}
@@ -191,6 +192,7 @@ def quality_summary(mesh: Mesh) -> dict[str, Any]:
 
 def _of_unit_size(mesh: Mesh, kind: str) -> Tensor:
     """(n, k, dim): nodes relative to the first, scaled to unit extent, so that products of lengths do not underflow."""
+    check_space(mesh)
     x = cell_points(mesh, kind)
     x = x - x[:, :1]
     extent = x.detach().abs().amax((1, 2), keepdim=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.cells import CELL_TYPES, cell_dim, cell_type
+from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.components import connected_components
 from meshlearn.mesh.facets import FacetBlock, unique_facets
 from meshlearn.mesh.lone import lone_facets
@@ -48,7 +49,10 @@ class Topology:
 
     @cached_property
     def edges(self) -> Int64[Tensor, "n_edges 2"]:
-        """(n_edges, 2) int64: each edge of the domain's cells once, as ascending corner numbers, in ascending order."""
+        """(n_edges, 2) int64: each edge of the domain's cells once, as ascending corner numbers, in ascending order.
+
+        A collapsed cell that names a point twice has no edge there.
+        """
         pairs = []
         for kind in self.kinds:
             columns = self.cells[kind].unbind(1)
@@ -61,7 +65,11 @@ class Topology:
         keys = torch.cat([torch.minimum(a, b) * self.n_points + torch.maximum(a, b) for a, b in pairs])
         keys = sorted_unique(keys)
         low = keys // self.n_points
-        return torch.stack([low, keys - low * self.n_points], 1)
+        high = keys - low * self.n_points
+        proper = (low != high).nonzero().squeeze(1)  # a collapsed cell may join a point to itself
+        if len(proper) < len(keys):
+            low, high = low.index_select(0, proper), high.index_select(0, proper)
+        return torch.stack([low, high], 1)
 
     @property
     def _connecting_kinds(self) -> list[str]:
@@ -83,12 +91,10 @@ class Topology:
                 pairs += [(columns[a], columns[b]) for a, b in cell_type(kind).links]
         if not pairs:
             raise TopologyError(
-                f"a point cloud ({self.n_points} points, no cells) has no edges{self._where}.\n"
+                f"a point cloud ({self.n_points} points, no cells) has no edges{of_mesh(self.source)}.\n"
                 "  build a graph from distances: ml.ops.knn(...) or ml.ops.radius_neighbors(...)."
             )
         a, b = self._unique_pairs(pairs).unbind(1)
-        proper = (a != b).nonzero().squeeze(1)  # a degenerate cell may join a point to itself
-        a, b = a.index_select(0, proper), b.index_select(0, proper)
         return Adjacency.from_edges(torch.cat([a, b]), torch.cat([b, a]), self.n_points)
 
     @cached_property
@@ -249,7 +255,3 @@ class Topology:
         from meshlearn.mesh.orientation import facet_agreement
 
         return all(bool((agree > 0).all()) for _, _, agree in facet_agreement(self))
-
-    @property
-    def _where(self) -> str:
-        return f" (mesh {self.source})" if self.source else ""

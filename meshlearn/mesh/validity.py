@@ -22,8 +22,8 @@ _SAME = 1e-9  # points closer than this fraction of the bounding box are one
 class Issue:
     """One kind of defect.
 
-    kind      "non-finite points", "non-finite values", "duplicate points", "unused points", "degenerate cells",
-              "inverted cells", "duplicate cells", "inconsistent winding", "non-manifold facets",
+    kind      "non-finite points", "non-finite values", "duplicate points", "unused points", "missing coordinates",
+              "degenerate cells", "inverted cells", "duplicate cells", "inconsistent winding", "non-manifold facets",
               "non-manifold points", "several components", "open surface", "unchecked cells"
     severity  "error": results will be wrong; "warning": probably not intended; "note": worth knowing
     count     how many
@@ -69,7 +69,10 @@ def check_mesh(mesh: Mesh) -> list[Issue]:
         text = f"{len(duplicates)} points coincide with an earlier one (merged for the checks below)"
         issues.append(_issue("duplicate points", "warning", duplicates, text))
     issues += _unused(mesh)
-    if known:
+    if known and mesh.cell_dim > mesh.dim:
+        text = f"{mesh.cell_dim}-dimensional cells with {mesh.dim} coordinates per point: nothing else was checked"
+        issues.append(Issue("missing coordinates", "error", mesh.n_cells, (), text))
+    elif known:
         numbers = _numbers(mesh)
         issues += _shapes(mesh, known, finite, numbers)
         issues += _topology(mesh, known, first_of, numbers)

@@ -62,7 +62,9 @@ def test_a_backward_pass_can_be_repeated():
     mesh = ml.Mesh(points, ml.shapes.square(n=2).cells)
     for _ in range(2):
         mesh.measure().backward()
-    assert points.grad is not None
+    (once,) = torch.autograd.grad(ml.Mesh(points, mesh.cells).measure(), points)
+    torch.testing.assert_close(points.grad, 2 * once)
+    assert once.abs().max() > 0.1
 
 
 def test_curved_cells_measure_the_curve():
@@ -94,6 +96,13 @@ def test_normals_of_an_outline_point_out_of_the_body():
     assert bool((((centres - 0.5) * normals).sum(1) > 0.49).all())
 
 
+def test_solids_need_three_coordinates():
+    flat = ml.Mesh(torch.rand(4, 2), {"tetra": [[0, 1, 2, 3]]}, point_data={"u": torch.rand(4)})
+    for call in (flat.measure, flat.quality, lambda: ml.quality_summary(flat), lambda: ml.PointLocator(flat)):
+        with pytest.raises(ml.TopologyError, match="tetra cells have 3 dimensions, the points only 2 coordinates"):
+            call()
+
+
 def test_solids_have_no_normals_and_open_surfaces_no_volume():
     with pytest.raises(ml.TopologyError, match="boundary_mesh"):
         ml.shapes.square(n=2).cell_normals()
@@ -110,6 +119,34 @@ def test_cars_satisfy_the_facts_that_come_with_them(shared_data):
     assert force.sum(0).abs().max() < 1e-6
     pressure = mesh.point_data["pressure"][mesh.cells["triangle"]].mean(1, keepdim=True)
     torch.testing.assert_close(-(pressure * force).sum(0)[2].item(), 92.7, atol=1.0, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if CELL_TYPES[kind].dim < 3])
+@pytest.mark.parametrize("size", [1e-12, 1e12])
+def test_very_small_and_large_cells_in_float32(kind, size):
+    """Surfaces measured in metres that are picometres wide: squares of their areas underflow."""
+    mesh = skewed(kind)[0].float()
+    mesh = mesh.replace(points=torch.nn.functional.pad(mesh.points, (0, 3 - mesh.dim)))
+    scaled = mesh.replace(points=size * mesh.points)
+    torch.testing.assert_close(scaled.measure(), size**mesh.cell_dim * mesh.measure(), rtol=1e-4, atol=0)
+    if mesh.cell_dim == 2:
+        torch.testing.assert_close(scaled.cell_normals(), mesh.cell_normals())
+    for measure in ("scaled_jacobian", "aspect_ratio", "min_angle"):
+        torch.testing.assert_close(scaled.quality(measure), mesh.quality(measure), rtol=1e-3, atol=1e-3)
+    assert scaled.n_inverted() == 0
+
+
+@pytest.mark.parametrize("cells", ["tetra", "hexahedron", "wedge", "pyramid", "mixed"])
+def test_volumes_edges_and_faces_agree_with_vtk(cells):
+    mesh = ml.shapes.box(n=3, cells=cells).double()
+    mesh = ml.Mesh(mesh.points + 0.03 * torch.randn_like(mesh.points), {k: mesh.cells[k] for k in mesh.domain_types})
+    theirs = mesh.to_pyvista()
+    volumes = torch.from_numpy(theirs.compute_cell_sizes()["Volume"].copy()).abs()  # VTK's wedges count as negative
+    torch.testing.assert_close(mesh.join_cells(mesh.cell_measures()), volumes)
+    assert len(mesh.edges) == theirs.extract_all_edges().n_cells
+    if cells in ("tetra", "hexahedron"):
+        shape = torch.from_numpy(theirs.cell_quality("scaled_jacobian")["scaled_jacobian"].copy())
+        torch.testing.assert_close(mesh.join_cells(mesh.quality()), shape)
 
 
 @pytest.mark.gpu

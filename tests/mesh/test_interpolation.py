@@ -112,6 +112,14 @@ def test_interpolate_carries_points_and_cells():
     assert not only.cell_data
 
 
+def test_complex_fields_are_interpolated_not_picked():
+    mesh = S.square(n=3, **F64)
+    wave = torch.polar(torch.ones_like(mesh.points[:, 0]), mesh.points[:, 0])
+    target = S.square(n=4, cells="quad", **F64)
+    carried = ml.interpolate(mesh.with_point_data(w=wave, re=wave.real, im=wave.imag), target).point_data
+    torch.testing.assert_close(carried["w"], torch.complex(carried["re"], carried["im"]))
+
+
 def test_identity_on_the_same_mesh():
     mesh = S.disc(n=4, order=2, cells="quad")
     mesh = mesh.with_point_data(u=torch.randn(mesh.n_points, 3))

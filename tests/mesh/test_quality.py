@@ -139,6 +139,21 @@ def test_gradients_are_finite_even_where_cells_are_degenerate(kind):
                 assert torch.isfinite(gradient).all()
 
 
+def test_measures_by_name_from_the_mesh_and_from_the_module():
+    mesh = S.disc(n=3, cells="mixed")
+    for name in ("scaled_jacobian", "aspect_ratio", "min_angle"):
+        expected = getattr(ml.mesh.quality, name)(mesh)
+        assert mesh.quality(name).keys() == expected.keys() == {"triangle", "quad"}
+        assert all(torch.equal(mesh.quality(name)[kind], expected[kind]) for kind in expected)
+    turned = mesh.replace(cells={k: v.flip(1) if k == "quad" else v for k, v in mesh.cells.items()})
+    assert mesh.n_inverted() == 0
+    assert turned.n_inverted() == len(mesh.cells["quad"])
+    with pytest.raises(ParameterError, match=r"'beauty'.*'aspect_ratio'"):
+        mesh.quality("beauty")
+    with pytest.raises(AttributeError, match="'beauty'"):
+        _ = ml.mesh.beauty
+
+
 def test_summary():
     summary = quality.quality_summary(S.plate_with_holes([(0.5, 0.5, 0.2)], 0.1))
     assert summary["n_inverted"] == summary["n_degenerate"] == 0

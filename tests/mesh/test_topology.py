@@ -128,6 +128,14 @@ def _shoelace(x):
     return (x[:, 0] * y[:, 1] - x[:, 1] * y[:, 0]).sum() / 2
 
 
+def test_collapsed_cells_have_no_edge_from_a_point_to_itself():
+    """A triangle written as a quad, as finite-element codes do."""
+    mesh = ml.Mesh(torch.rand(5, 2), {"quad": [[0, 1, 2, 2], [1, 3, 4, 2]]})
+    assert mesh.edges.tolist() == [[0, 1], [0, 2], [1, 2], [1, 3], [2, 4], [3, 4]]
+    assert mesh.topology.euler_characteristic == 1
+    assert mesh.point_adjacency.n_edges == 12
+
+
 def test_ragged_kinds_are_refused_by_name():
     mesh = ml.Mesh(torch.rand(6, 2), {"polygon": [[0, 1, 2, 3, 4, -1]]})
     with pytest.raises(ml.TopologyError, match="polygon"):

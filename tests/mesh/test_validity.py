@@ -61,7 +61,11 @@ def test_winding_and_manifolds():
     cells[0] = cells[0].flip(0)
     issue = next(i for i in check_mesh(sphere.replace(cells={"triangle": cells})) if i.kind == "inconsistent winding")
     assert issue.severity == "error"
-    assert issue.count == 3 or 0 in issue.examples
+    beside = sphere.topology.cell_adjacency
+    assert issue.count == len(issue.examples)
+    assert 0 in issue.examples  # the first cell of each pair of neighbours that disagree: 0 is in all three
+    assert set(issue.examples) <= {0, *beside.index[beside.ptr[0] : beside.ptr[1]].tolist()}
+    assert "3 pairs" in issue.message
     fan = ml.Mesh(
         [[0.0, 0, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0], [-1, 0, 0]], {"triangle": [[0, 1, 2], [0, 1, 3], [0, 1, 4]]}
     )
@@ -76,6 +80,7 @@ def test_components_open_surfaces_and_soups():
     assert kinds(both) == ["several components"]
     opened = two.replace(cells={"triangle": two.cells["triangle"][1:]})
     assert kinds(opened) == ["open surface"]
+    assert "3 edges" in check_mesh(opened)[0].message
     # the same sphere as a soup: its corners written out triangle by triangle, as STL does
     soup = ml.Mesh(two.points[two.cells["triangle"].reshape(-1)], {"triangle": torch.arange(240).reshape(-1, 3)})
     assert kinds(soup) == ["duplicate points"]
@@ -84,6 +89,8 @@ def test_components_open_surfaces_and_soups():
 def test_types_that_cannot_be_checked_are_said():
     mesh = ml.Mesh(torch.rand(5, 2), {"polygon": [[0, 1, 2, 3, 4]]})
     assert kinds(mesh) == ["unchecked cells"]
+    solid = ml.Mesh(torch.rand(4, 2), {"tetra": [[0, 1, 2, 3]]})
+    assert kinds(solid) == ["missing coordinates"]
     assert check_mesh(ml.Mesh(torch.rand(5, 2))) == []
 
 
