@@ -363,8 +363,8 @@ class Mesh(Bridges):
         ranges in one dictionary are in `ml.quality_summary`. Raises ParameterError for other names, TopologyError for
         types without a reference cell.
 
-        >>> ml.shapes.rectangle(3.0, 1.0, n=1, cells="quad").quality("aspect_ratio")
-        {'quad': tensor([3.])}
+        >>> ml.shapes.rectangle(2.0, 1.0, n=1, cells="quad").quality("aspect_ratio")
+        {'quad': tensor([2.])}
         """
         from meshlearn.mesh.quality import cell_quality
 
