@@ -25,6 +25,7 @@ from torch.autograd.function import once_differentiable
 from meshlearn.nn.activation import activation
 from meshlearn.ops import Adjacency
 from meshlearn.ops.csr import raw_csr_sum
+from meshlearn.ops.linear import linear
 from meshlearn.ops.memory import empty_rows
 
 BLOCK_ELEMENTS = {"cpu": 2**19, "cuda": 2**27}
@@ -101,7 +102,7 @@ class _Blocks:
             (lambda t: t) if all(t is None or t.dtype == plan.dtype for t in tensors) else (lambda t: t.to(plan.dtype))
         )
         self.dense, self.tables = dense, [cast(table) for table in tables]
-        self.first = [cast(weight) for weight in first]
+        self.first = [cast(weight).contiguous() for weight in first]
         self.bias: Any = None if rest[0] is None else cast(rest[0])
         self.layers = [(cast(rest[1 + 2 * i]), cast(rest[2 + 2 * i])) for i in range(plan.n_layers)]
         self.norm: Any = rest[1 + 2 * plan.n_layers :] if plan.norm else None
@@ -136,22 +137,16 @@ class _Blocks:
             for z, a in zip(pre[:-1], post, strict=True):
                 self.act.write(z, a)
             return pre, post
-        z = pre[0]
+        z: Tensor | None = None
         if self.tables:
-            torch.index_select(self.tables[0], 0, self.index[0][start:stop], out=z)
+            z = torch.index_select(self.tables[0], 0, self.index[0][start:stop], out=pre[0])
             for table, index in zip(self.tables[1:], self.index[1:], strict=True):
                 z.add_(torch.index_select(table, 0, index[start:stop], out=self.spare[:k]))
-            if self.bias is not None:
-                z.add_(self.bias)
-            rest = zip(dense, self.first, strict=True)
-        else:
-            torch.addmm(self.bias, dense[0], self.first[0].t(), out=z)
-            rest = zip(dense[1:], self.first[1:], strict=True)
-        for x, weight in rest:
-            z.addmm_(x, weight.t())
+        for j, (x, weight) in enumerate(zip(dense, self.first, strict=True)):
+            z = linear(x, weight, self.bias if j == 0 else None, z, pre[0])
         for i, (weight, bias) in enumerate(self.layers):
             self.act.write(pre[i], post[i])
-            torch.addmm(bias, post[i], weight.t(), out=pre[i + 1])
+            linear(post[i], weight, bias, None, pre[i + 1])
         return pre, post
 
     def normalise(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -230,7 +225,7 @@ def _backward(
         for i in range(plan.n_layers - 1, -1, -1):
             _accumulate(grad_rest[1 + 2 * i], grad.t(), post[i])
             grad_rest[2 + 2 * i].add_(grad.sum(0))
-            grad = blocks.act.backward(grad @ blocks.layers[i][0], pre[i])
+            grad = blocks.act.backward(linear(grad, blocks.layers[i][0].t()), pre[i])
         if grad_rest[0] is not None:
             grad_rest[0].add_(grad.sum(0))
         for (adjacency, side), table in zip(plan.sides, grad_tables, strict=True):
@@ -254,14 +249,12 @@ def _accumulate(total: Tensor, left: Tensor, right: Tensor) -> None:
 
 def _product(left: Tensor, right: Tensor, skip: Tensor | None, out: Tensor) -> None:
     """out = left @ right (+ skip)."""
-    if left.dtype != out.dtype:
-        out.copy_(left @ right)
-        if skip is not None:
-            out.add_(skip)
-    elif skip is None:
-        torch.mm(left, right, out=out)
-    else:
-        torch.addmm(skip, left, right, out=out)
+    if left.dtype == out.dtype:
+        linear(left, right.t(), None, skip, out)
+        return
+    out.copy_(left @ right)
+    if skip is not None:
+        out.add_(skip)
 
 
 def _add_to_rows(total: Tensor, adjacency: Any, side: str, values: Tensor, start: int, stop: int) -> None:

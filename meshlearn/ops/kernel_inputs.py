@@ -100,3 +100,17 @@ def nearest_searches(dtype: torch.dtype, device: str) -> list[tuple]:
         points[10:20] += 0.01
         cases += [(points, queries, k) for k in (1, 7, 90)] + [(points, queries, 4, points_ptr, queries_ptr)]
     return [*cases, (points, queries[:0], 3)]
+
+
+def layers(dtype: torch.dtype, device: str) -> list[tuple]:
+    """(x, weight, bias, add, out) for products of rows with a weight: no rows, one row, with and without the rest."""
+
+    def case(n: int, f: int, g: int, bias: bool, add: bool, out: bool) -> tuple:
+        made = [_normal(shape, dtype, device) for shape in ((n, f), (g, f), (g,), (n, g), (n, g))]
+        return made[0], made[1], *(t if used else None for t, used in zip(made[2:], (bias, add, out), strict=True))
+
+    shapes = [(0, 3, 4), (1, 1, 1), (5, 7, 3), (700, 128, 64)]
+    made = [case(*s, *used) for s in shapes for used in ((0, 0, 0), (1, 0, 1), (0, 1, 1), (1, 1, 0))]
+    x, weight, *rest = made[-1]
+    strided = weight.repeat(1, 2)[:, : weight.shape[1]]
+    return [*made, (x, strided, *rest), (x, weight.t().contiguous().t(), *rest)]

@@ -17,12 +17,11 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 def value_and_gradients(kernel, arguments, backend):
     """The result, and the gradient of a fixed weighted sum of it in every floating-point argument."""
-    arguments = [
-        a.detach().clone().requires_grad_()
-        if kernel.differentiable and isinstance(a, torch.Tensor) and a.is_floating_point()
-        else a
-        for a in arguments
-    ]
+    arguments = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in arguments]
+    if kernel.differentiable:
+        for a in arguments:
+            if isinstance(a, torch.Tensor) and a.is_floating_point():
+                a.requires_grad_()
     result = kernel(*arguments, backend=backend)
     if not kernel.differentiable:
         return result, []
