@@ -240,3 +240,23 @@ def test_unwritable_folders_are_refused_before_training(tmp_path):
 def test_arguments_that_are_not_data_are_refused_before_training(tmp_path):
     with pytest.raises(ml.CheckpointError, match="width"):
         quick(Tiny(width=torch.nn.Linear(1, 1)), waves(2), checkpoint=tmp_path / "run")
+
+
+def test_an_interrupt_while_meshes_are_read_leaves_the_model_and_the_checkpoint(tmp_path):
+    class Cut(list):
+        def __getitem__(self, i):
+            if i == 2:
+                raise KeyboardInterrupt
+            return super().__getitem__(i)
+
+    model = quick(Tiny(), waves(3), checkpoint=tmp_path)
+    before, meta = checkpoint.read_meta(tmp_path), model.history_
+    with pytest.raises(KeyboardInterrupt):
+        quick(model, Cut(waves(3)), checkpoint=tmp_path, resume=True)
+    assert model.is_fitted
+    assert model.history_ is meta
+    assert checkpoint.read_meta(tmp_path) == before
+    fresh = Tiny()
+    with pytest.raises(KeyboardInterrupt):
+        quick(fresh, Cut(waves(3)))
+    assert not fresh.is_fitted
