@@ -13,12 +13,15 @@ from torch import Tensor
 from meshlearn.errors import MeshError
 from meshlearn.ops import kernel_inputs
 from meshlearn.ops.adjacency import Adjacency
-from meshlearn.ops.csr import RowSum
+from meshlearn.ops.csr import RowSpread, RowSum, raw_csr_sum
 from meshlearn.ops.extreme import RowExtreme
+from meshlearn.ops.functions import PositionalFunction
 from meshlearn.ops.pointers import check_ptr, ptr_to_rows
 from meshlearn.ops.registry import _FLOATS, Kernel
 from meshlearn.ops.softmax import RowSoftmax
 
+_PIECE = 256  # elements of a long row that are added by one thread
+_LONG = 4096  # elements per row from which pieces are worth their set-up; not measured
 _sum = Kernel("segment_sum", inputs=kernel_inputs.messages)
 _max = Kernel("segment_max", inputs=kernel_inputs.messages)
 _min = Kernel("segment_min", inputs=kernel_inputs.messages)
@@ -34,7 +37,7 @@ def segment_sum(
     tensor([3., 0., 4.])
     """
     ptr, rows = _row_pointers(x, ptr)
-    return _sum(x, ptr, rows, backend=backend)
+    return _sum(x, ptr, rows, backend=backend or _for_long_rows(x, ptr))
 
 
 def segment_mean(
@@ -47,7 +50,7 @@ def segment_mean(
     """
     ptr, rows = _row_pointers(x, ptr)
     count = ptr.diff().clamp_(min=1).to(x.dtype).reshape(-1, *[1] * (x.dim() - 1))
-    return _sum(x, ptr, rows, backend=backend) / count
+    return _sum(x, ptr, rows, backend=backend or _for_long_rows(x, ptr)) / count
 
 
 def segment_max(
@@ -104,6 +107,13 @@ def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | 
     return ptr, None
 
 
+def _for_long_rows(x: Tensor, ptr: Tensor) -> str | None:
+    """The back end for few, very long rows (means over whole meshes) on CUDA; None: the registry's choice."""
+    if x.device.type != "cuda" or x.dtype not in _FLOATS or torch.compiler.is_compiling():
+        return None  # a comparison of sizes would tie a compiled model to them
+    return "two_stage" if x.shape[0] >= _LONG * max(ptr.shape[0] - 1, 1) else None
+
+
 def _known_rows(x: Tensor, ptr: Tensor, rows: Tensor | None) -> Tensor:
     return ptr_to_rows(ptr, x.shape[0]) if rows is None else rows
 
@@ -118,6 +128,11 @@ def _sum_bag(x, ptr, rows=None):
     return RowSum.apply(x, ptr, None, rows, "bag")
 
 
+@_sum.register("two_stage", rank=-1, devices=("cpu", "cuda"), dtypes=_FLOATS)
+def _sum_two_stage(x, ptr, rows=None):
+    return _LongRowSum.apply(x, ptr, rows)
+
+
 @_sum.register("torch_scatter", rank=-1, devices=("cpu", "cuda"), requires="torch_scatter", extra="scatter")
 def _sum_torch_scatter(x, ptr, rows=None):
     return RowSum.apply(x, ptr, None, rows, "torch_scatter")
@@ -126,6 +141,43 @@ def _sum_torch_scatter(x, ptr, rows=None):
 @_sum.register("triton", rank=-1, devices=("cuda",), dtypes=_FLOATS, requires="triton")
 def _sum_triton(x, ptr, rows=None):
     return RowSum.apply(x, ptr, None, rows, "triton")
+
+
+class _LongRowSum(PositionalFunction):
+    """Sums of rows with thousands of elements: first of pieces of each row, then of the pieces.
+
+    The kernel behind "bag" gives a row to one thread on CUDA; pieces give it many. How many pieces there are depends on
+    the rows, but it is at most n_rows + n_edges / _PIECE, known without asking the device; the rest stay empty.
+    """
+
+    with_features = (0,)
+
+    @staticmethod
+    def forward(x, ptr, rows):
+        pieces, piece_ptr = _pieces(ptr, x.shape[0])
+        return raw_csr_sum(raw_csr_sum(x, pieces, None, None, "bag"), piece_ptr, None, None, "bag")
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, ctx.ptr, ctx.rows = inputs
+        ctx.n_elements = x.shape[0]
+
+    @staticmethod
+    def backward(ctx, grad):
+        rows = ptr_to_rows(ctx.ptr, ctx.n_elements) if ctx.rows is None else ctx.rows
+        return RowSpread.apply(grad, ctx.ptr, None, rows, "bag"), None, None
+
+
+def _pieces(ptr: Tensor, n_elements: int) -> tuple[Tensor, Tensor]:
+    """Pointers to the elements of each piece, and to the pieces of each row."""
+    most = ptr.shape[0] - 1 + n_elements // _PIECE
+    count = torch.div(ptr.diff() + _PIECE - 1, _PIECE, rounding_mode="floor")
+    piece_ptr = torch.cat([count.new_zeros(1), count.cumsum(0)])
+    piece = torch.arange(most, device=ptr.device)
+    row = (torch.searchsorted(piece_ptr, piece, right=True) - 1).clamp(max=ptr.shape[0] - 2)
+    start = ptr.index_select(0, row) + _PIECE * (piece - piece_ptr.index_select(0, row))
+    pieces = torch.cat([start.clamp(max=n_elements), ptr[-1:]])
+    return pieces, torch.cat([piece_ptr[:-1], piece_ptr[-1:].clamp(max=most)])
 
 
 def _extreme_baseline(x, ptr, rows, reduce):

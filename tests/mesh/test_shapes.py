@@ -131,22 +131,23 @@ def test_diagonals():
 
 
 @pytest.mark.parametrize(
-    "call",
+    ("call", "word"),
     [
-        lambda: S.rectangle(-1.0, 1.0),
-        lambda: S.rectangle(n=0),
-        lambda: S.rectangle(n=4, size=0.1),
-        lambda: S.rectangle(cells="hexagon"),
-        lambda: S.rectangle(order=3),
-        lambda: S.rectangle(refine=-1),
-        lambda: S.rectangle(pattern="zigzag"),
-        lambda: S.annulus(1.0, 0.5),
-        lambda: S.annulus(n=(2, 2)),
-        lambda: S.torus(1.0, 1.5),
-        lambda: S.box(n=2, cells="mixed"),
-        lambda: S.sphere(float("nan")),
+        (lambda: S.rectangle(-1.0, 1.0), "lx"),
+        (lambda: S.rectangle(n=0), "n=0"),
+        (lambda: S.rectangle(n=2.5), "n=2.5"),
+        (lambda: S.rectangle(n=4, size=0.1), "size"),
+        (lambda: S.rectangle(cells="hexagon"), "hexagon"),
+        (lambda: S.rectangle(order=3), "order"),
+        (lambda: S.rectangle(refine=-1), "refine"),
+        (lambda: S.rectangle(pattern="zigzag"), "zigzag"),
+        (lambda: S.annulus(1.0, 0.5), "inner"),
+        (lambda: S.annulus(n=(2, 2)), "n="),
+        (lambda: S.torus(1.0, 1.5), "1.5"),
+        (lambda: S.box(n=2, cells="mixed"), "mixed"),
+        (lambda: S.sphere(float("nan")), "nan"),
     ],
 )
-def test_impossible_arguments_are_refused(call):
-    with pytest.raises(ParameterError):
+def test_impossible_arguments_are_refused_by_name(call, word):
+    with pytest.raises(ParameterError, match=word):
         call()

@@ -170,3 +170,24 @@ def test_offsets_that_do_not_cover_the_messages_are_refused(name, ptr):
 def test_offsets_never_lead_outside_the_messages(reduce, ptr, message):
     with pytest.raises(ml.MeshError, match=message):
         getattr(ops, reduce)(torch.randn(10, 64), torch.tensor(ptr))
+
+
+@pytest.mark.parametrize("lengths", [[5000], [0, 3000, 0, 256, 257, 1, 0], [512, 512], [255], [0], []])
+def test_sums_of_long_rows_by_pieces(lengths):
+    ptr = torch.tensor([0, *lengths]).cumsum(0)
+    x = torch.randn(int(ptr[-1]), 2, dtype=torch.float64, requires_grad=True)
+    found, expected = (ops.segment_sum(x, ptr, backend=name) for name in ("two_stage", "baseline"))
+    torch.testing.assert_close(found, expected)
+    gradients = [torch.autograd.grad(y.sin().sum(), x, create_graph=True)[0] for y in (found, expected)]
+    torch.testing.assert_close(*gradients)
+    if len(x):
+        torch.testing.assert_close(*[torch.autograd.grad(g.square().sum(), x)[0] for g in gradients])
+
+
+@pytest.mark.gpu
+def test_means_over_whole_meshes_on_cuda():
+    ptr = torch.tensor([0, 20000, 50000])
+    x = torch.randn(50000, 8)
+    torch.testing.assert_close(
+        ops.segment_mean(x.cuda(), ptr.cuda()).cpu(), ops.segment_mean(x, ptr), atol=1e-5, rtol=1e-4
+    )

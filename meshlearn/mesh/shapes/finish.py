@@ -91,7 +91,7 @@ def counts(n: int | tuple[int, ...] | None, dim: int, refine: int, default: int 
     """Numbers of cells along each direction: the default is `default`, or 1 if the shape is refined."""
     if n is None:
         n = default if refine == 0 else 1
-    values = (n,) * dim if np.ndim(n) == 0 else tuple(n)
+    values = np.atleast_1d(n).tolist() * (dim if np.ndim(n) == 0 else 1)
     if len(values) != dim or any(int(value) != value or value < 1 for value in values):
         raise ParameterError(f"n={n!r}: expected a positive integer or {dim} of them, cells along each direction.")
     return tuple(int(value) for value in values)
