@@ -135,7 +135,6 @@ def test_diagonals():
     [
         (lambda: S.rectangle(-1.0, 1.0), "lx"),
         (lambda: S.rectangle(n=0), "n=0"),
-        (lambda: S.rectangle(n=2.5), "n=2.5"),
         (lambda: S.rectangle(n=4, size=0.1), "size"),
         (lambda: S.rectangle(cells="hexagon"), "hexagon"),
         (lambda: S.rectangle(order=3), "order"),
