@@ -1,5 +1,6 @@
 """No bad input ends the process, loads in part, or leaves something behind."""
 
+import contextlib
 import gzip
 import os
 import struct
@@ -206,3 +207,27 @@ def test_med_fields_elsewhere_and_types_are_named(tmp_path):
         step.copy("NOE", "MAI.POG")
     with pytest.warns(ml.MeshReadWarning, match="field 'count' on MAI.POG"):
         ml.read(tmp_path / "a.med")
+
+
+@pytest.mark.parametrize("elements", ["", "# nothing but a comment\n", None])
+def test_tetgen_files_without_a_line_of_counts_end(tmp_path, elements):
+    """meshio looks for the counts behind the end of the file, for ever."""
+    (tmp_path / "a.node").write_text("# points\n4 3 0 0\n1 0 0 0\n2 1 0 0\n3 0 1 0\n4 0 0 1\n")
+    if elements is not None:
+        (tmp_path / "a.ele").write_text(elements)
+    with pytest.raises(ml.MeshReadError, match=r"a\.node: .*a\.ele"):
+        ml.read(tmp_path / "a.node")
+
+
+@pytest.mark.parametrize(("suffix", "form"), [(".tec", "tecplot"), (".mdpa", "mdpa")])
+def test_cut_files_that_meshio_waits_for_end(tmp_path, suffix, form):
+    meshio = pytest.importorskip("meshio")
+    path = tmp_path / f"a{suffix}"
+    points = torch.eye(4)[:, :3].double().numpy()
+    meshio.Mesh(points, [("tetra", [[0, 1, 2, 3]])]).write(path, file_format=form)
+    assert ml.read(path).n_cells == 1
+    data = path.read_bytes()
+    for share in range(1, 10):
+        path.write_bytes(data[: len(data) * share // 10])
+        with contextlib.suppress(ml.MeshReadError):  # what is cut behind the cells can be read
+            ml.read(path)
