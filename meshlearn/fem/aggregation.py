@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Coarsening:
@@ -30,7 +32,7 @@ def coarsen(A: Any, near: np.ndarray, nodes: np.ndarray, smooth: bool, strength:
     near      (n, k) float64, vectors that the coarse space must hold (constants; rigid motions)
     nodes     (n,) int64, node of every unknown: unknowns of a node are aggregated together
     smooth    whether the tentative prolongation is smoothed
-    strength  nodes i, j are coupled where |a_ij| >= strength * sqrt(a_ii a_jj) (norms of the blocks)
+    strength  nodes i, j are coupled where |a_ij| > strength * sqrt(a_ii a_jj) (norms of the blocks)
     omega     (I - omega D^-1 A) T, already divided by the largest eigenvalue of D^-1 A
     """
     graph = node_graph(A, nodes, strength)
@@ -45,14 +47,18 @@ def coarsen(A: Any, near: np.ndarray, nodes: np.ndarray, smooth: bool, strength:
 
 
 def node_graph(A: Any, nodes: np.ndarray, strength: float) -> Any:
-    """csr (n_nodes, n_nodes) of the strong couplings |a_ij|, without a diagonal; symmetric for symmetric A."""
+    """csr (n_nodes, n_nodes) of the strong couplings |a_ij|, without a diagonal; symmetric for symmetric A.
+
+    What rounding left where entries cancel (the diagonals of a square grid of triangles) is no coupling.
+    """
     entries = sp.coo_array(A)
     n = int(nodes.max(initial=-1)) + 1
     squares = sp.csr_array((entries.data**2, (nodes[entries.row], nodes[entries.col])), shape=(n, n))
     diagonal = np.sqrt(np.sqrt(squares.diagonal()))
     pairs = sp.coo_array(squares)
     size = np.sqrt(pairs.data)
-    strong = (pairs.row != pairs.col) & (size > 0) & (size >= strength * diagonal[pairs.row] * diagonal[pairs.col])
+    floor = max(strength, ROUNDING) * diagonal[pairs.row] * diagonal[pairs.col]
+    strong = (pairs.row != pairs.col) & (size > floor)
     return sp.csr_array((size[strong], (pairs.row[strong], pairs.col[strong])), shape=(n, n))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from meshlearn.errors import ParameterError, require
-from meshlearn.fem.aggregation import coarsen
+from meshlearn.fem.aggregation import ROUNDING, coarsen
 from meshlearn.fem.spectrum import largest_eigenvalue, positive_diagonal
 from meshlearn.ops import SparseOperator
 
@@ -92,7 +92,7 @@ def _by_pyamg(matrix: Any, near: np.ndarray, settings: Settings) -> list[Any]:
             plain,
             B=near,
             symmetry="hermitian",
-            strength=("symmetric", {"theta": settings.strength}),
+            strength=("symmetric", {"theta": max(settings.strength, ROUNDING)}),
             smooth=("jacobi", {"omega": 4 / 3}) if settings.method == "smoothed_aggregation" else None,
             improve_candidates=None,
             max_coarse=settings.max_coarse,

@@ -17,17 +17,22 @@ from meshlearn.ops import SparseOperator
 
 
 class GaussSeidel(Smoother):
-    """S = (D / omega + L)^-1, a forward sweep; S^T is the backward sweep, so a cycle does one of each. 0 < omega < 2.
+    """S = (D / omega + L)^-1, a forward sweep; S^T is the backward sweep, so a cycle does one of each.
+
+    omega  over-relaxation (SOR), 0 < omega < 2
+    sweep  "forward", or "symmetric": a forward and a backward sweep each time, S is symmetric
 
     Sequential by nature: CPU only. Gradients flow through r, not into A: matrices that require gradients are refused.
-    Raises ParameterError for omega outside (0, 2), a matrix on another device, or one that requires a gradient.
+    Raises ParameterError for omega outside (0, 2), an unknown sweep, a matrix on another device, or one that requires a gradient.
     """
 
-    def __init__(self, omega: float = 1.0):
+    def __init__(self, omega: float = 1.0, sweep: str = "forward"):
         super().__init__()
         if not 0 < omega < 2:
             raise ParameterError(f"omega={omega}: successive over-relaxation converges for 0 < omega < 2.")
-        self.omega = omega
+        if sweep not in ("forward", "symmetric"):
+            raise ParameterError(f"sweep={sweep!r}: expected 'forward' or 'symmetric'.")
+        self.omega, self.sweep = omega, sweep
 
     def setup(self, A: SparseOperator) -> Any:
         """The triangular factor of A, ready for solves."""
@@ -50,12 +55,13 @@ class GaussSeidel(Smoother):
         return splu(sp.csc_matrix(lower), permc_spec="NATURAL", diag_pivot_thresh=0.0)
 
     def forward(self, A: SparseOperator, constants: Any, r: Float[Tensor, "n *k"]) -> Float[Tensor, "n *k"]:
-        """Forward sweep from zero."""
-        return _Sweep.apply(r, constants, "N")
+        """S r: the forward sweep from zero, followed by the backward one where S is symmetric."""
+        x = _Sweep.apply(r, constants, "N")
+        return x + _Sweep.apply(r - A @ x, constants, "T") if self.sweep == "symmetric" else x
 
     def adjoint(self, A: SparseOperator, constants: Any, r: Float[Tensor, "n *k"]) -> Float[Tensor, "n *k"]:
-        """Backward sweep from zero."""
-        return _Sweep.apply(r, constants, "T")
+        """S^T r: the backward sweep from zero, or S r where S is symmetric."""
+        return self(A, constants, r) if self.sweep == "symmetric" else _Sweep.apply(r, constants, "T")
 
 
 class _Sweep(Function):

@@ -64,7 +64,9 @@ class Hierarchy:
         """
         counts = [mesh.n_points for mesh in meshes]
         if len(meshes) < 2 or any(a >= b for a, b in zip(counts, counts[1:], strict=False)):
-            raise ParameterError(f"Hierarchy.from_meshes needs two or more meshes, coarsest first; got points {counts}.")
+            raise ParameterError(
+                f"Hierarchy.from_meshes needs two or more meshes, coarsest first; got points {counts}."
+            )
         exact = how != "location" and all(is_refinement(a, b) for a, b in zip(meshes, meshes[1:], strict=False))
         steps = [prolongation(a, b, how=how) for a, b in zip(meshes, meshes[1:], strict=False)]
         made = cls(
@@ -168,7 +170,9 @@ class Hierarchy:
         """
         size = self.sizes[0] if self.prolongations else A.n_cols
         if A.shape != (size, size):
-            hint = "" if self.free or not self.meshes else "\n  for a matrix reduced by Dirichlet data: restricted(free)."
+            hint = (
+                "" if self.free or not self.meshes else "\n  for a matrix reduced by Dirichlet data: restricted(free)."
+            )
             raise ParameterError(f"the finest level has {size} unknowns, the matrix has shape {A.shape}.{hint}")
         moved = self.to(A.device).to(A.dtype)
         matrices = [A]

@@ -18,9 +18,12 @@ from meshlearn.fem.smoothers import Smoother, times
 from meshlearn.fem.spectrum import positive_diagonal, row_sums
 from meshlearn.ops import SparseOperator, segment_max, segment_sum
 
+_LOWEST = 0.1  # distance of the weights from 0 and from 2
+_FIXED = 0.05  # share of the untrained polynomial that stays, so that no saturated softmax makes S singular
+
 
 class LearnedDiagonal(Smoother):
-    """S = diag(w) R^-1, 0 < w_i < 2 from a small network that sees row i of A.
+    """S = diag(w) R^-1, 0.1 < w_i < 1.9 from a small network that sees row i of A.
 
     Its inputs are free of scale: a_ii / R_i, max_j |a_ij| / a_ii, sum of the positive off-diagonal entries / R_i,
     row sum / R_i. R >= A and S^-1 > R / 2 give eigenvalues of S A in (0, 2). Untrained, w = 4/3 everywhere.
@@ -35,7 +38,8 @@ class LearnedDiagonal(Smoother):
         self.network = nn.Sequential(nn.Linear(4, hidden), nn.Tanh(), nn.Linear(hidden, 1))
         last = self.network[-1]
         nn.init.zeros_(last.weight)
-        nn.init.constant_(last.bias, math.log(2.0))  # 2 sigmoid(log 2) = 4/3
+        start = (4 / 3 - _LOWEST) / (2 - 2 * _LOWEST)
+        nn.init.constant_(last.bias, math.log(start / (1 - start)))
 
     def setup(self, A: SparseOperator) -> tuple[Tensor, Tensor]:
         """(features (n, 4), 1 / R (n,))."""
@@ -50,9 +54,9 @@ class LearnedDiagonal(Smoother):
         return torch.stack(parts, 1), 1 / sums
 
     def weights(self, features: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
-        """(n,) w, in (0, 2)."""
+        """(n,) w, in (0.1, 1.9)."""
         dtype = self.network[-1].weight.dtype
-        return 2 * torch.sigmoid(self.network(features.to(dtype)).squeeze(1))
+        return _LOWEST + (2 - 2 * _LOWEST) * torch.sigmoid(self.network(features.to(dtype)).squeeze(1))
 
     def forward(
         self, A: SparseOperator, constants: tuple[Tensor, Tensor], r: Float[Tensor, "n *k"]
@@ -63,10 +67,10 @@ class LearnedDiagonal(Smoother):
 
 
 class LearnedPolynomial(Smoother):
-    """S A = 1 - q(R^-1 A), with q(t) = sum_j c_j T_j(1 - 2 t), c = softmax(parameters), T_j of Chebyshev's first kind.
+    """S A = 1 - q(R^-1 A), with q(t) = sum_j c_j T_j(1 - 2 t), T_j of Chebyshev's first kind.
 
-    q(0) = 1 and |q| < 1 on (0, 1], where the spectrum of R^-1 A lies. Untrained, c = (1, 2, ..., 2) / (2 degree + 1):
-    that is `Chebyshev` (4th kind), scaled by R. Costs degree - 1 products with A.
+    c = 0.95 softmax(parameters) + 0.05 c_0 is positive with sum 1, so that q(0) = 1 and |q| < 1 on (0, 1], where the
+    spectrum of R^-1 A lies. Untrained, c = c_0 = (1, 2, ..., 2) / (2 degree + 1): that is `Chebyshev` (4th kind), scaled by R. Costs degree - 1 products with A.
 
     degree  1 or more
     """
@@ -84,7 +88,9 @@ class LearnedPolynomial(Smoother):
 
     def coefficients(self) -> Float[Tensor, " terms"]:
         """(degree + 1,) c, positive, with sum 1."""
-        return torch.softmax(self.logits, 0)
+        start = torch.full_like(self.logits, 2.0)
+        start[0] = 1.0
+        return (1 - _FIXED) * torch.softmax(self.logits, 0) + _FIXED * start / start.sum()
 
     def setup(self, A: SparseOperator) -> Tensor:
         """(n,) 1 / R."""

@@ -111,7 +111,7 @@ def coarse_free(P: SparseOperator, free: Bool[Tensor, " n_fine"]) -> Bool[Tensor
 
     `free` (n_fine,) bool marks the unconstrained fine nodes.
     """
-    touched = (P.values.detach().abs() > 1e-10) & ~gather(free, P.adjacency.receivers)
+    touched = (P.values.detach().abs() > 1e-10) & ~free.index_select(0, P.adjacency.receivers)
     mask = torch.ones(P.n_cols, dtype=torch.bool, device=P.device)
     mask[P.index.index_select(0, touched.nonzero().squeeze(1))] = False
     return mask
@@ -197,7 +197,7 @@ def _from_blocks(
         ordered = nodes.index_select(0, order)
         first = torch.ones(len(ordered), dtype=torch.bool, device=device)
         first[1:] = ordered[1:] != ordered[:-1]
-        chosen = order.index_select(0, (first & ~gather(taken, ordered)).nonzero().squeeze(1))
+        chosen = order.index_select(0, (first & ~taken.index_select(0, ordered)).nonzero().squeeze(1))
         nodes, sources, weights = (t.index_select(0, chosen) for t in (nodes, sources, weights))
         taken[nodes] = True
         kept = (weights.abs() > 1e-12).reshape(-1).nonzero().squeeze(1)
