@@ -122,9 +122,17 @@ def _fields(mesh: Mesh) -> list[str]:
 
 def _facets(mesh: Any, nodes: np.ndarray) -> np.ndarray:
     """Facet numbers of rows of corner nodes."""
-    corners = nodes[:, : mesh.facets.shape[0]]
-    known = {tuple(sorted(column)): k for k, column in enumerate(mesh.facets.T.tolist())}
-    found = [known.get(tuple(sorted(row)), -1) for row in corners.tolist()]
-    if -1 in found:
-        raise MeshError(f"the cell {corners[found.index(-1)].tolist()} of a boundary set is no facet of the mesh")
-    return np.array(found, np.int64)
+    known = np.sort(mesh.facets.T, axis=1).astype(np.int64)
+    wanted = np.sort(nodes[:, : known.shape[1]], axis=1).astype(np.int64)
+    if not len(wanted):
+        return np.zeros(0, np.int64)
+    row = np.dtype((np.void, known.dtype.itemsize * known.shape[1]))
+    keys, sought = (np.ascontiguousarray(a).view(row)[:, 0] for a in (known, wanted))
+    candidates = np.flatnonzero(np.isin(known[:, 0], wanted[:, 0]))
+    order = candidates[np.argsort(keys[candidates], kind="stable")]
+    place = np.minimum(np.searchsorted(keys[order], sought), max(len(order) - 1, 0))
+    missing = np.ones(len(sought), bool) if not len(order) else keys[order[place]] != sought
+    if missing.any():
+        corners = nodes[int(np.argmax(missing)), : known.shape[1]]
+        raise MeshError(f"the cell {corners.tolist()} of a boundary set is no facet of the mesh")
+    return order[place].astype(np.int64)

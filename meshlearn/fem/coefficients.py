@@ -1,0 +1,149 @@
+"""Coefficients of weak forms: numbers, fields of the mesh, finite-element functions, batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from meshlearn import ops
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.fields import HIDDEN, Argument
+from meshlearn.fem.geometry import Maps, carry
+
+if TYPE_CHECKING:
+    from meshlearn.fem.places import Rule
+    from meshlearn.fem.space import FESpace
+
+
+class Function(NamedTuple):
+    """A function of a finite-element space: `dofs` (n_dofs,), or (n_batch, n_dofs). In forms it has grad, div, curl."""
+
+    space: FESpace
+    dofs: Tensor
+
+
+class Batch(NamedTuple):
+    """Values with a leading axis that runs over a batch; for where the shape alone does not tell."""
+
+    values: Tensor
+
+
+def coefficient(space: FESpace, name: str, value: Any, cells: Tensor | None, rule: Rule, maps: Maps):
+    """Function without arguments that returns the array (or Argument) of a coefficient at the places of a rule.
+
+    Known are numbers; tensors (n_cells, ...) and (n_points, ...), with a leading batch axis if that is the only way to
+    read them; names of fields of the mesh; `Function`; functions of the place. Raises FieldError for other shapes.
+    """
+    if isinstance(value, Function):
+        return lambda: known_function(value, name, cells, rule, maps)
+    if isinstance(value, str):
+        value = _mesh_field(space, value)
+    if callable(value):
+        return value
+    batched = isinstance(value, Batch)
+    values = torch.as_tensor(value.values if batched else value, dtype=space.dtype, device=space.device)
+    if values.dim() == 0:
+        return lambda: values.reshape([1] * HIDDEN)
+    n_cells, n_points = len(space.element_dofs), space.mesh.n_points
+    places = (n_cells, n_points)
+    if not batched and len(values) not in places and values.dim() > 1 and values.shape[1] in places:
+        batched = True
+    where = values.shape[1] if batched and values.dim() > 1 else len(values)
+    if where not in places:
+        raise FieldError(
+            f"coefficient {name!r} has shape {tuple(values.shape)}: expected a number, one value per cell "
+            f"({n_cells}, ...) or per point ({n_points}, ...) of the mesh, or a batch of such arrays.\n"
+            "  Dofs of a space are given as space.function(dofs)."
+        )
+    if n_cells == n_points:
+        raise FieldError(
+            f"coefficient {name!r}: this mesh has as many cells as points ({n_cells}), so its meaning is open; "
+            "give a function of a space: FESpace(mesh, 'P0').function(values) or FESpace(mesh, 'P1').function(values)."
+        )
+    if not batched:
+        values = values[None]
+    if where == n_cells:
+        return lambda: _on_cells(values, cells)
+    return lambda: _on_points(space, values, cells, rule)
+
+
+def _mesh_field(space: FESpace, name: str) -> Tensor:
+    mesh = space.mesh
+    if name in mesh.point_data:
+        return mesh.point_data[name]
+    by_kind = mesh.cell_data.get(name, {})
+    if space.kind in by_kind:
+        return by_kind[space.kind]
+    if name in mesh.global_data and mesh.global_data[name].numel() == 1:
+        return mesh.global_data[name].reshape(())
+    raise FieldError(
+        f"the mesh has no field {name!r}.\n  point data: {', '.join(mesh.point_data) or 'none'}; cell data: "
+        f"{', '.join(mesh.cell_data) or 'none'}"
+    )
+
+
+def _on_cells(values: Tensor, cells: Tensor | None) -> Tensor:
+    """(n_batch, n_cells, ...) -> (..., 1, 1, cells, n_batch, 1)."""
+    if cells is not None:
+        values = values.index_select(1, cells)
+    return values.movedim((1, 0), (-2, -1))[..., None, None, :, :, None]
+
+
+def _on_points(space: FESpace, values: Tensor, cells: Tensor | None, rule: Rule) -> Tensor:
+    """(n_batch, n_points, ...) interpolated as the geometry is: (..., 1, 1, cells, n_batch, places)."""
+    nodes = space.geometry.nodes if cells is None else space.geometry.nodes.index_select(0, cells)
+    by_node = ops.gather(values.movedim(1, 0), nodes.reshape(-1))
+    by_node = by_node.reshape(*nodes.shape, *by_node.shape[1:])
+    table = space.geometry.shape.tables(rule.places, space.dtype)["value"][..., 0].to(space.device)
+    made = torch.einsum("aq,eab...->...ebq", table, by_node)
+    return made.unsqueeze(-4).unsqueeze(-4)
+
+
+def known_function(function: Function, name: str, cells: Tensor | None, rule: Rule, maps: Maps) -> Any:
+    """The function as an argument of a form, or a tuple of them for a composite space."""
+    space, dofs = function
+    if dofs.shape[-1] != space.n_dofs or dofs.dim() > 2:
+        raise FieldError(
+            f"function {name!r} has dofs of shape {tuple(dofs.shape)}, expected ({space.n_dofs},) or "
+            f"(n_batch, {space.n_dofs}) for {space}."
+        )
+    dofs = dofs.to(space.dtype)
+    made = tuple(
+        Argument(
+            lambda part, k=k: _part(space, dofs.reshape(-1, space.n_dofs), k, part, cells, rule, maps),
+            block.shapes(space.dim),
+            f"x.{name}",
+        )
+        for k, block in enumerate(space.blocks)
+    )
+    return made[0] if len(made) == 1 else made
+
+
+def _part(space: FESpace, dofs: Tensor, k: int, part: str, cells: Tensor | None, rule: Rule, maps: Maps) -> Tensor:
+    """(*components, 1, 1, cells, n_batch, places) of a part of field k of a finite-element function."""
+    block = space.blocks[k]
+    n = block.components or 1
+    local = space.local_values(dofs, k, cells)  # (n_functions, n, cells, n_batch)
+    table = space.tables(k, rule)[part]
+    if table.dim() == 4:
+        if cells is not None:
+            table = table.index_select(1, cells)
+        made = torch.einsum("ieqw,icez->cwezq", table, local)
+    else:
+        made = torch.einsum("iqw,icez->cwezq", table, local)
+        matrix = carry(block, part, maps)
+        if matrix is not None:
+            made = torch.einsum("dkeq,ckezq->cdezq", *_alike(matrix, made))
+    shape = block.shapes(space.dim)[part]
+    assert n * made.shape[1] == int(torch.Size(shape).numel())
+    return made.reshape(*shape, 1, 1, *made.shape[2:])
+
+
+def _alike(matrix: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
+    return matrix.expand(*matrix.shape[:2], made.shape[2], made.shape[4]), made
+
+
+Coefficients = dict[str, Callable[[], Any]]

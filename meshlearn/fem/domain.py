@@ -1,0 +1,95 @@
+"""A mesh as finite elements need it: one kind of cell, scikit-fem's numbering beside ours, a differentiable geometry."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshlearn.errors import MeshError, TopologyError
+from meshlearn.fem.elements import ELEMENTS
+from meshlearn.fem.geometry import Geometry
+from meshlearn.fem.reference import blocks
+from meshlearn.io.bridges.skfem import to_skfem
+from meshlearn.mesh.cells import cell_dim
+from meshlearn.mesh.mesh import Mesh
+
+_AFFINE = ("line", "triangle", "tetra")
+_MADE: WeakKeyDictionary[Mesh, Any] = WeakKeyDictionary()
+
+
+def skfem_mesh(mesh: Mesh) -> Any:
+    """The scikit-fem mesh of a mesh, made once: same point and cell numbers on first-order meshes, boundaries by name.
+
+    Raises TopologyError for several kinds of cells, kinds without elements, and surfaces in space; MeshError for
+    cells that are turned inside out or have no measure.
+    """
+    if mesh in _MADE:
+        return _MADE[mesh]
+    _check(mesh)
+    sets = {
+        name: held
+        for name, by in mesh.cell_sets.items()
+        if (held := {k: rows for k, rows in by.items() if cell_dim(k) >= mesh.cell_dim - 1})
+    }
+    if mesh.domain_types[0] not in ELEMENTS["P1"]:
+        sets = {}
+    cells = {k: table for k, table in mesh.cells.items() if cell_dim(k) >= mesh.cell_dim - 1}
+    if not sets:
+        cells = {k: cells[k] for k in mesh.domain_types}
+    plain = Mesh(mesh.points.detach().double(), cells, cell_sets=sets)
+    made = to_skfem(plain.to("cpu"))
+    _MADE[mesh] = made
+    return made
+
+
+def _check(mesh: Mesh) -> None:
+    name = mesh.source or "made in memory"
+    kinds = mesh.domain_types
+    second = ("triangle6", "quad9", "tetra10", "hexahedron27")
+    if len(kinds) != 1 or kinds[0] not in (*ELEMENTS["P1"], *second):
+        raise TopologyError(
+            f"finite-element spaces live on meshes of one kind of cell ({', '.join(ELEMENTS['P1'])}, or "
+            f"{', '.join(second)}), this one has {mesh.cell_counts}.\n  mesh: {name}\n"
+            "  Split the other cells, or take a part: mesh.cells holds the tables by kind."
+        )
+    if mesh.cell_dim != mesh.dim:
+        raise TopologyError(
+            f"finite-element spaces need as many coordinates as the cells have dimensions; these are {kinds[0]} cells "
+            f"in {mesh.dim}-D.\n  mesh: {name}\n  Drop a constant coordinate: mesh.replace(points=mesh.points[:, :2])."
+        )
+    measures = mesh.cell_measures()[kinds[0]].detach()
+    flat = int((measures.abs() <= 1e-14 * measures.abs().max()).sum()) if len(measures) else 0
+    inverted = mesh.n_inverted()
+    if flat or inverted not in (0, mesh.n_cells):  # all clockwise is a way of numbering, no fault
+        what = f"{flat} cells without measure" if flat else f"{inverted} cells that are turned inside out or folded"
+        raise MeshError(
+            f"the mesh has {what}, on which no integral makes sense.\n  mesh: {name}\n"
+            "  `ml.check_mesh(mesh)` lists them; wrongly numbered cells are turned by `mesh.oriented()`."
+        )
+
+
+def geometry(mesh: Mesh, skmesh: Any, dtype: torch.dtype) -> Geometry:
+    """The cells' maps, with nodes in scikit-fem's local order and the numbering of `mesh`."""
+    shape = blocks(skmesh.elem())[0]
+    table = skmesh.dofs.element_dofs if type(skmesh).__name__.endswith("2") else skmesh.t
+    nodes = np.asarray(table.T, np.int64)
+    if type(skmesh).__name__.endswith("2"):
+        nodes = _numbers(skmesh.doflocs.T, mesh.points)[nodes]
+    points = mesh.points.to(dtype)
+    affine = mesh.domain_types[0] in _AFFINE
+    return Geometry(points, torch.from_numpy(np.ascontiguousarray(nodes)).to(points.device), shape, affine)
+
+
+def _numbers(places: np.ndarray, points: Tensor) -> np.ndarray:
+    """Number of the point at each place."""
+    from scipy.spatial import KDTree
+
+    distance, found = KDTree(points.detach().cpu().double().numpy()).query(places)
+    scale = float(np.ptp(places, axis=0).max()) or 1.0
+    if distance.max() > 1e-6 * scale:
+        raise MeshError("the nodes of the second-order mesh could not be matched with those of scikit-fem.")
+    return np.asarray(found, np.int64)

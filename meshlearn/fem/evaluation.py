@@ -1,0 +1,144 @@
+"""Values of finite-element functions at any points of the domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import skfem
+import torch
+from torch import Tensor
+
+from meshlearn.errors import ConvergenceError, FieldError, ParameterError
+from meshlearn.fem.geometry import Maps, carry
+
+if TYPE_CHECKING:
+    from meshlearn.fem.space import FESpace
+
+CHUNK = 1 << 17  # points evaluated at a time
+OUTSIDE = ("error", "nearest", "nan")
+
+
+def evaluate(space: FESpace, dofs: Tensor, points: Tensor, part: str = "value", outside: str = "error") -> Tensor:
+    """Values of a function at points: (n,) or (n, *components), with the batch axis of the dofs in front.
+
+    dofs     (n_dofs,) or (n_batch, n_dofs); gradients flow to them
+    points   (n, dim)
+    part     "value", "grad", "div" or "curl"
+    outside  what to do with points outside the mesh: "error", "nearest" (the closest point of the mesh), "nan"
+
+    Points are located once (`PointLocator`) and evaluated in chunks, so that memory stays bounded. On a facet, where
+    discontinuous functions have two values, either cell may answer. Raises FieldError for points outside.
+    """
+    if outside not in OUTSIDE:
+        raise ParameterError(f"outside={outside!r} is not known; choose one of {list(OUTSIDE)}.")
+    if len(space.blocks) > 1:
+        raise ParameterError("a composite function is evaluated part by part: make a space of each.")
+    if dofs.shape[-1:] != (space.n_dofs,) or dofs.dim() > 2:
+        raise FieldError(
+            f"dofs have shape {tuple(dofs.shape)}, expected ({space.n_dofs},) or (n_batch, {space.n_dofs})."
+        )
+    points = torch.as_tensor(points)
+    if points.dim() != 2 or points.shape[1] != space.dim:
+        raise FieldError(f"points have shape {tuple(points.shape)}, expected (n, {space.dim}).")
+    if part not in space.blocks[0].shapes(space.dim):
+        raise ParameterError(
+            f"{space} has no {part}: its functions have {', '.join(space.blocks[0].shapes(space.dim))}."
+        )
+    points = points.detach().to(space.like)
+    where = space.locator.locate(points)
+    away = where.status == 1
+    if outside == "error" and bool(away.any()):
+        k = int(torch.nonzero(away)[0])
+        raise FieldError(
+            f"{int(away.sum())} of {len(points)} points lie outside the mesh, the first, point {k}, by "
+            f"{float(where.distance[k]):.3g} at {[round(v, 6) for v in points[k].tolist()]}.\n"
+            "  evaluate(..., outside='nearest') takes the closest point of the mesh, 'nan' gives NaN there."
+        )
+    nearest = points if not bool(away.any()) else _closest(space, where, points, away)
+    batch = dofs.reshape(-1, space.n_dofs).to(space.dtype)
+    made = [
+        _at(space, batch, where.cell[s : s + CHUNK], nearest[s : s + CHUNK], part)
+        for s in range(0, max(len(points), 1), CHUNK)
+    ]
+    values = torch.cat(made, dim=1)
+    if outside == "nan":
+        values = torch.where(away.reshape(1, -1, *[1] * (values.dim() - 2)), torch.nan, values)
+    return values[0] if dofs.dim() == 1 else values
+
+
+def _closest(space: FESpace, where, points: Tensor, away: Tensor) -> Tensor:
+    """Points, those outside moved to the closest point of the mesh."""
+    from meshlearn.mesh.reference import reference_cell
+
+    cell = reference_cell(space.kind)
+    shapes = cell.shape(where.local[away].to(space.dtype))
+    corners = space.geometry.points.detach()[space.mesh.cells[space.kind][where.cell[away]]]
+    moved = points.clone()
+    moved[away] = torch.einsum("na,nad->nd", shapes, corners)
+    return moved
+
+
+def reference_coordinates(space: FESpace, cells: Tensor, points: Tensor) -> Tensor:
+    """(n, dim) coordinates of points in scikit-fem's reference cells: exact for affine maps, else by Newton's method."""
+    corners = space.geometry.corners.detach().index_select(2, cells).permute(2, 1, 0)  # (n, nodes, dim)
+    shape = space.geometry.shape
+    start = np.asarray(space.element.refdom.p, np.float64).mean(1)
+    local = torch.from_numpy(start).to(points).expand(len(points), -1).clone()
+    size = (corners.amax(1) - corners.amin(1)).norm(dim=1)
+    for _ in range(30):
+        tables = shape.tables(local.t().cpu().numpy(), points.dtype)
+        value, slope = tables["value"][..., 0].to(points.device), tables["grad"].to(points.device)
+        miss = points - torch.einsum("an,nad->nd", value, corners)
+        if bool((miss.norm(dim=1) <= 1e-13 * size + 1e-300).all()):
+            return local
+        jacobian = torch.einsum("ank,nad->ndk", slope, corners)
+        local = local + torch.linalg.solve(jacobian, miss)
+        if space.geometry.affine:
+            return local
+    if bool((miss.norm(dim=1) <= 1e-8 * size).all()):
+        return local
+    raise ConvergenceError(
+        f"{int((miss.norm(dim=1) > 1e-8 * size).sum())} of {len(points)} points could not be placed in their cells."
+    )
+
+
+def _at(space: FESpace, dofs: Tensor, cells: Tensor, points: Tensor, part: str) -> Tensor:
+    """(n_batch, n, *components) in known cells."""
+    block = space.blocks[0]
+    local = reference_coordinates(space, cells, points)
+    if block.family == "table":
+        return _tabulated(space, dofs, cells, local, part)
+    table = block.tables(local.t().cpu().numpy(), space.dtype)[part].to(points.device)  # (functions, n, width)
+    values = space.local_values(dofs, 0, cells)  # (functions, n_components, n, n_batch)
+    made = torch.einsum("inw,icnz->zncw", table, values)
+    maps = _maps(space, cells, local)
+    matrix = carry(block, part, maps)
+    if matrix is not None:
+        made = torch.einsum("dkn,znck->zncd", matrix[..., 0].expand(*matrix.shape[:2], len(points)), made)
+    return made.reshape(len(dofs), len(points), *block.shapes(space.dim)[part])
+
+
+def _tabulated(space: FESpace, dofs: Tensor, cells: Tensor, local: Tensor, part: str) -> Tensor:
+    """Of elements whose functions scikit-fem knows on the cells."""
+    block, mapping = space.blocks[0], space.skmesh.mapping()
+    if not isinstance(block.element, skfem.ElementGlobal):
+        raise ParameterError(
+            f"scikit-fem evaluates {type(block.element).__name__} at quadrature points only; project on a 'P4^d' space first."
+        )
+    places = local.t().cpu().numpy()[:, :, None]
+    columns = []
+    for i in range(block.n_functions):
+        field = block.element.gbasis(mapping, places, i, tind=cells.cpu().numpy())[0]
+        values = np.asarray(field.value if part == "value" else getattr(field, part), np.float64)
+        columns.append(torch.from_numpy(values[..., 0].reshape(-1, len(cells)).copy()))
+    table = torch.stack(columns).to(dofs)  # (functions, width, n)
+    made = torch.einsum("iwn,inz->znw", table, space.local_values(dofs, 0, cells)[:, 0])
+    return made.reshape(len(dofs), len(cells), *block.shapes(space.dim)[part])
+
+
+def _maps(space: FESpace, cells: Tensor, local: Tensor) -> Maps:
+    """The cells' maps, each at one place of its own."""
+    corners = space.geometry.corners.index_select(2, cells)
+    slope = space.geometry.shape.tables(local.t().cpu().numpy(), space.dtype)["grad"].to(corners)
+    return Maps(torch.einsum("ank,dan->dkn", slope, corners)[..., None], lambda: corners.mean(1)[..., None])

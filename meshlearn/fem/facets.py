@@ -1,0 +1,47 @@
+"""Facets of the reference cell: places, weights and normals on each of them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from skfem.quadrature import get_quadrature
+
+from meshlearn.errors import TopologyError
+
+
+class FacetRule(NamedTuple):
+    """places (dim, n_places) on the reference cell, weights (n_places,), outward normal (dim,) of the facet there."""
+
+    places: np.ndarray
+    weights: np.ndarray
+    normal: np.ndarray
+
+
+def facet_rules(refdom: Any, order: int) -> list[FacetRule]:
+    """A rule for each facet of a reference cell, exact for polynomials of the order."""
+    corners = np.asarray(refdom.p, np.float64)
+    dim = len(corners)
+    if dim == 1:
+        return [FacetRule(corners[:, [k]], np.ones(1), np.array([2.0 * k - 1.0])) for k in (0, 1)]
+    if refdom.name == "Prism" or len({len(facet) for facet in refdom.facets}) > 1:
+        raise TopologyError("integrals over facets of wedges are not supported: scikit-fem has no rule for them.")
+    places, weights = get_quadrature(refdom.brefdom, max(order, 1))
+    return [_rule(corners, np.asarray(facet), places, weights) for facet in refdom.facets]
+
+
+def _rule(corners: np.ndarray, facet: np.ndarray, places: np.ndarray, weights: np.ndarray) -> FacetRule:
+    start = corners[:, facet[0]]
+    edges = corners[:, facet[1:]] - start[:, None]
+    if len(facet) == 4:  # a square: the two edges at its first corner
+        edges = edges[:, np.argsort(np.linalg.norm(edges, axis=0), kind="stable")[:2]]
+    on_cell = start[:, None] + edges @ places
+    if len(corners) == 2:
+        normal = np.array([edges[1, 0], -edges[0, 0]])
+    else:
+        normal = np.cross(edges[:, 0], edges[:, 1])
+    area = float(np.linalg.norm(normal))
+    normal = normal / area
+    if normal @ (start - corners.mean(1)) < 0:
+        normal = -normal
+    return FacetRule(on_cell, weights * area, normal)

@@ -1,0 +1,145 @@
+"""From a weak form, a plain callable, to its coefficients at every place.
+
+A form is linear in the trial and the test function, so it is known by its values on unit jets: one component of a value
+or a derivative is 1, all others 0. One call with all of them along two hidden axes gives the coefficients
+
+    F(u, v)(x) = sum_{a, b} C_ab(x) u_a(x) v_b(x),   u_a: the components of u, grad u, …
+
+which are small (for -div(k grad u) on a triangle 2 x 2 numbers per place, and one place per cell if k is constant on
+cells) where the products of all pairs of basis functions at all places are large.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from meshlearn.errors import ParameterError
+from meshlearn.fem.fields import HIDDEN, Argument, Place, unit_jets
+from meshlearn.fem.reference import Block
+
+TRIAL, TEST = 0, 1  # hidden axes
+
+
+@dataclass(frozen=True)
+class Jets:
+    """The fields of a trial or test space in a form: which parts it uses, and where they lie along the hidden axis."""
+
+    name: str
+    shapes: tuple[dict[str, tuple[int, ...]], ...]
+    parts: tuple[set[str], ...]
+
+    @classmethod
+    def of(cls, name: str, blocks: list[Block], dim: int) -> Jets:
+        """Nothing used yet."""
+        return cls(name, tuple(block.shapes(dim) for block in blocks), tuple(set() for _ in blocks))
+
+    def arguments(self, arrays: Callable[[int, str], Tensor]) -> Any:
+        """What the form gets: one argument, or a tuple of them for a composite space."""
+        made = tuple(
+            Argument(
+                lambda part, k=k: arrays(k, part), known, self.name if len(self.shapes) == 1 else f"{self.name}[{k}]"
+            )
+            for k, known in enumerate(self.shapes)
+        )
+        return made[0] if len(made) == 1 else made
+
+
+def n_arguments(form: Any) -> int:
+    """3 for u, v, x; 2 for v, x; 1 for x. Raises ParameterError for anything else."""
+    if not callable(form):
+        raise ParameterError(f"a weak form is a function such as lambda u, v, x: dot(grad(u), grad(v)), not {form!r}.")
+    try:
+        parameters = inspect.signature(form).parameters.values()
+    except (TypeError, ValueError):
+        raise ParameterError(f"the arguments of {form!r} cannot be counted; wrap it in a lambda u, v, x.") from None
+    count = sum(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)
+    if count not in (1, 2, 3):
+        raise ParameterError(
+            f"a weak form takes (u, v, x), a right-hand side (v, x), an integral (x); this one takes {count} arguments."
+        )
+    return count
+
+
+def coefficients(form: Callable[..., Any], jets: list[Jets], probe: Place, place: Place, like: Tensor):
+    """C at every place: (array (trial, test, cells, batch, places), slices of every field's parts along each axis).
+
+    jets   those of trial and test (bilinear), of test (linear), or nothing (integral)
+    probe  the place of one cell, on which the form is tried first: which parts does it use, is it linear
+    place  the place of all cells
+    """
+    _probe(form, jets, probe, like)
+    arguments, slices = [], []
+    for axis, mine in zip((TRIAL, TEST)[2 - len(jets) :], jets, strict=True):
+        arrays, where, total = unit_jets(mine.shapes, list(mine.parts), axis, like)
+        if total == 0:
+            raise ParameterError(f"the form does not depend on {mine.name}.")
+        arguments.append(mine.arguments(lambda k, part, arrays=arrays: arrays[k][part]))
+        slices.append(where)
+    return _call(form, arguments, place, like), slices
+
+
+def _probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor) -> None:
+    """Note the parts that the form uses, and refuse one that is not linear in its functions."""
+    generator = torch.Generator().manual_seed(0)
+    known: list[list[dict[str, Tensor]]] = []
+    for mine in jets:
+        known.append([])
+        for shapes in mine.shapes:
+            made = {
+                p: torch.rand((2, *s, *[1] * HIDDEN), generator=generator, dtype=like.dtype) for p, s in shapes.items()
+            }
+            known[-1].append({p: 0.5 + values.to(like.device) for p, values in made.items()})
+
+    def arguments(weights: list[tuple[float, float]]) -> list[Any]:
+        def arrays(mine: Jets, fields: list[dict[str, Tensor]], a: float, b: float):
+            def array(k: int, part: str) -> Tensor:
+                mine.parts[k].add(part)
+                return a * fields[k][part][0] + b * fields[k][part][1]
+
+            return array
+
+        made = []
+        for mine, fields, (a, b) in zip(jets, known, weights, strict=True):
+            made.append(mine.arguments(arrays(mine, fields, a, b)))
+        return made
+
+    with torch.no_grad():
+        if not jets:
+            return
+        n = len(jets)
+        for k, mine in enumerate(jets):
+            one, two, both = (
+                _call(form, arguments([w if i == k else (1.0, 0.0) for i in range(n)]), place, like)
+                for w in ((1.0, 0.0), (0.0, 1.0), (2.0, -3.0))
+            )
+            wanted = 2 * one - 3 * two
+            scale = one.abs().max() + two.abs().max()
+            if not bool(((both - wanted).abs() <= 1e-4 * scale + 1e-30).all()) and bool(torch.isfinite(wanted).all()):
+                raise ParameterError(
+                    f"the form is not linear in {mine.name}: F(2a - 3b) differs from 2 F(a) - 3 F(b).\n"
+                    "  A nonlinear problem is written as a residual, linear in v, with the solution as a known field: "
+                    "assemble(lambda v, x: ..., u=space.function(dofs)); see meshlearn.fem.newton."
+                )
+
+
+def _call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Tensor) -> Tensor:
+    result = form(*arguments, place)
+    if isinstance(result, Argument):
+        result = result.value
+    if not isinstance(result, Tensor):
+        result = torch.as_tensor(result, dtype=like.dtype, device=like.device)
+    if result.dim() == 0:
+        result = result.reshape([1] * HIDDEN)
+    if result.dim() != HIDDEN:
+        seen = tuple(result.shape[: max(result.dim() - HIDDEN, 0)])
+        raise ParameterError(
+            f"a weak form returns a scalar at every place, this one has components {seen}.\n"
+            "  Contract them: dot(a, b) for vectors, inner(a, b) for matrices, or add up the components."
+        )
+    return result

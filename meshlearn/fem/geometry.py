@@ -1,0 +1,123 @@
+"""The map from the reference cell to every cell of a mesh, in torch: differentiable in the points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meshlearn import ops
+from meshlearn.fem.reference import Block
+
+
+class Maps:
+    """The maps at places of the reference cell; n_q is 1 where they are affine and the value the same everywhere.
+
+    All are formed when first asked for.
+    """
+
+    def __init__(
+        self,
+        jacobian: Float[Tensor, "dim dim n_cells n_q"],
+        points: Callable[[], Float[Tensor, "dim n_cells n_places"]],
+    ) -> None:
+        self.jacobian = jacobian
+        self._points = points
+
+    @cached_property
+    def points(self) -> Float[Tensor, "dim n_cells n_places"]:
+        """Coordinates of the places."""
+        return self._points()
+
+    @cached_property
+    def det(self) -> Float[Tensor, "n_cells n_q"]:
+        """Determinant of the Jacobian matrix, with its sign."""
+        return _det(self.jacobian)
+
+    @cached_property
+    def inverse(self) -> Float[Tensor, "dim dim n_cells n_q"]:
+        """Inverse of the Jacobian matrix: derivative of reference coordinate i in direction j."""
+        return _cofactors(self.jacobian) / self.det
+
+    def at(self, points: Callable[[], Float[Tensor, "dim n_cells n_places"]]) -> Maps:
+        """The same affine maps at other places: what is known of them is shared."""
+        other = Maps(self.jacobian, points)
+        other.__dict__.update(det=self.det, inverse=self.inverse)
+        return other
+
+
+class Geometry:
+    """Nodes of the cells, in scikit-fem's order, and the functions that interpolate between them.
+
+    points  (n_nodes, dim) float tensor, may require a gradient
+    nodes   (n_cells, n_local) int64
+    shape   the block of the geometry's own element
+    """
+
+    def __init__(self, points: Tensor, nodes: Tensor, shape: Block, affine: bool) -> None:
+        self.points, self.nodes, self.shape, self.affine = points, nodes, shape, affine
+        self._corners: Tensor | None = None
+        self._affine: Maps | None = None
+
+    @property
+    def corners(self) -> Float[Tensor, "dim n_local n_cells"]:
+        """Coordinates of the nodes of every cell."""
+        if self._corners is None or self.points.requires_grad:
+            self._corners = ops.gather(self.points, self.nodes.t().reshape(-1)).t()
+            self._corners = self._corners.reshape(-1, self.nodes.shape[1], len(self.nodes))
+        return self._corners
+
+    def at(self, places: np.ndarray, cells: Tensor | None = None) -> Maps:
+        """The maps at places (dim, n_places) of the reference cell, for all cells or the given ones."""
+        value, slope = (t.to(self.points.device) for t in self.shape.tables(places, self.points.dtype).values())
+
+        def points() -> Tensor:
+            return torch.einsum("aq,dac->dcq", value[..., 0], self._nodes_of(cells))
+
+        if not self.affine:
+            return Maps(torch.einsum("aqk,dac->dkcq", slope, self._nodes_of(cells)), points)
+        if cells is None and self._affine is not None:
+            return self._affine.at(points)
+        jacobian = torch.einsum("ak,dac->dkc", slope[:, 0], self._nodes_of(cells))[..., None]
+        made = Maps(jacobian, points)
+        if cells is None and not self.points.requires_grad:
+            self._affine = made  # the same for every rule
+        return made
+
+    def _nodes_of(self, cells: Tensor | None) -> Tensor:
+        return self.corners if cells is None else self.corners.index_select(2, cells)
+
+
+def _det(j: Tensor) -> Tensor:
+    if len(j) == 1:
+        return j[0, 0]
+    if len(j) == 2:
+        return j[0, 0] * j[1, 1] - j[0, 1] * j[1, 0]
+    return (j[:, 0] * torch.linalg.cross(j[:, 1], j[:, 2], dim=0)).sum(0)
+
+
+def _cofactors(j: Tensor) -> Tensor:
+    """Transposed cofactors (dim, dim, …) of a (dim, dim, …) array."""
+    if len(j) == 1:
+        return torch.ones_like(j)
+    if len(j) == 2:
+        return torch.stack([torch.stack([j[1, 1], -j[0, 1]]), torch.stack([-j[1, 0], j[0, 0]])])
+    a, b, c = j[:, 0], j[:, 1], j[:, 2]
+    return torch.stack(
+        [torch.linalg.cross(b, c, dim=0), torch.linalg.cross(c, a, dim=0), torch.linalg.cross(a, b, dim=0)]
+    )
+
+
+def carry(block: Block, part: str, maps: Maps) -> Float[Tensor, "width width n_cells n_q"] | None:
+    """Matrix that carries a part of a block's functions from the reference cell to the cells; None: the identity."""
+    if block.family == "table" or (block.family == "h1" and part == "value"):
+        return None
+    if part == "grad" or (block.family == "hcurl" and part == "value"):
+        return maps.inverse.transpose(0, 1)
+    if block.family == "hdiv":
+        return (maps.jacobian if part == "value" else maps.det.new_ones(1, 1, 1, 1)) / maps.det.abs()
+    return (maps.jacobian if len(maps.jacobian) == 3 else maps.det.new_ones(1, 1, 1, 1)) / maps.det

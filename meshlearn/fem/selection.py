@@ -1,0 +1,126 @@
+"""Which dofs lie on a part of the mesh, and values prescribed there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.constraint import AffineConstraint
+
+if TYPE_CHECKING:
+    from meshlearn.fem.space import FESpace
+
+
+def select(space: FESpace, where: Any, component: int | None = None) -> Tensor:
+    """Sorted dof numbers; see `FESpace.dofs`."""
+    found = _numbers(space, where)
+    if component is None:
+        return found
+    return found[torch.isin(found, _of_component(space, component))]
+
+
+def _numbers(space: FESpace, where: Any) -> Tensor:
+    if isinstance(where, (list, tuple)) and all(isinstance(name, str) for name in where) and where:
+        return torch.unique(torch.cat([_numbers(space, name) for name in where]))
+    if isinstance(where, str):
+        return _named(space, where)
+    if callable(where):
+        mask = torch.as_tensor(where(space.dof_points.detach().t()))
+        if mask.shape != (space.n_dofs,) or mask.dtype != torch.bool:
+            raise ParameterError(
+                f"the function that selects dofs gave {tuple(mask.shape)} of {mask.dtype}, expected a mask "
+                f"({space.n_dofs},) of bool from points (dim, {space.n_dofs})."
+            )
+        where = mask
+    numbers = torch.as_tensor(where, device=space.device)
+    if numbers.dtype == torch.bool:
+        if numbers.shape != (space.n_dofs,):
+            raise ParameterError(f"a mask of dofs has shape {tuple(numbers.shape)}, expected ({space.n_dofs},).")
+        return torch.nonzero(numbers)[:, 0]
+    if numbers.is_floating_point() or numbers.dim() != 1:
+        raise ParameterError(f"where={where!r} is no name, function, mask or list of dof numbers.")
+    if len(numbers) and not (0 <= int(numbers.min()) and int(numbers.max()) < space.n_dofs):
+        raise ParameterError(
+            f"dof numbers lie in 0 … {space.n_dofs - 1}; got {int(numbers.min())} … {int(numbers.max())}."
+        )
+    return torch.unique(numbers.long())
+
+
+def _named(space: FESpace, name: str) -> Tensor:
+    named = space.skmesh.boundaries or {}
+    points = space.mesh.point_sets
+    if name != "boundary" and name not in named and name in points:
+        nodal = space.numbering.nodal_dofs
+        if not len(nodal) or space.kind not in ("line", "triangle", "quad", "tetra", "hexahedron", "wedge"):
+            raise FieldError(f"{name!r} is a set of points, and {space} has no dofs at the points of the mesh.")
+        found = nodal[:, points[name].cpu().numpy()].reshape(-1)
+    elif name == "boundary" or name in named:
+        found = space.numbering.get_facet_dofs(space.facets(name)).flatten()
+    else:
+        raise FieldError(
+            f"the mesh has no boundary or point set named {name!r}.\n  boundaries: "
+            f"{', '.join(map(repr, named)) or 'none'}, and 'boundary' for all of it; point sets: "
+            f"{', '.join(map(repr, points)) or 'none'}\n  mesh: {space.mesh.source or 'made in memory'}"
+        )
+    return torch.from_numpy(np.unique(np.asarray(found, np.int64))).to(space.device)
+
+
+def _of_component(space: FESpace, component: int) -> Tensor:
+    if len(space.blocks) > 1:
+        if not 0 <= component < len(space.blocks):
+            raise ParameterError(f"component={component}: this composite space has parts 0 … {len(space.blocks) - 1}.")
+        return torch.unique(space.block_dofs(component))
+    n = space.blocks[0].components
+    if n is None or not 0 <= component < n:
+        raise ParameterError(f"component={component}: this space has {n or 'no'} components.")
+    return torch.unique(space.block_dofs(0)[component::n])
+
+
+def prescribe(space: FESpace, where: Any, values: Any, component: int | None) -> AffineConstraint:
+    """Dirichlet values; see `FESpace.dirichlet`."""
+    if isinstance(where, dict):
+        parts = [(key, value) for key, value in where.items()]
+    else:
+        parts = [(where, values)]
+    full = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
+    fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
+    for key, value in parts:
+        dofs = select(space, key, component)
+        given = value if isinstance(value, Tensor) else None
+        if given is not None and given.shape == (len(dofs),) and len(dofs) != space.n_dofs:
+            picked = given.to(full)
+        elif given is not None and given.shape == (space.n_dofs,):
+            picked = given.to(full).index_select(0, dofs)
+        else:
+            picked = _interpolant(space, value, component).index_select(0, dofs)
+        full = full.index_copy(0, dofs, picked)
+        fixed[dofs] = True
+    numbers = torch.nonzero(fixed)[:, 0]
+    return AffineConstraint.dirichlet(space.n_dofs, numbers, full.index_select(0, numbers))
+
+
+def _interpolant(space: FESpace, value: Any, component: int | None) -> Tensor:
+    """Of one component: a vector with the value in every component, of which only that one is read."""
+    if component is None or len(space.blocks) > 1:
+        if len(space.blocks) > 1:
+            return _of_part(space, value, component)
+        return space.interpolate(value)
+    n = space.blocks[0].components or 1
+    if callable(value):
+        return space.interpolate(
+            lambda x: torch.stack([torch.as_tensor(value(x), dtype=x.dtype).expand(x.shape[1])] * n)
+        )
+    return space.interpolate([float(value)] * n)
+
+
+def _of_part(space: FESpace, value: Any, part: int | None) -> Tensor:
+    from meshlearn.fem.interpolation import interpolate_part
+
+    if part is None and not (isinstance(value, (int, float)) and value == 0):
+        raise ParameterError("on a composite space say which part the values are for: component=0, 1, …")
+    made = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
+    return made if part is None else interpolate_part(space, part, value)

@@ -1,0 +1,324 @@
+"""Finite-element spaces: degrees of freedom on a mesh, and what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import skfem
+import torch
+from jaxtyping import Float, Int64
+from skfem.assembly.dofs import Dofs
+from torch import Tensor
+
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem import assembly
+from meshlearn.fem.coefficients import Function
+from meshlearn.fem.constraint import AffineConstraint
+from meshlearn.fem.domain import geometry, skfem_mesh
+from meshlearn.fem.elements import make_element
+from meshlearn.fem.pattern import Pattern
+from meshlearn.fem.places import Rule
+from meshlearn.fem.reference import Block, blocks, cell_tables
+from meshlearn.mesh.location import PointLocator
+from meshlearn.mesh.mesh import Mesh
+
+
+class FESpace:
+    """A finite-element space on a mesh, in torch: scikit-fem's elements, numbering and orientation.
+
+    mesh        a `Mesh` with one kind of cell (line, triangle, quad, tetra, hexahedron, wedge, or second order), or a
+                `skfem.Basis`, whose element is taken too
+    element     name, tuple of names, or scikit-fem element; see `meshlearn.fem.elements.make_element`
+    components  number of components, for vector-valued spaces of scalar elements ("P2^d" is short for as many as
+                dimensions)
+    dtype       of everything computed here; integrals and solves want float64 whatever the mesh's dtype
+
+    Dofs are tensors (n_dofs,) in scikit-fem's numbering: those of `skfem.Basis(mesh, element)` with the same element.
+    If `mesh.points` requires a gradient, everything assembled is differentiable in the points (not with elements
+    whose functions are not carried from a reference cell: Argyris, Morley, Hermite, BFS, N3).
+
+    Raises TopologyError or MeshError for a mesh that cannot carry the element, ParameterError for unknown elements.
+
+    >>> space = ml.fem.FESpace(ml.shapes.square(n=4), "P1")
+    >>> A = space.assemble(lambda u, v, x: ml.fem.dot(ml.fem.grad(u), ml.fem.grad(v)))
+    >>> b = space.assemble(lambda v, x: v)
+    >>> u = ml.fem.solve(A, b, space.dirichlet("boundary", 0.0))
+    >>> round(space.integrate(u).item(), 4)
+    0.0302
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh | skfem.AbstractBasis,
+        element: Any = None,
+        components: int | None = None,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        if isinstance(mesh, Mesh):
+            self.mesh, self.skmesh = mesh, skfem_mesh(mesh)
+            kind = mesh.domain_types[0]
+            self.element = make_element("P1" if element is None else element, kind, components)
+        else:
+            self.skmesh = mesh.mesh
+            self.mesh = Mesh.from_skfem(self.skmesh)
+            kind = self.mesh.domain_types[0]
+            self.element = mesh.elem if element is None else make_element(element, kind, components)
+        if not dtype.is_floating_point:
+            raise ParameterError(f"dtype={dtype} is not a floating-point type.")
+        self.kind, self.dtype = kind, dtype
+        self.geometry = geometry(self.mesh, self.skmesh, dtype)
+        self.blocks: list[Block] = blocks(self.element)
+        self.numbering = Dofs(self.skmesh, self.element)
+        self.element_dofs: Int64[Tensor, "n_cells n_local"] = self._tensor(self.numbering.element_dofs.T)
+        self.n_dofs = int(self.numbering.N)
+        self._tables: dict[tuple[Any, ...], dict[str, Tensor]] = {}
+        self._patterns: dict[int, tuple[FESpace, Pattern]] = {}
+        self._signs = [self._orientation(block) for block in self.blocks]
+        if self.geometry.points.requires_grad and any(b.family == "table" for b in self.blocks):
+            raise ParameterError(
+                f"the functions of {type(self.element).__name__} are not carried from a reference cell: no gradients in "
+                "the points. Detach them: mesh.replace(points=mesh.points.detach())."
+            )
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the mesh."""
+        return self.mesh.device
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the mesh."""
+        return self.mesh.dim
+
+    @property
+    def degree(self) -> int:
+        """Highest polynomial degree among the element's functions on the reference cell."""
+        return max(int(block.element.maxdeg) for block in self.blocks)
+
+    @property
+    def like(self) -> Tensor:
+        """An empty tensor of the space's dtype and device."""
+        return torch.empty(0, dtype=self.dtype, device=self.device)
+
+    def with_element(self, element: Any, components: int | None = None) -> FESpace:
+        """Another space on the same mesh."""
+        return FESpace(self.mesh, element, components, self.dtype)
+
+    def same_mesh(self, other: FESpace) -> bool:
+        """Whether another space has the same cells with the same numbering."""
+        return self.skmesh is other.skmesh or (
+            self.skmesh.t.shape == other.skmesh.t.shape and bool((self.skmesh.t == other.skmesh.t).all())
+        )
+
+    def basis(self, order: int | None = None) -> skfem.CellBasis:
+        """The same space in scikit-fem: equal numbering, so dofs can go back and forth as arrays."""
+        return skfem.Basis(self.skmesh, self.element, intorder=order)
+
+    def function(self, dofs: Float[Tensor, "*batch n_dofs"]) -> Function:
+        """The function with these dofs, for use as a coefficient: x.name in a form has values, grad, div or curl."""
+        return Function(self, dofs)
+
+    # -- degrees of freedom ----------------------------------------------------------------------------------------
+
+    @property
+    def dof_points(self) -> Float[Tensor, "n_dofs dim"]:
+        """Where the dofs sit: nodes, midpoints or middles of the entities they belong to."""
+        from meshlearn.fem.interpolation import dof_points
+
+        return dof_points(self)
+
+    @property
+    def signs(self) -> Float[Tensor, "n_cells n_local"]:
+        """Orientation of every local function: +1, or -1 where the dof counts the other way in this cell."""
+        made = torch.ones(self.element_dofs.shape, dtype=self.dtype, device=self.device)
+        for k, sign in enumerate(self._signs):
+            if sign is not None:
+                made[:, self.rows(k)] = sign.t()
+        return made
+
+    def dofs(self, where: Any, component: int | None = None) -> Int64[Tensor, " k"]:
+        """Sorted numbers of the dofs on a part of the mesh.
+
+        where      "boundary" (all of it), the name of a boundary or point set of the mesh, a list of names, a function
+                   of the dofs' points (dim, n) that gives a mask, a mask (n_dofs,), or dof numbers
+        component  only this component of a vector-valued space; of a composite space: this part
+
+        Raises FieldError for an unknown name.
+        """
+        from meshlearn.fem.selection import select
+
+        return select(self, where, component)
+
+    def facets(self, on: Any) -> np.ndarray:
+        """Numbers (scikit-fem's) of the facets of a named boundary, or of the whole boundary."""
+        if isinstance(on, (list, tuple)):
+            return np.unique(np.concatenate([self.facets(name) for name in on]))
+        named = self.skmesh.boundaries or {}
+        if isinstance(on, str) and on in named:
+            return np.asarray(named[on], np.int64)
+        if on == "boundary":
+            return np.asarray(self.skmesh.boundary_facets(), np.int64)
+        raise FieldError(
+            f"the mesh has no boundary named {on!r}.\n  boundaries: {', '.join(map(repr, named)) or 'none'}, and "
+            f"'boundary' for all of it\n  mesh: {self.mesh.source or 'made in memory'}"
+        )
+
+    def dirichlet(self, where: Any, values: Any = 0.0, component: int | None = None) -> AffineConstraint:
+        """Prescribed values on a part of the mesh.
+
+        where   as in `dofs`, or {where: values} for several parts (the later one counts where they meet)
+        values  anything that `interpolate` takes; for `component`, of that component
+
+        For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part.
+        """
+        from meshlearn.fem.selection import prescribe
+
+        return prescribe(self, where, values, component)
+
+    @cached_property
+    def locator(self) -> PointLocator:
+        """Finds the cells of points; made once."""
+        return PointLocator(self.mesh.replace(points=self.mesh.points.detach()))
+
+    # -- functions -------------------------------------------------------------------------------------------------
+
+    def interpolate(self, value: Any) -> Float[Tensor, " n_dofs"]:
+        """Dofs of the interpolant of a function; see `meshlearn.fem.interpolation.interpolate`."""
+        from meshlearn.fem.interpolation import interpolate
+
+        return interpolate(self, value)
+
+    def project(self, value: Any, order: int | None = None) -> Float[Tensor, "*batch n_dofs"]:
+        """Dofs of the L2 projection: a mass solve, differentiable in the value.
+
+        value  whatever a coefficient of a form may be: number, field of the mesh by name or as a tensor, a `Function`
+               of any space on this mesh, a function of the place (x[0], x[1] are coordinates)
+        """
+        from meshlearn.fem.interpolation import project
+
+        return project(self, value, order)
+
+    def evaluate(
+        self,
+        dofs: Float[Tensor, "*batch n_dofs"],
+        points: Float[Tensor, "n dim"],
+        part: str = "value",
+        outside: str = "error",
+    ) -> Tensor:
+        """Values (or "grad", "div", "curl") of a function at points; see `meshlearn.fem.evaluation.evaluate`."""
+        from meshlearn.fem.evaluation import evaluate
+
+        return evaluate(self, dofs, points, part, outside)
+
+    def norm(self, dofs: Any, kind: str = "L2", minus: Any = None) -> Tensor:
+        """Norm of a function, or of its difference from another; see `meshlearn.fem.norms.norm`."""
+        from meshlearn.fem.norms import norm
+
+        return norm(self, dofs, kind, minus)
+
+    def integrate(self, dofs: Float[Tensor, "*batch n_dofs"]) -> Tensor:
+        """Integral of a function over the mesh: a number, or one per component."""
+        shape = self.blocks[0].shapes(self.dim)["value"]
+        u = self.function(dofs)
+        if not shape:
+            return self.assemble(lambda x: x.u, u=u)  # type: ignore[return-value]
+        return torch.stack([self.assemble(lambda x, k=k: x.u[k], u=u) for k in range(shape[0])])  # type: ignore[misc]
+
+    # -- assembly --------------------------------------------------------------------------------------------------
+
+    def assemble(
+        self,
+        form: Callable[..., Any],
+        *,
+        trial: FESpace | None = None,
+        on: Any = None,
+        order: int | None = None,
+        **coefficients: Any,
+    ) -> assembly.Assembled:
+        """The matrix of a form (u, v, x), the vector of a form (v, x), or the integral of a form (x).
+
+        form          function of the trial function u, the test function v and the place x, in plain torch, linear in
+                      u and in v: `lambda u, v, x: x.k * dot(grad(u), grad(v)) + u * v`. u and v are tuples for
+                      composite spaces. x[0], x[1] are coordinates, x.normal and x.size the facet's normal and the
+                      cell's size, x.name the coefficient of that name
+        trial         space of u, if it is not this one (then the matrix is rectangular: rows are dofs of this space)
+        on            name of a boundary, list of names or "boundary": integrate over its facets instead of the cells
+        order         polynomial degree that the quadrature is exact for; the sum of the degrees of u and v if not given
+        coefficients  numbers; fields of the mesh by name or as tensors (n_cells, ...) or (n_points, ...); functions of
+                      a space, `space.function(dofs)`; functions of x. With a leading batch axis the result is a batch
+
+        Returns a `SparseOperator`, or a `StackedOperator` for a batch of coefficients, whose pattern depends on the
+        spaces alone; (n_dofs,) or (n_batch, n_dofs) for a vector; () or (n_batch,) for an integral. Differentiable to
+        any order in coefficients and in the points of the mesh. On a CPU equal input gives equal bits.
+
+        Raises ParameterError for a form that is not linear or not scalar, FieldError for coefficients that do not fit.
+        """
+        trial = self if trial is None else trial
+        assembly.check_spaces(self, trial)
+        return assembly.assemble(self, trial, form, on, order, coefficients)
+
+    def pattern(self, trial: FESpace | None = None) -> Pattern:
+        """The fixed pattern of matrices with this test space; made once per trial space."""
+        trial = self if trial is None else trial
+        if id(trial) not in self._patterns:
+            made = Pattern.of(self.element_dofs.t(), trial.element_dofs.t(), self.n_dofs, trial.n_dofs)
+            self._patterns[id(trial)] = (trial, made)
+        return self._patterns[id(trial)][1]
+
+    # -- what assembly asks for ------------------------------------------------------------------------------------
+
+    def rows(self, k: int) -> Int64[Tensor, " n"]:
+        """Places of the functions of field k among the local functions."""
+        return torch.from_numpy(np.ascontiguousarray(self.blocks[k].rows, np.int64)).to(self.device)
+
+    def block_dofs(self, k: int, cells: Tensor | None = None) -> Int64[Tensor, "n n_cells"]:
+        """Dofs of the functions of field k in the cells."""
+        table = self.element_dofs if cells is None else self.element_dofs.index_select(0, cells)
+        return table.t() if len(self.blocks) == 1 else table.t().index_select(0, self.rows(k))
+
+    def local_signs(self, k: int, cells: Tensor | None = None) -> Tensor | None:
+        """(n, n_cells) signs of the functions of field k, None where all are +1."""
+        signs = self._signs[k]
+        return signs if signs is None or cells is None else signs.index_select(1, cells)
+
+    def local_values(self, dofs: Float[Tensor, "n_batch n_dofs"], k: int, cells: Tensor | None = None) -> Tensor:
+        """(n_functions, n_components, n_cells, n_batch) coefficients of the functions of field k on the cells."""
+        from meshlearn import ops
+
+        where = self.block_dofs(k, cells)
+        values = ops.gather(dofs.t(), where.reshape(-1)).reshape(*where.shape, len(dofs))
+        signs = self.local_signs(k, cells)
+        if signs is not None:
+            values = values * signs[..., None]
+        return values.reshape(self.blocks[k].n_functions, -1, *values.shape[1:])
+
+    def tables(self, k: int, rule: Rule) -> dict[str, Tensor]:
+        """Functions of field k at the places of a rule, kept for the next time."""
+        key = (k, *rule.key)
+        if key not in self._tables:
+            block = self.blocks[k]
+            if block.family == "table":
+                made = cell_tables(block, self.skmesh.mapping(), rule.places, self.dtype)
+            else:
+                made = block.tables(rule.places, self.dtype)
+            self._tables[key] = {part: table.to(self.device) for part, table in made.items()}
+        return self._tables[key]
+
+    def _orientation(self, block: Block) -> Tensor | None:
+        if block.family not in ("hdiv", "hcurl"):
+            return None
+        mapping = self.skmesh.mapping()
+        signs = np.stack([block.element.orient(mapping, i) for i in range(block.n_functions)])
+        return self._tensor(np.repeat(signs, block.components or 1, axis=0)).to(self.dtype)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(self.device)
+
+    def __repr__(self) -> str:
+        name = type(self.element).__name__.removeprefix("Element")
+        return f"FESpace({name}, {self.n_dofs} dofs on {len(self.element_dofs)} {self.kind} cells)"
