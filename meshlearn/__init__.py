@@ -41,6 +41,7 @@ _PUBLIC: dict[str, str] = {
     "MeanField": "models.baselines",
     "NearestNeighbor": "models.baselines",
     "RidgeRegression": "models.baselines",
+    "fem": "fem",
     "io": "io",
     "mesh": "mesh",
     "models": "models",
@@ -53,6 +54,8 @@ _PUBLIC: dict[str, str] = {
     **dict.fromkeys(
         (
             "CheckpointError",
+            "CheckpointWarning",
+            "ConstraintError",
             "ConvergenceError",
             "FieldError",
             "MeshError",
@@ -64,6 +67,8 @@ _PUBLIC: dict[str, str] = {
             "MissingDependencyError",
             "NotFittedError",
             "ParameterError",
+            "ScoreWarning",
+            "SingularMatrixError",
             "TopologyError",
         ),
         "errors",
