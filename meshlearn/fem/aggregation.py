@@ -65,7 +65,7 @@ def node_graph(A: Any, nodes: np.ndarray, strength: float) -> Any:
 def greedy_aggregates(graph: Any) -> np.ndarray:
     """(n,) int64 aggregate of every node, -1 for nodes without couplings (a smoother solves those).
 
-    First pass, in the order of the numbers: a node whose neighbours are all free founds an aggregate of them and itself.
+    First pass, in the order of the numbers: a node whose neighbours are all free founds an aggregate, with all of them.
     Every node left then has a neighbour in one; the second pass puts it to the strongest of these neighbours.
     """
     ptr, index = graph.indptr.tolist(), graph.indices.tolist()

@@ -23,7 +23,8 @@ class GaussSeidel(Smoother):
     sweep  "forward", or "symmetric": a forward and a backward sweep each time, S is symmetric
 
     Sequential by nature: CPU only. Gradients flow through r, not into A: matrices that require gradients are refused.
-    Raises ParameterError for omega outside (0, 2), an unknown sweep, a matrix on another device, or one that requires a gradient.
+    Raises ParameterError for omega outside (0, 2), an unknown sweep, a matrix on another device or one that requires
+    a gradient.
     """
 
     def __init__(self, omega: float = 1.0, sweep: str = "forward"):

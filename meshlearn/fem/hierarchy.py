@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -12,7 +13,8 @@ from torch import Tensor
 from meshlearn.errors import ParameterError
 from meshlearn.fem import algebraic
 from meshlearn.fem.galerkin import GalerkinProduct
-from meshlearn.fem.transfer import coarse_free, expand_components, is_refinement, prolongation, submatrix
+from meshlearn.fem.restriction import coarse_free, expand_components, submatrix
+from meshlearn.fem.transfer import find_refinement, prolongation, refinement_prolongation
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.refinement import refine_once
 from meshlearn.ops import Adjacency, SparseOperator
@@ -63,17 +65,19 @@ class Hierarchy:
         Raises ParameterError for meshes in another order or sizes that do not fit, and what `prolongation` raises.
         """
         counts = [mesh.n_points for mesh in meshes]
-        if len(meshes) < 2 or any(a >= b for a, b in zip(counts, counts[1:], strict=False)):
+        if len(meshes) < 2 or any(a >= b for a, b in pairwise(counts)):
             raise ParameterError(
                 f"Hierarchy.from_meshes needs two or more meshes, coarsest first; got points {counts}."
             )
-        exact = how != "location" and all(is_refinement(a, b) for a, b in zip(meshes, meshes[1:], strict=False))
-        steps = [prolongation(a, b, how=how) for a, b in zip(meshes, meshes[1:], strict=False)]
-        made = cls(
-            tuple(expand_components(P, components) for P in reversed(steps)),
-            meshes=tuple(reversed(meshes)),
-            method="refinement" if exact else "location",
-        )
+        steps, exact = [], True
+        for coarse, fine in pairwise(meshes):
+            refined = find_refinement(coarse, fine) if how == "auto" else None
+            exact = exact and (refined is not None or how == "refinement")
+            if refined is not None:
+                steps.append(refinement_prolongation(coarse, refined))
+            else:
+                steps.append(prolongation(coarse, fine, how="location" if how == "auto" else how))
+        made = cls._of_meshes(meshes, steps, components, "refinement" if exact else "location")
         made = made if free is None else made.restricted(free)
         return made if matrix is None else made.with_matrix(matrix)
 
@@ -85,10 +89,20 @@ class Hierarchy:
         """
         if levels < 1:
             raise ParameterError(f"levels={levels}: a hierarchy needs one refinement or more.")
-        meshes = [mesh]
+        meshes, steps = [mesh], []
         for _ in range(levels):
-            meshes.append(refine_once(meshes[-1]).mesh)
-        return cls.from_meshes(meshes, components=components, how="refinement")
+            refined = refine_once(meshes[-1])
+            steps.append(refinement_prolongation(meshes[-1], refined))
+            meshes.append(refined.mesh)
+        return cls._of_meshes(meshes, steps, components, "refinement")
+
+    @classmethod
+    def _of_meshes(
+        cls, meshes: Sequence[Mesh], steps: Sequence[SparseOperator], components: int, method: str
+    ) -> Hierarchy:
+        """From meshes and prolongations, both coarsest first."""
+        finest_first = tuple(expand_components(P, components) for P in reversed(steps))
+        return cls(finest_first, meshes=tuple(reversed(meshes)), method=method)
 
     @classmethod
     def from_matrix(

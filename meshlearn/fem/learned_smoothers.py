@@ -35,8 +35,8 @@ class LearnedDiagonal(Smoother):
         super().__init__()
         if hidden < 1:
             raise ParameterError(f"hidden={hidden}: expected 1 or more.")
-        self.network = nn.Sequential(nn.Linear(4, hidden), nn.Tanh(), nn.Linear(hidden, 1))
-        last = self.network[-1]
+        last = nn.Linear(hidden, 1)
+        self.network = nn.Sequential(nn.Linear(4, hidden), nn.Tanh(), last)
         nn.init.zeros_(last.weight)
         start = (4 / 3 - _LOWEST) / (2 - 2 * _LOWEST)
         nn.init.constant_(last.bias, math.log(start / (1 - start)))
@@ -55,7 +55,7 @@ class LearnedDiagonal(Smoother):
 
     def weights(self, features: Float[Tensor, "n 4"]) -> Float[Tensor, " n"]:
         """(n,) w, in (0.1, 1.9)."""
-        dtype = self.network[-1].weight.dtype
+        dtype = next(self.network.parameters()).dtype
         return _LOWEST + (2 - 2 * _LOWEST) * torch.sigmoid(self.network(features.to(dtype)).squeeze(1))
 
     def forward(
@@ -70,7 +70,8 @@ class LearnedPolynomial(Smoother):
     """S A = 1 - q(R^-1 A), with q(t) = sum_j c_j T_j(1 - 2 t), T_j of Chebyshev's first kind.
 
     c = 0.95 softmax(parameters) + 0.05 c_0 is positive with sum 1, so that q(0) = 1 and |q| < 1 on (0, 1], where the
-    spectrum of R^-1 A lies. Untrained, c = c_0 = (1, 2, ..., 2) / (2 degree + 1): that is `Chebyshev` (4th kind), scaled by R. Costs degree - 1 products with A.
+    spectrum of R^-1 A lies. Untrained, c = c_0 = (1, 2, ..., 2) / (2 degree + 1): that is `Chebyshev` (4th kind),
+    scaled by R. Costs degree - 1 products with A.
 
     degree  1 or more
     """

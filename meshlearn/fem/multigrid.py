@@ -40,17 +40,20 @@ class VCycle(nn.Module):
 
     The coarsest level is solved by dense Cholesky, on the complement of its null space (pure Neumann problems).
     Gradients flow to r, to the parameters of learned smoothers, and to the values of the matrix the hierarchy was given
-    (except with "gauss-seidel"); the state dict holds the smoother's parameters only. `.to(...)` moves the levels too.
+    (except with "gauss-seidel"). r of another precision than the matrix is rounded to it and z back. The state dict
+    holds the smoother's parameters only. `.to(...)` moves the levels too.
 
     Raises ParameterError for a hierarchy without matrices, an unknown smoother, negative steps or none at all, a matrix
-    that is not positive (semi)definite on the coarsest level, or r of another size, dtype or device.
+    that is not positive (semi)definite on the coarsest level, or r of another size or device.
 
     >>> from meshlearn.fem.hierarchy import Hierarchy
     >>> from meshlearn.fem.multigrid import VCycle
-    >>> A = ml.ops.laplacian(ml.shapes.square(n=8).point_adjacency)
-    >>> vcycle = VCycle(Hierarchy.from_matrix(A.with_values(A.values.double()), backend="own", max_coarse=10))
-    >>> vcycle(torch.ones(81, dtype=torch.float64)).abs().max() < 1e-8
-    tensor(True)
+    >>> A = ml.ops.laplacian(ml.shapes.square(n=32).point_adjacency)  # singular: constants are its null space
+    >>> vcycle = VCycle(Hierarchy.from_matrix(A, backend="own"))
+    >>> x = torch.randn(33 * 33)
+    >>> error = x - x.mean() - vcycle(A @ x)
+    >>> bool(error.norm() < 0.2 * (x - x.mean()).norm())
+    True
     """
 
     _probe: Tensor
@@ -70,9 +73,9 @@ class VCycle(nn.Module):
         if isinstance(smoother, str):
             if smoother not in SMOOTHERS:
                 raise ParameterError(f"smoother={smoother!r}: expected a Smoother or one of {sorted(SMOOTHERS)}.")
-            smoother = SMOOTHERS[smoother]().to(hierarchy.matrices[0].device)
-        self.smoother, self.pre, self.post = smoother, pre, post
+            smoother = SMOOTHERS[smoother]()
         A = hierarchy.matrices[0]
+        self.smoother, self.pre, self.post = smoother.to(A.device), pre, post
         self.register_buffer("_probe", torch.zeros((), dtype=A.dtype, device=A.device), persistent=False)
         self._set(hierarchy)
 
@@ -91,14 +94,14 @@ class VCycle(nn.Module):
         return self.pre == self.post
 
     def forward(self, r: Float[Tensor, "n *k"]) -> Float[Tensor, "n *k"]:
-        """z (n,) or (n, k), close to A^-1 r."""
+        """z (n,) or (n, k), close to A^-1 r, in the dtype of r."""
         A = self.hierarchy.matrices[0]
-        if r.dim() not in (1, 2) or len(r) != A.n_rows or r.dtype != A.dtype or r.device != A.device:
+        if r.dim() not in (1, 2) or len(r) != A.n_rows or r.device != A.device:
             raise ParameterError(
-                f"this V-cycle acts on ({A.n_rows},) or ({A.n_rows}, k) of dtype {A.dtype} on {A.device}; got "
-                f"{tuple(r.shape)}, {r.dtype} on {r.device}."
+                f"this V-cycle acts on ({A.n_rows},) or ({A.n_rows}, k) on {A.device}; "
+                f"got {tuple(r.shape)} on {r.device}."
             )
-        return self._cycle(0, r)
+        return self._cycle(0, r.to(A.dtype)).to(r.dtype)
 
     def _cycle(self, level: int, r: Tensor) -> Tensor:
         if level == len(self.hierarchy.prolongations):

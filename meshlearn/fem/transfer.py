@@ -8,7 +8,7 @@ injection, and P^T A P is the matrix of the coarse space; see W. Hackbusch, "Mul
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn.errors import MeshError, ParameterError, TopologyError
@@ -55,7 +55,10 @@ def prolongation(
     if how not in ("auto", "refinement", "location"):
         raise ParameterError(f"how={how!r}: expected 'auto', 'refinement' or 'location'.")
     dtype = dtype or coarse.points.dtype
-    refined = None if how == "location" and fine is not None else _refinement(coarse, fine)
+    if fine is None:
+        refined: Refinement | None = refine_once(coarse.without_data())
+    else:
+        refined = None if how == "location" else find_refinement(coarse, fine)
     if refined is None and (how == "refinement" or order == 2):
         raise TopologyError(
             f"the fine mesh (cells {fine.cell_counts if fine else None}) is not what refine() makes of the coarse one "
@@ -65,68 +68,12 @@ def prolongation(
     if refined is None:
         assert fine is not None
         return _by_location(coarse, fine, dtype)
-    return _by_refinement(coarse, order, refined, dtype)
+    return refinement_prolongation(coarse, refined, order, dtype)
 
 
-def is_refinement(coarse: Mesh, fine: Mesh) -> bool:
-    """Whether `fine` has the points and cells that one uniform refinement of `coarse` has, in the same numbering."""
-    return _refinement(coarse, fine) is not None
-
-
-def expand_components(P: SparseOperator, components: int) -> SparseOperator:
-    """P for vector fields: component c of node i is unknown `i * components + c` on both levels (P ⊗ identity).
-
-    Raises ParameterError for fewer than one component.
-    """
-    if components < 1:
-        raise ParameterError(f"components={components}: expected 1 or more.")
-    if components == 1:
-        return P
-    component = torch.arange(components, device=P.device)
-    rows = (P.adjacency.receivers[:, None] * components + component).reshape(-1)
-    cols = (P.index[:, None] * components + component).reshape(-1)
-    values = P.values.repeat_interleave(components)
-    return SparseOperator.from_coo(rows, cols, values, (P.n_rows * components, P.n_cols * components))
-
-
-def submatrix(
-    A: SparseOperator, rows: Int64[Tensor, " n_kept_rows"], cols: Int64[Tensor, " n_kept_cols"]
-) -> SparseOperator:
-    """A[rows][:, cols] (n_kept_rows, n_kept_cols), differentiable in the values; ids are distinct, in any order.
-
-    >>> from meshlearn.fem.transfer import submatrix
-    >>> A = ml.ops.SparseOperator.from_dense(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-    >>> submatrix(A, torch.tensor([1]), torch.tensor([0, 1])).to_dense()
-    tensor([[3., 4.]])
-    """
-    new_row, new_col = _renumbering(rows, A.n_rows), _renumbering(cols, A.n_cols)
-    r, c = gather(new_row, A.adjacency.receivers), gather(new_col, A.index)
-    kept = ((r >= 0) & (c >= 0)).nonzero().squeeze(1)
-    r, c = r.index_select(0, kept), c.index_select(0, kept)
-    return SparseOperator.from_coo(r, c, gather(A.values, kept), (len(rows), len(cols)))
-
-
-def coarse_free(P: SparseOperator, free: Bool[Tensor, " n_fine"]) -> Bool[Tensor, " n_coarse"]:
-    """(n_coarse,) bool: coarse functions that vanish at every constrained fine node, so that P keeps Dirichlet data.
-
-    `free` (n_fine,) bool marks the unconstrained fine nodes.
-    """
-    touched = (P.values.detach().abs() > 1e-10) & ~free.index_select(0, P.adjacency.receivers)
-    mask = torch.ones(P.n_cols, dtype=torch.bool, device=P.device)
-    mask[P.index.index_select(0, touched.nonzero().squeeze(1))] = False
-    return mask
-
-
-def _renumbering(ids: Tensor, n: int) -> Tensor:
-    number = torch.full((n,), -1, dtype=torch.int64, device=ids.device)
-    number[ids] = torch.arange(len(ids), device=ids.device)
-    return number
-
-
-def _refinement(coarse: Mesh, fine: Mesh | None) -> Refinement | None:
-    """One refinement of `coarse`, or None if `fine` has other cells."""
-    if fine is None:
-        return refine_once(coarse.without_data())
+def find_refinement(coarse: Mesh, fine: Mesh) -> Refinement | None:
+    """`fine` with the parent of every cell, if it has the points and cells of one uniform refinement of `coarse` in the
+    same numbering; None otherwise. Its points may have been moved."""
     if any(kind not in FULL for kind in coarse.cells) or fine.n_points <= coarse.n_points:
         return None
     made = refine_once(coarse.without_data())
@@ -135,7 +82,10 @@ def _refinement(coarse: Mesh, fine: Mesh | None) -> Refinement | None:
     return Refinement(fine, made.parents) if same else None
 
 
-def _by_refinement(coarse: Mesh, order: int, refined: Refinement, dtype: torch.dtype) -> SparseOperator:
+def refinement_prolongation(
+    coarse: Mesh, refined: Refinement, order: int = 1, dtype: torch.dtype | None = None
+) -> SparseOperator:
+    """`prolongation` to a refinement that is at hand: `refined` is what `refine_once(coarse)` returned."""
     middle = second_order(coarse.without_data())
     if order == 1:
         n_fine, n_coarse, blocks = middle.n_points, coarse.n_points, [_middles(coarse, middle, k) for k in coarse.cells]
@@ -143,7 +93,7 @@ def _by_refinement(coarse: Mesh, order: int, refined: Refinement, dtype: torch.d
         finer = second_order(refined.mesh.without_data())
         n_fine, n_coarse = finer.n_points, middle.n_points
         blocks = [_children(refined, coarse, middle, finer, k) for k in refined.parents]
-    return _from_blocks(n_fine, n_coarse, blocks, dtype, coarse.device)
+    return _from_blocks(n_fine, n_coarse, blocks, dtype or coarse.points.dtype, coarse.device)
 
 
 def _middles(coarse: Mesh, middle: Mesh, kind: str) -> _Block:
@@ -174,8 +124,11 @@ def _children(refined: Refinement, coarse: Mesh, middle: Mesh, finer: Mesh, kind
         blocks.append(_outer(new, own, weights))
     if len({cols.shape[1] for _, cols, _ in blocks}) > 1:
         raise TopologyError(f"second-order prolongation: children of type {kind!r} have parents of several types.")
-    nodes, cols, weights = zip(*blocks, strict=True)
-    return torch.cat(nodes), torch.cat(cols), torch.cat(weights)
+    return (
+        torch.cat([nodes for nodes, _, _ in blocks]),
+        torch.cat([cols for _, cols, _ in blocks]),
+        torch.cat([weights for _, _, weights in blocks]),
+    )
 
 
 def _outer(new: Tensor, old: Tensor, weights: Tensor) -> _Block:

@@ -20,7 +20,7 @@ BACKENDS = ["own", pytest.param("pyamg", marks=NEEDS_PYAMG)]
         ml.shapes.interval(n=3),
         ml.shapes.disc(size=0.5),
         ml.shapes.square(n=2, cells="quad"),
-        ml.shapes.ball(refine=1),
+        ml.shapes.box(n=(2, 1, 1)),
     ],
     ids=lambda mesh: mesh.domain_types[0],
 )
@@ -77,7 +77,7 @@ def test_aggregation_of_an_unstructured_mesh(backend, method):
 def test_the_near_null_space_is_carried_over_exactly(backend):
     """Unsmoothed: rigid motions lie in the range of the first prolongation."""
     A, rigid = elasticity(square(8))
-    options = dict(near_nullspace=rigid, block_size=2, max_coarse=30, backend=backend)
+    options = {"near_nullspace": rigid, "block_size": 2, "max_coarse": 30, "backend": backend}
     P = Hierarchy.from_matrix(A, method="aggregation", **options).prolongations[0].to_dense()
     residual = rigid - P @ torch.linalg.lstsq(P, rigid).solution
     assert float(residual.abs().max()) < 1e-9
@@ -171,7 +171,7 @@ def test_errors_name_what_is_wrong():
         _ = levels.operator_complexity
     with pytest.raises(ParameterError, match="ascending ids"):
         levels.restricted(torch.tensor([3, 2]))
-    with pytest.raises(ParameterError, match="level 2 .* is\n? *empty"):
+    with pytest.raises(ParameterError, match=r"level 2 .* is empty"):
         Hierarchy.refined(unit_square(), 2).restricted(interior(refine(unit_square(), 2)))
     with pytest.raises(ParameterError, match="already"):
         some = levels.restricted(interior(levels.meshes[0]))

@@ -15,11 +15,13 @@ from torch.testing import assert_close
 
 import meshlearn as ml
 from meshlearn.errors import ParameterError
+from meshlearn.fem import dot, grad
 from meshlearn.fem.gauss_seidel import GaussSeidel
 from meshlearn.fem.hierarchy import Hierarchy
 from meshlearn.fem.learned_smoothers import LearnedDiagonal, LearnedPolynomial
 from meshlearn.fem.multigrid import SMOOTHERS, VCycle
 from meshlearn.fem.smoothers import Chebyshev
+from meshlearn.fem.system import SolveInfo
 from meshlearn.mesh.refinement import refine
 
 ALL = sorted(SMOOTHERS)
@@ -113,7 +115,7 @@ def test_unstructured_meshes_with_jumps_through_aggregation(smoother):
 
 def test_elasticity_with_rigid_motions():
     A, rigid = elasticity(square(24))
-    options = dict(block_size=2, backend="own", max_coarse=60)
+    options = {"block_size": 2, "backend": "own", "max_coarse": 60}
     knowing = Hierarchy.from_matrix(A, near_nullspace=rigid, **options)
     b = torch.ones(A.n_rows, dtype=A.dtype)
     counts = [pcg(A, b, VCycle(levels)) for levels in (knowing, Hierarchy.from_matrix(A, **options))]
@@ -137,7 +139,7 @@ def test_it_is_symmetric_positive_definite_and_convergent(small, smoother, steps
     assert_close(B, B.T, rtol=1e-6, atol=1e-12)
     root = torch.linalg.cholesky(small.matrices[0].to_dense())
     spectrum = torch.linalg.eigvalsh(root.T @ B @ root)
-    assert 0 < float(spectrum[0])
+    assert float(spectrum[0]) > 0
     assert float(spectrum[-1]) < 1 + 1e-6, "the error operator of a symmetric cycle is positive semidefinite"
 
 
@@ -157,7 +159,7 @@ def test_learned_cycles_stay_definite_for_any_parameters(small, smoother, seed):
         torch.nn.init.normal_(parameter, std=3.0)
     root = torch.linalg.cholesky(small.matrices[0].to_dense())
     spectrum = torch.linalg.eigvalsh(root.T @ dense(vcycle) @ root)
-    assert 0 < float(spectrum[0])
+    assert float(spectrum[0]) > 0
     assert float(spectrum[-1]) < 1 + 1e-6
 
 
@@ -230,11 +232,11 @@ def test_gradients_to_the_values_of_the_matrix():
     assert torch.autograd.gradcheck(act, values.requires_grad_(), atol=1e-4)
 
 
-def train(smoother, hierarchies, steps=80, rate=0.03):
+def train(smoother, hierarchies, steps=40, rate=0.06):
     cycles = [VCycle(levels, smoother) for levels in hierarchies]
     optimizer = torch.optim.Adam(smoother.parameters(), rate)
     for _ in range(steps):
-        errors = [torch.randn(cycle.hierarchy.sizes[0], 8, dtype=torch.float64) for cycle in cycles]
+        errors = [torch.randn(cycle.hierarchy.sizes[0], 4, dtype=torch.float64) for cycle in cycles]
         loss = sum(cycle.contraction(e, 4) for cycle, e in zip(cycles, errors, strict=True))
         optimizer.zero_grad()
         loss.backward()
@@ -243,7 +245,7 @@ def train(smoother, hierarchies, steps=80, rate=0.03):
 
 @pytest.mark.parametrize("smoother", [LearnedDiagonal(), LearnedPolynomial(1)], ids=["diagonal", "polynomial"])
 def test_training_on_small_problems_saves_iterations_on_large_ones(smoother):
-    double = dict(dtype=torch.float64)
+    double = {"dtype": torch.float64}
     problems = [
         (lambda n: square(10 * n), None),
         (lambda n: ml.shapes.rectangle(8.0, 1.0, n=(12 * n, 12 * n), **double), None),
@@ -253,12 +255,12 @@ def test_training_on_small_problems_saves_iterations_on_large_ones(smoother):
     def levels(n):
         return [Hierarchy.from_matrix(dirichlet(m(n), k), backend="own", max_coarse=20) for m, k in problems]
 
-    large = [VCycle(one, smoother) for one in levels(4)]
+    large = [VCycle(one, smoother) for one in levels(3)]
     before = [iterations(cycle) for cycle in large]
     train(smoother, levels(1))
     after = [iterations(cycle) for cycle in large]
     assert all(a <= b for a, b in zip(after, before, strict=True)), (before, after)
-    assert sum(after) <= sum(before) - 5, (before, after)
+    assert sum(after) <= sum(before) - 4, (before, after)
 
 
 # -- the module ------------------------------------------------------------------------------------------------------
@@ -275,11 +277,32 @@ def test_other_levels_share_the_parameters(small, poisson):
 
 def test_dtype_moves_with_the_module(poisson):
     vcycle = VCycle(poisson[0], "chebyshev").float()
+    assert vcycle.hierarchy.matrices[-1].dtype == torch.float32
     r = torch.ones(225)
     assert vcycle(r).dtype == torch.float32
     assert_close(vcycle(r).double(), VCycle(poisson[0], "chebyshev")(r.double()), rtol=1e-4, atol=1e-6)
-    with pytest.raises(ParameterError, match=r"torch\.float64"):
-        vcycle(r.double())
+
+
+def test_single_precision_preconditions_double(poisson):
+    levels = poisson[1]
+    cheap = VCycle(levels, "chebyshev").float()
+    b = torch.ones(961, dtype=torch.float64)
+    assert cheap(b).dtype == torch.float64
+    assert pcg(levels.matrices[0], b, cheap) <= 7
+
+
+def test_with_spaces_constraints_and_the_solver():
+    """-Laplace u = 1 on the unit square; integral of u from its series."""
+    levels = Hierarchy.refined(square(2), 5)
+    space = ml.fem.FESpace(levels.meshes[0], "P1")
+    A = space.assemble(lambda u, v, x: dot(grad(u), grad(v)))
+    b = space.assemble(lambda v, x: 1.0 * v)
+    clamp = space.dirichlet("boundary", 0.0)
+    vcycle = VCycle(levels.restricted(clamp.free).with_matrix(clamp.reduce(A)))
+    info = SolveInfo()
+    u = ml.fem.solve(A, b, clamp, method="cg", preconditioner=vcycle, tolerance=1e-8, info=info)
+    assert info.iterations <= 8
+    assert abs(float(u @ b) - 0.0351442537) < 5e-5
 
 
 @pytest.mark.gpu
@@ -290,6 +313,8 @@ def test_cuda_equals_cpu(poisson, smoother):
     expected = vcycle(r)
     assert_close(vcycle.cuda()(r.cuda()).cpu(), expected, rtol=1e-8, atol=1e-10)
     assert vcycle.hierarchy.matrices[0].device.type == "cuda"
+    levels = Hierarchy.refined(square(3).to("cuda"), 2)
+    assert_close(levels.prolongations[0].values.cpu(), Hierarchy.refined(square(3), 2).prolongations[0].values)
 
 
 def test_errors_name_what_is_wrong(small, poisson):

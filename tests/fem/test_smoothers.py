@@ -62,7 +62,7 @@ def test_learned_smoothers_stay_positive_and_convergent_for_any_parameters(make,
     assert_close(S, S.T, rtol=1e-6, atol=1e-12)
     root = torch.linalg.cholesky(A.to_dense())
     spectrum = torch.linalg.eigvalsh(root.T @ S @ root)
-    assert 0 < float(spectrum[0])
+    assert float(spectrum[0]) > 0
     assert float(spectrum[-1]) < 2
 
 
