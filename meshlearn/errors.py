@@ -3,6 +3,8 @@
 A message says what was wrong, the value or shape seen, what was expected, and what to do.
 """
 
+from collections.abc import Iterable
+
 
 class MeshlearnError(Exception):
     """Base of all errors raised on purpose by meshlearn."""
@@ -45,7 +47,22 @@ class ParameterError(MeshlearnError, ValueError):
 
 
 class ConvergenceError(MeshlearnError, RuntimeError):
-    """An iteration that did not reach its tolerance; the message carries the residual history's end."""
+    """An iteration that did not reach its tolerance; the message carries the residual history's end.
+
+    `residuals` is the whole history, one number per iteration (empty where none was kept).
+    """
+
+    def __init__(self, message: str, residuals: Iterable[float] = ()):
+        super().__init__(message)
+        self.residuals = tuple(residuals)
+
+
+class SingularMatrixError(ConvergenceError):
+    """A linear system without a unique solution: missing Dirichlet data, or a null space that was not named."""
+
+
+class ConstraintError(MeshlearnError, ValueError):
+    """Constraints that contradict or repeat each other; the message names a degree of freedom."""
 
 
 class CheckpointError(MeshlearnError, ValueError):

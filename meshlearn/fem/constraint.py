@@ -1,0 +1,287 @@
+"""Affine constraints u = B z + g: one object for solvers, networks and Gaussian processes."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from meshlearn import ops
+from meshlearn.errors import ConstraintError, ParameterError
+from meshlearn.fem import elimination
+from meshlearn.fem.reduction import Selection, TripleProduct
+from meshlearn.ops import Adjacency, SparseOperator
+
+
+class AffineConstraint:
+    """All u of the form B z + g: n degrees of freedom u, n_free unknowns z.
+
+    Every unknown is one of the degrees of freedom, z_j = u[independent[j]]; the others follow from them and from g.
+
+    - n, n_free: numbers of degrees of freedom and of unknowns.
+    - independent: (n_free,) int64, ascending; `free` is the same where the others are prescribed (B is an injection),
+      else None. constrained: (n - n_free,) int64, the others.
+    - B: `SparseOperator` (n, n_free) in float64. g: (n,), or (n, k) for k sets of data; may require a gradient.
+    - average: (weights, value) of a mean-value constraint, else None.
+
+    Made by `dirichlet`, `periodic`, `mean_zero`, `linear`, `none`, and combined by `a & b`. Immutable.
+
+    >>> clamp = ml.fem.AffineConstraint.dirichlet(4, torch.tensor([0, 3]), torch.tensor([1.0, 2.0]))
+    >>> clamp.expand(torch.tensor([7.0, 8.0]))
+    tensor([1., 7., 8., 2.])
+    >>> clamp.impose(torch.zeros(4))
+    tensor([1., 0., 0., 2.])
+    """
+
+    def __init__(
+        self,
+        independent: Int64[Tensor, " n_free"],
+        g: Float[Tensor, "n *columns"],
+        rows: SparseOperator | None = None,
+        average: tuple[Float[Tensor, " n"], Float[Tensor, ""]] | None = None,
+        from_number: bool = False,
+        is_homogeneous: bool = False,
+    ):
+        self.independent, self.g, self._rows, self.average = independent, g, rows, average
+        self.from_number, self.is_homogeneous = from_number, is_homogeneous
+        self.n, self.n_free = g.shape[0], independent.shape[0]
+        self.is_identity = self.n == self.n_free
+        self._reductions: weakref.WeakKeyDictionary[Adjacency, Any] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def none(cls, n: int) -> AffineConstraint:
+        """No constraint: u = z."""
+        return cls(torch.arange(n), torch.zeros(n, dtype=torch.float64), from_number=True, is_homogeneous=True)
+
+    @classmethod
+    def dirichlet(
+        cls, n: int, dofs: Int64[Tensor, " n_fixed"], values: Float[Tensor, "*values"] | float | int = 0.0
+    ) -> AffineConstraint:
+        """u[dofs] = values: a number, (n_fixed,), or (n_fixed, k) for k sets of data. Gradients reach `values`.
+
+        Repeated dofs are fine where their values agree. Raises ConstraintError where they do not, ParameterError for
+        a dof out of range, a wrong shape, or a value that is not finite.
+        """
+        _check_dofs("dofs", dofs, n)
+        number = not isinstance(values, Tensor)
+        data = torch.as_tensor(values, dtype=torch.float64 if number else None, device=dofs.device)
+        if data.dim() == 0:
+            data = data.expand(dofs.shape[0])
+        if data.dim() > 2 or data.shape[0] != dofs.shape[0]:
+            raise ParameterError(
+                f"values have shape {tuple(data.shape)}, expected a number, ({dofs.shape[0]},) or ({dofs.shape[0]}, k)"
+            )
+        if not bool(torch.isfinite(data.detach()).all()):
+            raise ParameterError("Dirichlet values must be finite, some are nan or inf")
+        data = data if data.is_floating_point() else data.double()
+        first = elimination.first_of_equal(dofs, data.detach())
+        if first.shape != dofs.shape:
+            dofs, data = dofs.index_select(0, first), data.index_select(0, first)
+        g = data.new_zeros((n, *data.shape[1:])).index_copy(0, dofs, data)
+        return cls(_others(n, dofs), g, from_number=number, is_homogeneous=number and values == 0)
+
+    @classmethod
+    def periodic(
+        cls,
+        n: int,
+        slaves: Int64[Tensor, " n_pairs"],
+        masters: Int64[Tensor, " n_pairs"],
+        weights: Float[Tensor, " n_pairs"] | None = None,
+    ) -> AffineConstraint:
+        """u[slaves] = weights * u[masters] (weights 1 unless given; -1 for anti-periodic or flipped edge dofs).
+
+        Chains and corners that several pairs tie together are followed to one master. Raises ConstraintError where the
+        pairs contradict each other (they would force u = 0), ParameterError for weights that are zero or not finite.
+        """
+        _check_dofs("slaves", slaves, n)
+        _check_dofs("masters", masters, n)
+        if slaves.shape != masters.shape or (weights is not None and weights.shape != slaves.shape):
+            raise ParameterError(f"{len(slaves)} slaves need as many masters and weights, got {len(masters)} masters")
+        root, factor = elimination.follow_pairs(n, slaves, masters, weights)
+        return cls._of_rows(*elimination.rows_of_roots(root, factor), device=slaves.device)
+
+    @classmethod
+    def mean_zero(
+        cls, weights: Float[Tensor, " n"], value: Float[Tensor, ""] | float | int = 0.0
+    ) -> AffineConstraint:
+        """weights @ u = value, with weights such as `space.assemble(lambda v, x: v)` (integrals of the functions).
+
+        Solvers use a multiplier, so that the matrix stays sparse; for a pure Neumann problem this fixes the constant.
+        Raises ParameterError when all weights are zero, or some are not finite.
+        """
+        weights = weights.detach().double()
+        size = weights.abs()
+        if weights.numel() == 0 or not bool(torch.isfinite(weights).all()) or float(size.amax()) == 0:
+            raise ParameterError("the weights of a mean value must be finite, and some of them not zero")
+        n, gone = weights.shape[0], int(size.argmax())
+        independent = _others(n, torch.tensor([gone], device=weights.device))
+        number = not isinstance(value, Tensor)
+        target = torch.as_tensor(value, dtype=torch.float64 if number else None, device=weights.device)
+        unknowns = torch.arange(n - 1, device=weights.device)
+        share = -weights.index_select(0, independent) / weights[gone]
+        rows = SparseOperator.from_coo(
+            torch.cat([independent, torch.full_like(unknowns, gone)]),
+            torch.cat([unknowns, unknowns]),
+            torch.cat([torch.ones_like(share), share]),
+            (n, n - 1),
+        )
+        place = torch.tensor([gone], device=weights.device)
+        g = target.new_zeros(n).index_copy(0, place, (target / weights[gone].to(target.dtype)).reshape(1))
+        return cls(independent, g, rows, (weights, target), number, number and value == 0)
+
+    @classmethod
+    def linear(cls, C: SparseOperator, values: Float[Tensor, " m"] | float | int = 0.0) -> AffineConstraint:
+        """C u = values for a few rows C (m, n): multi-point and flux constraints. Gradients reach `values`, not C.
+
+        One dof per row is eliminated. Raises ConstraintError when rows depend on each other or contradict, naming one.
+        A row with very many entries (a mean value) fills the reduced matrix: prefer `mean_zero`.
+        """
+        number = not isinstance(values, Tensor)
+        data = torch.as_tensor(values, dtype=torch.float64 if number else None, device=C.device)
+        data = data.expand(C.n_rows) if data.dim() == 0 else data
+        if data.shape != (C.n_rows,):
+            raise ParameterError(f"C has {C.n_rows} rows, values have shape {tuple(data.shape)}")
+        return cls._of_elimination(C, data, number, number and values == 0, repeats=False)
+
+    @classmethod
+    def _of_elimination(cls, C: SparseOperator, data: Tensor, number: bool, zero: bool, repeats: bool):
+        rows, load, independent = elimination.eliminate(C.to_scipy(), data.detach().double().cpu().numpy(), repeats)
+        made = cls._of_rows(rows, independent, device=C.device)
+        lift = SparseOperator.from_scipy(load, torch.float64).to(C.device)
+        made.g, made.from_number, made.is_homogeneous = (lift @ data.double()).to(data.dtype), number, zero
+        return made
+
+    @classmethod
+    def _of_rows(cls, rows: Any, independent: Any, device: torch.device) -> AffineConstraint:
+        operator = SparseOperator.from_scipy(rows, torch.float64).to(device)
+        g = torch.zeros(operator.n_rows, dtype=torch.float64, device=device)
+        return cls(torch.as_tensor(independent, device=device), g, operator, None, True, True)
+
+    @property
+    def free(self) -> Int64[Tensor, " n_free"] | None:
+        """(n_free,) the unknowns' dofs where all others are prescribed, else None."""
+        return self.independent if self._rows is None else None
+
+    @property
+    def constrained(self) -> Int64[Tensor, " n_constrained"]:
+        """(n - n_free,) int64: dofs that are not unknowns."""
+        return _others(self.n, self.independent)
+
+    @property
+    def B(self) -> SparseOperator:
+        """(n, n_free) float64."""
+        if self._rows is not None:
+            return self._rows
+        unknowns = torch.arange(self.n_free, device=self.independent.device)
+        ones = torch.ones(self.n_free, dtype=torch.float64, device=unknowns.device)
+        return SparseOperator.from_coo(self.independent, unknowns, ones, (self.n, self.n_free))
+
+    def expand(self, z: Float[Tensor, "n_free *columns"]) -> Float[Tensor, "n *columns_out"]:
+        """B z + g: (n_free,) -> (n,) or (n_free, k) -> (n, k). Prescribed dofs equal g to the last bit.
+
+        In the common dtype of z and g; data given as a number take the dtype of z.
+        """
+        self._check_rows("z", z, self.n_free)
+        if self.is_identity:
+            return z
+        z, g = self._alike(z)
+        if self._rows is None:
+            return g.index_copy(0, self.independent, z)
+        return self._rows.to(z.dtype) @ z + g
+
+    def restrict(self, r: Float[Tensor, "n *columns"]) -> Float[Tensor, "n_free *columns"]:
+        """B^T r: residuals and right-hand sides of the unknowns."""
+        self._check_rows("r", r, self.n)
+        if self.is_identity:
+            return r
+        return ops.gather(r, self.independent) if self._rows is None else self._rows.to(r.dtype).T @ r
+
+    def impose(self, u: Float[Tensor, "n *columns"]) -> Float[Tensor, "n *columns_out"]:
+        """u with the constrained dofs overwritten: exact boundary values for networks.
+
+        Gradients: exactly 0 for what is overwritten by data, the identity for g.
+        """
+        self._check_rows("u", u, self.n)
+        return u if self.is_identity else self.expand(ops.gather(u, self.independent))
+
+    def reduce(self, A: SparseOperator) -> SparseOperator:
+        """B^T A B (n_free, n_free), differentiable in A.values; what depends on A's pattern only is kept with it."""
+        if A.shape != (self.n, self.n):
+            raise ParameterError(f"{self} cannot reduce {A}: expected ({self.n}, {self.n})")
+        if self.is_identity:
+            return A
+        found = self._reductions.get(A.adjacency)
+        if found is None:
+            make = Selection if self._rows is None else TripleProduct
+            found = self._reductions[A.adjacency] = make(A.adjacency, self.independent, self._rows)
+        return found(A.values)
+
+    def homogeneous(self) -> AffineConstraint:
+        """The same B with g = 0: the space of differences of two admissible u."""
+        if self.is_homogeneous:
+            return self
+        g = torch.zeros(self.n, dtype=torch.float64, device=self.g.device)
+        average = None if self.average is None else (self.average[0], torch.zeros_like(self.average[1]))
+        made = AffineConstraint(self.independent, g, self._rows, average, True, True)
+        made._reductions = self._reductions
+        return made
+
+    def __and__(self, other: AffineConstraint) -> AffineConstraint:
+        """Both constraints at once. Raises ConstraintError where they contradict each other, naming a dof."""
+        from meshlearn.fem.combination import combine
+
+        return combine(self, other)
+
+    def to(self, target: torch.device | str | torch.dtype) -> AffineConstraint:
+        """On another device, or with data of another dtype."""
+        if isinstance(target, torch.dtype):
+            made = AffineConstraint(
+                self.independent, self.g.to(target), self._rows, self.average, False, self.is_homogeneous
+            )
+            made._reductions = self._reductions
+            return made
+        average = None if self.average is None else (self.average[0].to(target), self.average[1].to(target))
+        rows = None if self._rows is None else self._rows.to(target)
+        return AffineConstraint(
+            self.independent.to(target), self.g.to(target), rows, average, self.from_number, self.is_homogeneous
+        )
+
+    def _alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """z and g in one dtype and with the same number of columns."""
+        dtype = z.dtype if self.from_number else torch.promote_types(z.dtype, self.g.dtype)
+        z, g = z.to(dtype), self.g.to(dtype)
+        if z.dim() == 1 and g.dim() == 2:
+            z = z.unsqueeze(1).expand(-1, g.shape[1])
+        elif g.dim() == 1 and z.dim() > 1:
+            g = g.reshape(-1, *[1] * (z.dim() - 1)).expand(-1, *z.shape[1:])
+        if z.shape[1:] != g.shape[1:]:
+            raise ParameterError(f"z has {tuple(z.shape[1:])} columns, the constraint's data {tuple(g.shape[1:])}")
+        return z, g
+
+    def _check_rows(self, name: str, x: Tensor, n: int) -> None:
+        if x.dim() == 0 or x.shape[0] != n:
+            raise ParameterError(f"{name} has shape {tuple(x.shape)}, {self} expects ({n}, ...)")
+
+    def __repr__(self) -> str:
+        kind = "injection" if self._rows is None else "mean value" if self.average is not None else "linear"
+        return f"AffineConstraint(n={self.n}, n_free={self.n_free}, {kind})"
+
+
+def _others(n: int, dofs: Tensor) -> Tensor:
+    rest = torch.ones(n, dtype=torch.bool, device=dofs.device)
+    rest[dofs] = False
+    return torch.nonzero(rest).squeeze(1)
+
+
+def _check_dofs(name: str, dofs: Tensor, n: int) -> None:
+    if dofs.dim() != 1:
+        raise ParameterError(f"{name} have shape {tuple(dofs.shape)}, expected a list of dofs (n_fixed,)")
+    if dofs.numel() and (int(dofs.min()) < 0 or int(dofs.max()) >= n):
+        bad = int(dofs.min()) if int(dofs.min()) < 0 else int(dofs.max())
+        raise ParameterError(f"{name} name the degree of freedom {bad}, but there are {n} (0 to {n - 1})")
+
+
+__all__ = ["AffineConstraint", "ConstraintError"]

@@ -1,0 +1,177 @@
+"""Newton's method for F(u) = 0 under affine constraints, with derivatives by the implicit function theorem."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from meshlearn.errors import ConvergenceError, ParameterError
+from meshlearn.fem.constraint import AffineConstraint
+from meshlearn.fem.solve import solve
+from meshlearn.ops import SparseOperator
+
+_SHORTEST = 2.0**-20  # of a Newton step, tried before the line search gives up
+
+
+@dataclass
+class NewtonInfo:
+    """What an iteration did: steps taken, |B^T F| before each and at the end, and the lengths of the steps."""
+
+    iterations: int = 0
+    residuals: tuple[float, ...] = ()
+    step_lengths: tuple[float, ...] = ()
+
+
+def newton(
+    residual: Callable[[Tensor], Tensor],
+    jacobian: Callable[[Tensor], SparseOperator],
+    initial: Float[Tensor, " n"],
+    constraint: AffineConstraint | None = None,
+    tolerance: float = 1e-10,
+    absolute_tolerance: float = 0.0,
+    max_iterations: int = 30,
+    line_search: bool = True,
+    derivatives: int = 1,
+    info: NewtonInfo | None = None,
+    **linear: Any,
+) -> Float[Tensor, " n"]:
+    """u (n,) with B^T F(u) = 0 and u = B z + g, from `initial` (its constrained dofs are overwritten).
+
+    - residual: u (n,) -> F(u) (n,), in torch operations; jacobian: u -> dF/du as a `SparseOperator` (n, n).
+    - tolerance: of |B^T F| against its first value; absolute_tolerance: of |B^T F| itself, for warm starts. A step that
+      no longer changes u beyond rounding ends the iteration too.
+    - line_search: halve the step until the residual falls (a residual that is not finite does not count as falling).
+    - derivatives: order up to which the result may be differentiated. Gradients reach every tensor that `residual`
+      uses (parameters, loads, points) and the constraint's data; the iteration itself leaves no graph.
+    - linear: options of `solve` for the steps, such as method, preconditioner, nullspace.
+
+    After convergence, `derivatives` chord steps u <- u - J^-1 F(u) with the converged J held fixed are recorded: each
+    makes one more derivative exact, and all of them and their adjoints share one factorisation.
+    Raises ConvergenceError with `.residuals`, and SingularMatrixError for a singular tangent.
+
+    >>> a = torch.tensor([4.0, 9.0], dtype=torch.float64, requires_grad=True)
+    >>> diagonal = lambda u: ml.ops.SparseOperator.from_coo(torch.arange(2), torch.arange(2), 2 * u, (2, 2))
+    >>> root = ml.fem.newton(lambda u: u**2 - a, diagonal, torch.ones(2, dtype=torch.float64))
+    >>> root.detach(), torch.autograd.grad(root.sum(), a)[0]
+    (tensor([2., 3.], dtype=torch.float64), tensor([0.2500, 0.1667], dtype=torch.float64))
+    """
+    if max_iterations < 1 or derivatives < 1:
+        raise ParameterError(f"max_iterations ({max_iterations}) and derivatives ({derivatives}) must be at least 1")
+    constraint = AffineConstraint.none(initial.shape[0]) if constraint is None else constraint
+    info = NewtonInfo() if info is None else info
+    steps = constraint.homogeneous()
+    with torch.no_grad():
+        u = constraint.impose(initial.detach())
+        u = _iterate(residual, jacobian, u, steps, tolerance, absolute_tolerance, max_iterations, line_search, info, linear)
+    return _implicit(residual, jacobian, u, constraint, steps, derivatives, linear)
+
+
+def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, line_search, info, linear) -> Tensor:
+    force = _force(residual, u)
+    history = [float(torch.linalg.vector_norm(steps.restrict(force)))]
+    lengths: list[float] = []
+    if not math.isfinite(history[0]):
+        raise _failure("the residual at the initial guess is not finite", history)
+    goal = max(tolerance * history[0], absolute)
+    rounding = 8 * torch.finfo(u.dtype).eps
+    while history[-1] > goal:
+        if len(lengths) == max_iterations:
+            raise _failure(
+                f"Newton's method did not reach the residual {goal:.2e} in {max_iterations} steps: start closer, load in "
+                "steps, or allow more max_iterations",
+                history,
+            )
+        step = solve(jacobian(u), -force, steps, **linear)
+        small = float(torch.linalg.vector_norm(step)) <= rounding * float(torch.linalg.vector_norm(u))
+        length, new_u, new_force, size = _search(residual, u, step, steps, history[-1], line_search and not small)
+        if small and not size < history[-1]:
+            break  # u is right to rounding; the step that shows it is not taken
+        if not math.isfinite(size) or (line_search and length < _SHORTEST):
+            raise _failure(
+                f"no step along Newton's direction makes the residual {history[-1]:.2e} smaller: the jacobian may not be "
+                "that of the residual, or a solution is not near; load in smaller steps",
+                history,
+            )
+        u, force = new_u, new_force
+        history.append(size)
+        lengths.append(length)
+    info.iterations, info.residuals, info.step_lengths = len(lengths), tuple(history), tuple(lengths)
+    return u
+
+
+def _search(residual, u, step, steps, size: float, search: bool) -> tuple[float, Tensor, Tensor, float]:
+    """Step length, new u, its residual and that one's norm; the length falls below `_SHORTEST` when none is good."""
+    length = 1.0
+    while True:
+        new = u + length * step
+        force = _force(residual, new)
+        found = float(torch.linalg.vector_norm(steps.restrict(force)))
+        if not search or found <= (1 - 1e-4 * length) * size or length < _SHORTEST:
+            return length, new, force, found
+        length /= 2
+
+
+def _force(residual, u: Tensor) -> Tensor:
+    force = residual(u)
+    if force.shape != u.shape:
+        raise ParameterError(f"the residual has shape {tuple(force.shape)}, u has {tuple(u.shape)}: expected the same")
+    return force
+
+
+def _implicit(residual, jacobian, u, constraint, steps, derivatives, linear) -> Tensor:
+    """u again, with the derivatives of the exact solution."""
+    if not torch.is_grad_enabled():
+        return u
+    exact = u
+    u = constraint.impose(exact)
+    force = _force(residual, u)
+    if not force.requires_grad and not u.requires_grad:
+        return exact
+    with torch.no_grad():
+        tangent = jacobian(exact)
+    tangent = tangent.with_values(tangent.values.detach())
+    for order in range(derivatives):
+        if order:
+            force = _force(residual, u)
+        u = u - solve(tangent, force, steps, **linear)
+    # the chord steps move u within the tolerance only; what is returned is the point that was checked
+    u = _ValueOf.apply(exact, u)
+    return _Once.apply(u) if derivatives == 1 else u
+
+
+class _ValueOf(Function):
+    """The values of one tensor with the derivatives of another."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, source: Tensor) -> Tensor:
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return None, grad
+
+
+class _Once(Function):
+    """The identity, which refuses a second derivative: that of one chord step would be wrong, not merely missing."""
+
+    @staticmethod
+    def forward(ctx, u: Tensor) -> Tensor:
+        return u.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        return grad
+
+
+def _failure(what: str, history: list[float]) -> ConvergenceError:
+    tail = ", ".join(f"{value:.2e}" for value in history[-5:])
+    return ConvergenceError(f"{what}.\n  last residuals: {tail}", history)

@@ -1,0 +1,93 @@
+"""Preconditioners by name, set up once per matrix: r -> z, an approximate inverse, on (n, k)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshlearn.errors import ParameterError, SingularMatrixError, require
+from meshlearn.ops import SparseOperator
+
+Map = Callable[[Tensor], Tensor]
+NAMES = ("jacobi", "amg", "ilu")
+
+
+def make_preconditioner(choice: str | Map | None, matrix: SparseOperator, one_column: bool) -> Map | None:
+    """A map (n, k) -> (n, k) in float64.
+
+    - choice: None; "jacobi" (any device); "amg" (smoothed aggregation by pyamg) or "ilu" (SuperLU's incomplete factors),
+      both on the host; or a callable, which gets r as (n,) where there is one right-hand side, else (n, k).
+
+    Raises ParameterError for an unknown name, SingularMatrixError for a zero on the diagonal,
+    MissingDependencyError when pyamg is not installed.
+    """
+    if choice is None:
+        return None
+    if callable(choice):
+        return _wrapped(choice, one_column)
+    if choice == "jacobi":
+        return _jacobi(matrix)
+    if choice == "amg":
+        return _amg(matrix)
+    if choice == "ilu":
+        return _ilu(matrix)
+    raise ParameterError(f"preconditioner is {choice!r}; expected None, a callable, or one of {', '.join(NAMES)}")
+
+
+def _wrapped(function: Map, one_column: bool) -> Map:
+    def precondition(r: Tensor) -> Tensor:
+        z = function(r[:, 0]).unsqueeze(1) if one_column else function(r)
+        if z.shape != r.shape:
+            raise ParameterError(f"the preconditioner returned shape {tuple(z.shape)} for a residual {tuple(r.shape)}")
+        return z.to(r.dtype)
+
+    return precondition
+
+
+def _jacobi(matrix: SparseOperator) -> Map:
+    diagonal = matrix.diagonal().detach().double()
+    zeros = torch.nonzero(diagonal == 0)
+    if len(zeros):
+        raise SingularMatrixError(
+            f"preconditioner='jacobi' divides by the diagonal, which is 0 at unknown {int(zeros[0, 0])} "
+            f"({len(zeros)} zeros).\n  Use method='direct' for saddle-point problems."
+        )
+    inverse = diagonal.abs().reciprocal().unsqueeze(1)
+    return lambda r: r * inverse
+
+
+def _amg(matrix: SparseOperator) -> Map:
+    pyamg = require("pyamg", "amg", "preconditioner='amg'")
+    cycle = pyamg.smoothed_aggregation_solver(_host(matrix).tocsr(), symmetry="symmetric").aspreconditioner()
+    return _columns(cycle.matvec)
+
+
+def _ilu(matrix: SparseOperator) -> Map:
+    from scipy.sparse.linalg import spilu
+
+    try:
+        # diagonal pivots keep the factors of a symmetric matrix close to symmetric, as conjugate gradients want them
+        settings = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
+        factors = spilu(_host(matrix).tocsc(), drop_tol=1e-4, fill_factor=10, **settings)
+    except RuntimeError as error:
+        raise SingularMatrixError(f"preconditioner='ilu' met a zero pivot ({error}).\n  Use 'jacobi' or 'amg'.") from None
+    return _columns(factors.solve)
+
+
+def _host(matrix: SparseOperator):
+    from scipy.sparse import csr_matrix
+
+    a = matrix.to_scipy()
+    # the C code behind both wants 32-bit indices, and the matrix (not array) interface
+    return csr_matrix((a.data.astype(np.float64), a.indices.astype(np.int32), a.indptr.astype(np.int32)), shape=a.shape)
+
+
+def _columns(function: Callable[[np.ndarray], np.ndarray]) -> Map:
+    def precondition(r: Tensor) -> Tensor:
+        columns = [function(column) for column in r.detach().cpu().numpy().T.copy()]
+        return torch.from_numpy(np.stack(columns, axis=1)).to(r.device)
+
+    return precondition

@@ -1,0 +1,181 @@
+"""Solve A u = b under affine constraints, differentiable to any order in matrix, right-hand side and boundary data.
+
+The derivative of u = A^-1 b is du = A^-1 (db - dA u), so that backward solves one transposed system, A^T l = grad, and
+returns l for b and -l[row] u[col] for every stored entry. Backward is made of the same function, so it can itself be
+differentiated; the direct solver uses the factors of the forward solve for all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.average import solve_average
+from meshlearn.fem.constraint import AffineConstraint
+from meshlearn.fem.stacked import StackedOperator
+from meshlearn.fem.system import SolveInfo, SolveOptions, System, make_system
+from meshlearn.ops import SparseOperator
+from meshlearn.ops.sparse import _Sampled
+
+METHODS = ("auto", "direct", "cg", "minres")
+
+
+def solve(
+    A: SparseOperator | StackedOperator,
+    b: Float[Tensor, "*shape"],
+    constraint: AffineConstraint | None = None,
+    method: str = "auto",
+    preconditioner: str | Callable[[Tensor], Tensor] | None = None,
+    tolerance: float = 1e-10,
+    adjoint_tolerance: float | None = None,
+    nullspace: str | Float[Tensor, "*null"] | None = None,
+    max_iterations: int | None = None,
+    initial: Float[Tensor, "*start"] | None = None,
+    info: SolveInfo | None = None,
+) -> Float[Tensor, "*shape_out"]:
+    """u with A u = b, or under a constraint u = B z + g the u with B^T (A u - b) = 0: (n,) or (n, k), as b is.
+
+    - A: square `SparseOperator` (n, n), symmetric or not; or a `StackedOperator` of n_batch matrices.
+    - b: (n,), or (n, k) for k right-hand sides; for a stack (n_batch, n), (n_batch, n, k), or (n,) for all.
+    - constraint: `AffineConstraint` (Dirichlet, periodic, ...). Its prescribed values come back to the last bit.
+    - method: "direct" (sparse LU on the host), "cg" (symmetric positive definite), "minres" (symmetric), both on the
+      device of A; "auto" takes LU where it is cheap (CPU, small or planar), else CG, and LU where CG breaks down.
+    - preconditioner: for cg and minres: "jacobi", "amg" (needs pyamg), "ilu", or a callable r -> z on the free
+      unknowns, (n_free,) or (n_free, k), such as a V-cycle. No gradient flows to it: it does not change u.
+    - tolerance, adjoint_tolerance: relative residuals at which cg and minres stop, forward and backward (the same
+      unless given).
+    - nullspace: what A (after the constraint) maps to zero: "constant" for a pure Neumann problem, or (n,), (n, k)
+      vectors. The right-hand side is projected on its complement, and so is u (orthogonal in the Euclidean product of
+      the coefficients), in the adjoint too.
+    - max_iterations, initial: of cg and minres; the initial guess is that of the forward solve only.
+    - info: a `SolveInfo` to fill in: method, iterations, residuals, seconds.
+
+    Computed in float64, returned in the common dtype of A, b and g. Factors are kept for as long as `A.values` lives
+    unchanged, so that solving again with the same A costs one substitution.
+
+    Raises SingularMatrixError when the solution is not unique, ConvergenceError (with `.residuals`) when the tolerance
+    is not reached, FieldError for values that are not finite, ParameterError for shapes, devices, options.
+
+    >>> A = ml.ops.SparseOperator.from_dense(torch.tensor([[2.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]]))
+    >>> clamp = ml.fem.AffineConstraint.dirichlet(3, torch.tensor([0]), 5.0)
+    >>> ml.fem.solve(A, torch.tensor([0.0, 0.0, 1.0]), clamp)
+    tensor([5., 6., 7.])
+    """
+    if method not in METHODS:
+        raise ParameterError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+    options = SolveOptions(
+        method, preconditioner, tolerance, adjoint_tolerance or tolerance, nullspace, max_iterations, initial
+    )
+    info = SolveInfo() if info is None else info
+    if isinstance(A, StackedOperator):
+        return _solve_stack(A, b, constraint, options, info)
+    return _solve_one(A, b, constraint, options, info)
+
+
+def _solve_stack(A: StackedOperator, b: Tensor, constraint: Any, options: SolveOptions, info: SolveInfo) -> Tensor:
+    n_batch, n, _ = A.shape
+    if b.dim() == 1:
+        b = b.expand(n_batch, -1)
+    if b.dim() not in (2, 3) or b.shape[:2] != (n_batch, n):
+        raise ParameterError(
+            f"{n_batch} matrices ({n}, {n}) need a right-hand side ({n},), ({n_batch}, {n}) or ({n_batch}, {n}, k); "
+            f"got {tuple(b.shape)}"
+        )
+    # unbind, not select: one backward node for the whole batch, instead of a full-size zero tensor for each matrix
+    values = A.values.unbind(0)
+    parts = [SparseOperator.from_adjacency(A.adjacency, v) for v in values]
+    sides = b.unbind(0)
+    return torch.stack([_solve_one(*pair, constraint, options, info) for pair in zip(parts, sides, strict=True)])
+
+
+def _solve_one(A: SparseOperator, b: Tensor, constraint: Any, options: SolveOptions, info: SolveInfo) -> Tensor:
+    constraint = AffineConstraint.none(A.n_rows) if constraint is None else constraint
+    _check(A, b, constraint, options)
+    dtype = torch.promote_types(A.dtype, b.dtype)
+    if not constraint.from_number:
+        dtype = torch.promote_types(dtype, constraint.g.dtype)
+    rhs = b.double()
+    if constraint.average is not None:
+
+        def again(side: Tensor, nullspace: Any) -> Tensor:
+            free = SolveOptions(**{**vars(options), "nullspace": nullspace})
+            return _solve_one(A, side, None, free, info).double()
+
+        return solve_average(A, rhs, constraint.average, options.nullspace, again).to(dtype)
+    if not constraint.is_homogeneous:
+        lifted = A.with_values(A.values.double()) @ constraint.g.double()
+        # one right-hand side and many boundary values, or the other way round
+        rhs = _column(rhs, lifted) - _column(lifted, rhs)
+    rhs = constraint.restrict(rhs)
+    columns = rhs.unsqueeze(1) if rhs.dim() == 1 else rhs
+    if constraint.n_free == 0 or columns.shape[1] == 0:
+        z = columns
+    else:
+        z = differentiable_solve(A, constraint, columns, options, info)
+    return constraint.expand(z.reshape(rhs.shape)).to(dtype)
+
+
+def differentiable_solve(
+    A: SparseOperator, constraint: AffineConstraint, rhs: Tensor, options: SolveOptions, info: SolveInfo
+) -> Tensor:
+    """z (n_free, k) with B^T A B z = rhs, in float64; the graph holds the factors, not the matrix of every step."""
+    with torch.no_grad():
+        system = make_system(A, constraint, rhs, options, info)
+    reduced = system.reduced_again(A) if A.values.requires_grad and torch.is_grad_enabled() else system.matrix
+    if not torch.is_grad_enabled() or not (reduced.values.requires_grad or rhs.requires_grad):
+        return system.first(rhs)
+    return _Solve.apply(reduced.values, rhs, system, False, 0)
+
+
+class _Solve(Function):
+    """x with A(values) x = rhs, or with the transpose; level counts how often this was differentiated."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, rhs: Tensor, system: System, transposed: bool, level: int) -> Tensor:
+        x = system.first(rhs) if level == 0 else system.solve(rhs, transposed, adjoint=True)
+        ctx.save_for_backward(values, x)
+        ctx.rest = system, transposed, level
+        return x
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        values, x = ctx.saved_tensors
+        system, transposed, level = ctx.rest
+        adjoint = _Solve.apply(values, grad, system, not transposed, level + 1)
+        of_values = None
+        if ctx.needs_input_grad[0]:
+            rows, cols = (x, adjoint) if transposed else (adjoint, x)
+            of_values = -_Sampled.apply(rows, cols, system.matrix.adjacency, "bag")
+        return of_values, adjoint, None, None, None
+
+
+def _column(x: Tensor, other: Tensor) -> Tensor:
+    return x.unsqueeze(1) if x.dim() == 1 and other.dim() == 2 else x
+
+
+def _check(A: SparseOperator, b: Tensor, constraint: AffineConstraint, options: SolveOptions) -> None:
+    n = A.n_rows
+    if A.n_cols != n:
+        raise ParameterError(f"a linear solve needs a square matrix, got {A}")
+    if b.dim() not in (1, 2) or b.shape[0] != n:
+        raise ParameterError(f"{A} needs a right-hand side ({n},) or ({n}, k), got {tuple(b.shape)}")
+    if constraint.n != n:
+        raise ParameterError(f"{constraint} is for {constraint.n} unknowns, {A} has {n}")
+    g = constraint.g
+    if g.dim() == 2 and b.dim() == 2 and g.shape[1] != b.shape[1]:
+        raise ParameterError(f"the constraint has {g.shape[1]} sets of values, b has {b.shape[1]} columns")
+    if len({A.device, b.device, A.device if constraint.is_identity else g.device}) > 1:
+        raise ParameterError(f"A is on {A.device}, b on {b.device}, the constraint on {g.device}: use one device")
+    start = options.initial
+    if start is not None and (start.shape[0] != n or start.dim() > 2):
+        raise ParameterError(f"initial has shape {tuple(start.shape)}, expected ({n},) or ({n}, k)")
+    for name, tensor in (("the matrix", A.values), ("the right-hand side", b), ("the constraint", g), ("initial", start)):
+        if tensor is not None and not bool(torch.isfinite(tensor.detach()).all()):
+            bad = int((~torch.isfinite(tensor.detach())).sum())
+            raise FieldError(f"{bad} of the {tensor.numel()} values of {name} are not finite (nan or inf)")
