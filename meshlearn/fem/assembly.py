@@ -11,8 +11,8 @@ from torch import Tensor
 from meshlearn.errors import ParameterError
 from meshlearn.fem.fields import Place
 from meshlearn.fem.forms import Jets, coefficients, n_arguments
-from meshlearn.fem.local import Side, matrices, vectors
-from meshlearn.fem.pattern import scatter
+from meshlearn.fem.local import Side, matrices, unit_coefficients, vectors
+from meshlearn.fem.pattern import scatter, scatter_batch
 from meshlearn.fem.places import Region, cell_rule, facet_groups, place, region
 from meshlearn.fem.stacked import StackedOperator
 from meshlearn.ops import SparseOperator
@@ -110,19 +110,25 @@ def _matrix(test: FESpace, trial: FESpace, where: Region, c: Tensor, slices: lis
     cells = where.cells
     for k, v in _sides(test, where, slices[1]):
         for m, u in _sides(trial, where, slices[0]):
-            local = matrices(c, where.maps, where.measure, where.weights, v, u)
-            signs_v, signs_u = test.local_signs(k, cells), trial.local_signs(m, cells)
-            if signs_v is not None:
-                local = local * signs_v[:, None, :, None]
-            if signs_u is not None:
-                local = local * signs_u[None, :, :, None]
+            signs = test.local_signs(k, cells), trial.local_signs(m, cells)
             slots = pattern.slots if cells is None else pattern.slots.index_select(2, cells)
             slots = slots.index_select(0, test.rows(k)) if len(test.blocks) > 1 else slots
             slots = slots.index_select(1, trial.rows(m)) if len(trial.blocks) > 1 else slots
-            made = scatter(local, slots, pattern.adjacency.n_edges)
+            if c.shape[3] > 1 and c.shape[4] == 1 and "table" not in (v.block.family, u.block.family):
+                geometry = _oriented(matrices(unit_coefficients(c), where.maps, where.measure, where.weights, v, u), *signs)
+                made = scatter_batch(geometry, c, slots, pattern.adjacency.n_edges)
+            else:
+                local = _oriented(matrices(c, where.maps, where.measure, where.weights, v, u), *signs)
+                made = scatter(local, slots, pattern.adjacency.n_edges)
             total = made if total is None else total + made
     assert total is not None
     return total
+
+
+def _oriented(local: Tensor, signs_v: Tensor | None, signs_u: Tensor | None) -> Tensor:
+    if signs_v is not None:
+        local = local * signs_v[:, None, :, None]
+    return local if signs_u is None else local * signs_u[None, :, :, None]
 
 
 def _vector(test: FESpace, where: Region, c: Tensor, slices: list, n: int) -> Tensor:
