@@ -16,7 +16,7 @@ class CoarseSolve:
     """r -> A^+ r for a small symmetric positive semidefinite A (n, n): the exact solve, or the pseudo-inverse.
 
     Differentiable in r and in the values of A (the null space, if any, is held constant).
-    Raises ParameterError for more than 4000 unknowns or a matrix with a negative eigenvalue.
+    Raises ParameterError for more than 4000 unknowns, a matrix that is not symmetric, or one with a negative eigenvalue.
     """
 
     def __init__(self, A: SparseOperator):
@@ -27,6 +27,12 @@ class CoarseSolve:
                 "(max_coarse, max_levels, or a coarser first mesh)."
             )
         dense = A.to_dense()
+        skew = float((dense - dense.T).detach().abs().max())
+        if skew > torch.finfo(A.dtype).eps ** 0.5 * float(dense.detach().abs().max()):
+            raise ParameterError(
+                f"multigrid needs a symmetric matrix; the coarsest one ({n} unknowns) differs from its transpose by "
+                f"{skew:.3g}: solve non-symmetric systems with method='direct'."
+            )
         dense = (dense + dense.T) / 2
         size, vectors = torch.linalg.eigh(dense.detach().double())
         floor = 100 * max(n, 10) * torch.finfo(A.dtype).eps * float(size[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -19,6 +20,9 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.refinement import refine_once
 from meshlearn.ops import Adjacency, SparseOperator
 
+if TYPE_CHECKING:
+    from meshlearn.fem.space import FESpace
+
 
 @dataclass(frozen=True, eq=False)
 class Hierarchy:
@@ -28,7 +32,8 @@ class Hierarchy:
     - matrices: A_l (n_l, n_l) with A_{l+1} = P_l^T A_l P_l; empty until `with_matrix`.
     - meshes: the mesh of every level, empty for an algebraic hierarchy.
     - free: per level the ids (n_l,) int64 of the unconstrained unknowns, empty where there are no constraints.
-    - method, backend: "refinement"/"location" by "mesh", or "smoothed_aggregation"/"aggregation" by "pyamg"/"own".
+    - method, backend: "refinement"/"location"/"spaces" by "mesh", or "smoothed_aggregation"/"aggregation" by
+      "pyamg"/"own".
 
     >>> from meshlearn.fem.hierarchy import Hierarchy
     >>> Hierarchy.refined(ml.shapes.square(n=2), 3)
@@ -95,6 +100,30 @@ class Hierarchy:
             steps.append(refinement_prolongation(meshes[-1], refined))
             meshes.append(refined.mesh)
         return cls._of_meshes(meshes, steps, components, "refinement")
+
+    @classmethod
+    def from_spaces(
+        cls,
+        spaces: Sequence[FESpace],
+        matrix: SparseOperator | None = None,
+        free: Int64[Tensor, " n_free"] | None = None,
+    ) -> Hierarchy:
+        """Of Lagrange spaces, coarsest first: degrees may rise on one mesh, meshes may be refined, or both.
+
+        matrix, free  as in `from_meshes`, in the dofs of the last space
+
+        `method` is "spaces". Raises ParameterError for fewer than two spaces or dofs that do not grow, and what
+        `space_prolongation` raises.
+        """
+        from meshlearn.fem.space_transfer import space_prolongation
+
+        counts = [space.n_dofs for space in spaces]
+        if len(spaces) < 2 or any(a >= b for a, b in pairwise(counts)):
+            raise ParameterError(f"Hierarchy.from_spaces needs two or more spaces, coarsest first; got dofs {counts}.")
+        steps = [space_prolongation(a, b) for a, b in pairwise(spaces)]
+        made = cls._of_meshes([space.mesh for space in spaces], steps, 1, "spaces")
+        made = made if free is None else made.restricted(free)
+        return made if matrix is None else made.with_matrix(matrix)
 
     @classmethod
     def _of_meshes(

@@ -44,7 +44,7 @@ class VCycle(nn.Module):
     holds the smoother's parameters only. `.to(...)` moves the levels too.
 
     Raises ParameterError for a hierarchy without matrices, an unknown smoother, negative steps or none at all, a matrix
-    that is not positive (semi)definite on the coarsest level, or r of another size or device.
+    that is not symmetric positive (semi)definite on the coarsest level, or r of another size or device.
 
     >>> from meshlearn.fem.hierarchy import Hierarchy
     >>> from meshlearn.fem.multigrid import VCycle

@@ -330,6 +330,10 @@ def test_errors_name_what_is_wrong(small, poisson):
     shifted = A.with_values(A.values - 3.0 * (A.adjacency.receivers == A.index))
     with pytest.raises(ParameterError, match=r"eigenvalues from -"):
         VCycle(Hierarchy.from_matrix(shifted, backend="own"))
+    dense = A.to_dense()
+    slanted = ml.ops.SparseOperator.from_dense(dense + 0.1 * torch.diag(torch.ones(len(dense) - 1), 1).double())
+    with pytest.raises(ParameterError, match="symmetric matrix"):
+        VCycle(Hierarchy.from_matrix(slanted, backend="own"))
     with pytest.raises(ParameterError, match="more than 4000"):
         VCycle(Hierarchy(prolongations=(), matrices=(dirichlet(square(65)),)))
     with pytest.raises(ParameterError, match="steps=0"):
