@@ -16,7 +16,7 @@ class CoarseSolve:
     """r -> A^+ r for a small symmetric positive semidefinite A (n, n): the exact solve, or the pseudo-inverse.
 
     Differentiable in r and in the values of A (the null space, if any, is held constant).
-    Raises ParameterError for more than 4000 unknowns, a matrix that is not symmetric, or one with a negative eigenvalue.
+    Raises ParameterError for more than 4000 unknowns, or a matrix that is not symmetric or has a negative eigenvalue.
     """
 
     def __init__(self, A: SparseOperator):
