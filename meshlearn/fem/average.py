@@ -41,7 +41,9 @@ def solve_average(
         return u.reshape(b.shape)
     v = null_basis(nullspace, A)
     if v.shape[1] != 1:
-        raise ParameterError(f"one mean value cannot fix a null space of {v.shape[1]} vectors: constrain the others too")
+        raise ParameterError(
+            f"one mean value cannot fix a null space of {v.shape[1]} vectors: constrain the others too"
+        )
     v = v[:, 0]
     share = weights @ v
     if float(share.abs()) <= 1e-12 * float(torch.linalg.vector_norm(weights)):

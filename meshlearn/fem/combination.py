@@ -24,11 +24,13 @@ def combine(a: AffineConstraint, b: AffineConstraint) -> AffineConstraint:
     if a.free is not None and b.free is not None:
         return _both_prescribed(a, b, g_a, g_b, number, zero)
     if g_a.dim() == 2:
-        raise ParameterError("several sets of data, (n, k), combine for prescribed dofs only; combine one set at a time")
-    rows, data = zip(_as_rows(a, g_a), _as_rows(b, g_b), strict=True)
-    stacked = _stack(rows[0], rows[1])
+        raise ParameterError(
+            "several sets of data, (n, k), combine for prescribed dofs only; combine one set at a time"
+        )
+    (upper, data_a), (lower, data_b) = _as_rows(a, g_a), _as_rows(b, g_b)
+    stacked, data = _stack(upper, lower), torch.cat([data_a, data_b])
     try:
-        return AffineConstraint._of_elimination(stacked, torch.cat(data), number, zero, repeats=True)
+        return AffineConstraint._of_elimination(stacked, data, number, zero, repeats=True)
     except ConstraintError as error:
         names = torch.cat([a.constrained, b.constrained])
         raise ConstraintError(
@@ -82,9 +84,13 @@ def _as_rows(constraint: AffineConstraint, g: Tensor) -> tuple[SparseOperator, T
 
 def _stack(upper: SparseOperator, lower: SparseOperator) -> SparseOperator:
     n_entries, n_rows = upper.adjacency.n_edges, upper.n_rows
-    return SparseOperator(
-        torch.cat([upper.ptr, lower.ptr[1:] + n_entries]),
-        torch.cat([upper.index, lower.index]),
-        torch.cat([upper.values, lower.values]),
-        upper.n_cols,
-    ) if n_rows else lower
+    return (
+        SparseOperator(
+            torch.cat([upper.ptr, lower.ptr[1:] + n_entries]),
+            torch.cat([upper.index, lower.index]),
+            torch.cat([upper.values, lower.values]),
+            upper.n_cols,
+        )
+        if n_rows
+        else lower
+    )

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from meshlearn import ops
-from meshlearn.errors import ConstraintError, ParameterError
+from meshlearn.errors import ParameterError
 from meshlearn.fem import elimination
 from meshlearn.fem.reduction import Selection, TripleProduct
 from meshlearn.ops import Adjacency, SparseOperator
@@ -81,7 +81,7 @@ class AffineConstraint:
         if first.shape != dofs.shape:
             dofs, data = dofs.index_select(0, first), data.index_select(0, first)
         g = data.new_zeros((n, *data.shape[1:])).index_copy(0, dofs, data)
-        return cls(_others(n, dofs), g, from_number=number, is_homogeneous=number and values == 0)
+        return cls(_others(n, dofs), g, from_number=number, is_homogeneous=_is_zero(values))
 
     @classmethod
     def periodic(
@@ -104,9 +104,7 @@ class AffineConstraint:
         return cls._of_rows(*elimination.rows_of_roots(root, factor), device=slaves.device)
 
     @classmethod
-    def mean_zero(
-        cls, weights: Float[Tensor, " n"], value: Float[Tensor, ""] | float | int = 0.0
-    ) -> AffineConstraint:
+    def mean_zero(cls, weights: Float[Tensor, " n"], value: Float[Tensor, ""] | float | int = 0.0) -> AffineConstraint:
         """weights @ u = value, with weights such as `space.assemble(lambda v, x: v)` (integrals of the functions).
 
         Solvers use a multiplier, so that the matrix stays sparse; for a pure Neumann problem this fixes the constant.
@@ -130,7 +128,7 @@ class AffineConstraint:
         )
         place = torch.tensor([gone], device=weights.device)
         g = target.new_zeros(n).index_copy(0, place, (target / weights[gone].to(target.dtype)).reshape(1))
-        return cls(independent, g, rows, (weights, target), number, number and value == 0)
+        return cls(independent, g, rows, (weights, target), number, _is_zero(value))
 
     @classmethod
     def linear(cls, C: SparseOperator, values: Float[Tensor, " m"] | float | int = 0.0) -> AffineConstraint:
@@ -144,7 +142,7 @@ class AffineConstraint:
         data = data.expand(C.n_rows) if data.dim() == 0 else data
         if data.shape != (C.n_rows,):
             raise ParameterError(f"C has {C.n_rows} rows, values have shape {tuple(data.shape)}")
-        return cls._of_elimination(C, data, number, number and values == 0, repeats=False)
+        return cls._of_elimination(C, data, number, _is_zero(values), repeats=False)
 
     @classmethod
     def _of_elimination(cls, C: SparseOperator, data: Tensor, number: bool, zero: bool, repeats: bool):
@@ -215,8 +213,12 @@ class AffineConstraint:
             return A
         found = self._reductions.get(A.adjacency)
         if found is None:
-            make = Selection if self._rows is None else TripleProduct
-            found = self._reductions[A.adjacency] = make(A.adjacency, self.independent, self._rows)
+            found = (
+                Selection(A.adjacency, self.independent)
+                if self._rows is None
+                else TripleProduct(A.adjacency, self._rows)
+            )
+            self._reductions[A.adjacency] = found
         return found(A.values)
 
     def homogeneous(self) -> AffineConstraint:
@@ -270,6 +272,11 @@ class AffineConstraint:
         return f"AffineConstraint(n={self.n}, n_free={self.n_free}, {kind})"
 
 
+def _is_zero(values: Tensor | float | int) -> bool:
+    """Whether data were given as the number 0; tensors may carry gradients, so they count as data."""
+    return not isinstance(values, Tensor) and values == 0
+
+
 def _others(n: int, dofs: Tensor) -> Tensor:
     rest = torch.ones(n, dtype=torch.bool, device=dofs.device)
     rest[dofs] = False
@@ -282,6 +289,3 @@ def _check_dofs(name: str, dofs: Tensor, n: int) -> None:
     if dofs.numel() and (int(dofs.min()) < 0 or int(dofs.max()) >= n):
         bad = int(dofs.min()) if int(dofs.min()) < 0 else int(dofs.max())
         raise ParameterError(f"{name} name the degree of freedom {bad}, but there are {n} (0 to {n - 1})")
-
-
-__all__ = ["AffineConstraint", "ConstraintError"]

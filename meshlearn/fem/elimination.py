@@ -62,8 +62,8 @@ def follow_pairs(n: int, slaves: Tensor, masters: Tensor, weights: Tensor | None
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise ConstraintError(
-            f"periodic pairs contradict each other at degree of freedom {s[at]}: it is {w[at]:g} times dof {m[at]}, and "
-            f"along other pairs {factor[s[at]] / factor[m[at]]:g} times.\n  Together they would force zero."
+            f"periodic pairs contradict each other at degree of freedom {s[at]}: it is {w[at]:g} times dof {m[at]}, "
+            f"and along other pairs {factor[s[at]] / factor[m[at]]:g} times.\n  Together they would force zero."
         )
     return root, factor
 
@@ -185,7 +185,8 @@ def _refuse(left: np.ndarray, size: np.ndarray, original: np.ndarray, repeats: b
         )
     if not repeats:
         raise ConstraintError(
-            f"row {original[0]} of the linear constraint follows from the others ({len(original)} such rows): leave it out"
+            f"row {original[0]} of the linear constraint follows from the others "
+            f"({len(original)} such rows): leave it out"
         )
 
 

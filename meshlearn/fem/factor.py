@@ -43,6 +43,8 @@ class Factorization:
         if pinned is not None:
             self.kept = np.delete(np.arange(self.n), pinned.cpu().numpy())
             whole = whole[self.kept][:, self.kept].tocsc()
+        self._scale = _equilibration(whole)
+        whole = (_diagonal(self._scale) @ whole @ _diagonal(self._scale)).tocsc()
         self._matrix = whole
         self._magnitude = abs(whole)
         self.symmetric = _is_symmetric(whole)
@@ -71,7 +73,9 @@ class Factorization:
             if ordering != "COLAMD":
                 self._lu = None  # a zero on the diagonal during elimination: partial pivoting decides
                 return
-            raise SingularMatrixError(f"the matrix {a.shape} is singular: a pivot is exactly zero.\n  {ADVICE}") from None
+            raise SingularMatrixError(
+                f"the matrix {a.shape} is singular: a pivot is exactly zero.\n  {ADVICE}"
+            ) from None
 
     def _probe(self) -> np.ndarray:
         return np.cos(np.arange(self._matrix.shape[0]) * 1.618 + 0.3)  # fixed, and not orthogonal to anything smooth
@@ -121,6 +125,8 @@ class Factorization:
         rhs = full if self.kept is None else full[self.kept]
         if self._lu is None:
             return torch.zeros_like(b), 0.0
+        scale = self._scale if rhs.ndim == 1 else self._scale[:, None]
+        rhs = rhs * scale
         x = self._lu.solve(rhs, trans)
         error = self._backward_error(x, rhs, trans)
         if not error <= _BACKWARD:
@@ -128,16 +134,40 @@ class Factorization:
             error = self._backward_error(x, rhs, trans)
         if not error <= 100 * _BACKWARD:
             raise ConvergenceError(
-                f"the direct solve has a backward error of {error:.1e} after refinement: the matrix is close to singular "
-                f"or badly scaled (entries from {np.abs(self._matrix.data).min():.1e} to "
+                f"the direct solve has a backward error of {error:.1e} after refinement: the matrix is close to "
+                f"singular or badly scaled (scaled entries from {np.abs(self._matrix.data).min():.1e} to "
                 f"{np.abs(self._matrix.data).max():.1e}).\n  Scale the equations to similar size.",
                 [error],
             )
+        x = x * scale
         if self.kept is not None:
             out = np.zeros_like(full)
             out[self.kept] = x
             x = out
         return torch.from_numpy(np.ascontiguousarray(x)).reshape(b.shape).to(b.device), error
+
+
+def _equilibration(matrix: Any) -> np.ndarray:
+    """d with entries of diag(d) A diag(d) about 1: powers of two, so that scaling does not round.
+
+    From the diagonal where it is positive, else by alternating maxima (Ruiz 2001).
+    """
+    diagonal = matrix.diagonal()
+    if (diagonal > 0).all():
+        scale = 1 / np.sqrt(diagonal)
+    else:
+        size, scale = abs(matrix), np.ones(matrix.shape[0])
+        for _ in range(4):
+            scaled = _diagonal(scale) @ size @ _diagonal(scale)
+            largest = np.maximum(*(scaled.max(axis=axis).toarray().ravel() for axis in (0, 1)))
+            scale = scale / np.sqrt(np.where(largest > 0, largest, 1))
+    return np.exp2(np.round(np.log2(scale)))
+
+
+def _diagonal(scale: np.ndarray) -> Any:
+    from scipy.sparse import diags_array
+
+    return diags_array(scale)
 
 
 def _is_symmetric(matrix: Any) -> bool:

@@ -163,8 +163,8 @@ def _restarted(step, apply, b, precondition, initial, tolerance, max_iterations,
         if watch.limit < 1:
             break
     raise _failure(
-        f"{watch.name} stagnates at the relative residual {history[-1]:.2e}, above the tolerance {tolerance:g}: rounding "
-        "hides the rest.\n  Ask for a larger tolerance, or use method='direct'.",
+        f"{watch.name} stagnates at the relative residual {history[-1]:.2e}, above the tolerance {tolerance:g}: "
+        "rounding hides the rest.\n  Ask for a larger tolerance, or use method='direct'.",
         history,
     )
 
@@ -179,8 +179,8 @@ def _cg(apply: Map, r: Tensor, precondition: Map, x: Tensor, watch: _Watch) -> T
     while True:
         ap = apply(p)
         curvature = (p * ap).sum(0)
-        watch.broken |= (active & ~(curvature > 0)).any()
-        alpha = torch.where(active, rz / curvature, torch.zeros_like(rz))
+        watch.broken |= (active & (curvature <= 0)).any()
+        alpha = torch.where(active & (curvature != 0), rz / curvature, torch.zeros_like(rz))
         x = torch.addcmul(x, p, alpha)
         r = torch.addcmul(r, ap, alpha, value=-1)
         active = active & watch.active(torch.linalg.vector_norm(r, dim=0))
@@ -200,7 +200,7 @@ def _minres(apply: Map, r: Tensor, precondition: Map, x: Tensor, watch: _Watch) 
     one, zero = torch.ones_like(watch.scale), torch.zeros_like(watch.scale)
     v_old, v, z = torch.zeros_like(r), r, precondition(r)
     square = (v * z).sum(0)
-    watch.broken |= (active & ~(square > 0)).any()
+    watch.broken |= (active & (square <= 0)).any()
     gamma_old, gamma = one, torch.where(active, square, one).sqrt()
     eta = gamma
     s_old = s = zero
@@ -230,11 +230,12 @@ def _minres(apply: Map, r: Tensor, precondition: Map, x: Tensor, watch: _Watch) 
         eta = -s * eta
         active = active & watch.active(torch.linalg.vector_norm(r, dim=0))
         # a vanishing Lanczos vector ends the Krylov space: nothing more can be gained in that column
-        ended = active & ~(gamma_new > 0)
+        ended = active & (gamma_new == 0)
         watch.broken |= ended.any()
         if watch.done():
             return x
-        v_old, v, z = v, v_new, z_new
+        # converged columns stand still: the recurrence has no meaning past their last direction
+        v_old, v, z = v, torch.where(active, v_new, zero), torch.where(active, z_new, zero)
         gamma_old, gamma = torch.where(active, gamma, one), torch.where(active & ~ended, gamma_new, one)
         w_old, w, aw_old, aw = w, w_new, aw, aw_new
 

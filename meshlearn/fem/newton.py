@@ -70,7 +70,9 @@ def newton(
     steps = constraint.homogeneous()
     with torch.no_grad():
         u = constraint.impose(initial.detach())
-        u = _iterate(residual, jacobian, u, steps, tolerance, absolute_tolerance, max_iterations, line_search, info, linear)
+        u = _iterate(
+            residual, jacobian, u, steps, tolerance, absolute_tolerance, max_iterations, line_search, info, linear
+        )
     return _implicit(residual, jacobian, u, constraint, steps, derivatives, linear)
 
 
@@ -85,8 +87,8 @@ def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, 
     while history[-1] > goal:
         if len(lengths) == max_iterations:
             raise _failure(
-                f"Newton's method did not reach the residual {goal:.2e} in {max_iterations} steps: start closer, load in "
-                "steps, or allow more max_iterations",
+                f"Newton's method did not reach the residual {goal:.2e} in {max_iterations} steps: start closer, load "
+                "in steps, or allow more max_iterations",
                 history,
             )
         step = solve(jacobian(u), -force, steps, **linear)
@@ -96,8 +98,8 @@ def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, 
             break  # u is right to rounding; the step that shows it is not taken
         if not math.isfinite(size) or (line_search and length < _SHORTEST):
             raise _failure(
-                f"no step along Newton's direction makes the residual {history[-1]:.2e} smaller: the jacobian may not be "
-                "that of the residual, or a solution is not near; load in smaller steps",
+                f"no step along Newton's direction makes the residual {history[-1]:.2e} smaller: the jacobian may not "
+                "be that of the residual, or a solution is not near; load in smaller steps",
                 history,
             )
         u, force = new_u, new_force

@@ -18,8 +18,8 @@ NAMES = ("jacobi", "amg", "ilu")
 def make_preconditioner(choice: str | Map | None, matrix: SparseOperator, one_column: bool) -> Map | None:
     """A map (n, k) -> (n, k) in float64.
 
-    - choice: None; "jacobi" (any device); "amg" (smoothed aggregation by pyamg) or "ilu" (SuperLU's incomplete factors),
-      both on the host; or a callable, which gets r as (n,) where there is one right-hand side, else (n, k).
+    - choice: None; "jacobi" (any device); "amg" (smoothed aggregation by pyamg) or "ilu" (incomplete factors by
+      SuperLU), both on the host; or a callable, which gets r as (n,) where there is one right-hand side, else (n, k).
 
     Raises ParameterError for an unknown name, SingularMatrixError for a zero on the diagonal,
     MissingDependencyError when pyamg is not installed.
@@ -73,7 +73,9 @@ def _ilu(matrix: SparseOperator) -> Map:
         settings = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
         factors = spilu(_host(matrix).tocsc(), drop_tol=1e-4, fill_factor=10, **settings)
     except RuntimeError as error:
-        raise SingularMatrixError(f"preconditioner='ilu' met a zero pivot ({error}).\n  Use 'jacobi' or 'amg'.") from None
+        raise SingularMatrixError(
+            f"preconditioner='ilu' met a zero pivot ({error}).\n  Use 'jacobi' or 'amg'."
+        ) from None
     return _columns(factors.solve)
 
 

@@ -15,7 +15,7 @@ _MOST = 200_000_000  # products in B^T A B above which the result is taken to be
 class Selection:
     """For an injection: the entries of A between free dofs, picked out."""
 
-    def __init__(self, pattern: Adjacency, independent: Tensor, rows: SparseOperator | None):
+    def __init__(self, pattern: Adjacency, independent: Tensor):
         n, n_free = pattern.n_rows, independent.shape[0]
         number = torch.full((n,), -1, dtype=torch.int64, device=independent.device)
         number[independent] = torch.arange(n_free, device=independent.device)
@@ -31,8 +31,8 @@ class Selection:
 class TripleProduct:
     """For any B: the values of B^T A B are a sparse matrix, made of products of B, times the values of A."""
 
-    def __init__(self, pattern: Adjacency, independent: Tensor, rows: SparseOperator):
-        device, n_free = independent.device, independent.shape[0]
+    def __init__(self, pattern: Adjacency, rows: SparseOperator):
+        device, n_free = rows.device, rows.n_cols
         length = rows.adjacency.degree()
         left, right = length.index_select(0, pattern.receivers), length.index_select(0, pattern.index)
         count = left * right

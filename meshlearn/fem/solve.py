@@ -175,7 +175,12 @@ def _check(A: SparseOperator, b: Tensor, constraint: AffineConstraint, options: 
     start = options.initial
     if start is not None and (start.shape[0] != n or start.dim() > 2):
         raise ParameterError(f"initial has shape {tuple(start.shape)}, expected ({n},) or ({n}, k)")
-    for name, tensor in (("the matrix", A.values), ("the right-hand side", b), ("the constraint", g), ("initial", start)):
+    for name, tensor in (
+        ("the matrix", A.values),
+        ("the right-hand side", b),
+        ("the constraint", g),
+        ("initial", start),
+    ):
         if tensor is not None and not bool(torch.isfinite(tensor.detach()).all()):
             bad = int((~torch.isfinite(tensor.detach())).sum())
             raise FieldError(f"{bad} of the {tensor.numel()} values of {name} are not finite (nan or inf)")

@@ -13,7 +13,7 @@ from torch import Tensor
 from meshlearn.errors import ConvergenceError, ParameterError
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.factor import Factorization, cache
-from meshlearn.fem.krylov import cg, minres
+from meshlearn.fem.krylov import KrylovReport, cg, minres
 from meshlearn.fem.nullspace import null_basis, pinned_dofs, project_out
 from meshlearn.fem.preconditioner import make_preconditioner
 from meshlearn.ops import SparseOperator
@@ -97,20 +97,20 @@ class System:
             if self.method == "direct":
                 assert self.factors is not None
                 x, error = self.factors.solve(side, transposed)
-                iterations, residuals = 1, (error,)
+                report = KrylovReport(1, (error,))
             else:
-                x, iterations, residuals = self._iterate(side, adjoint)
+                x, report = self._iterate(side, adjoint)
             x = project_out(x, self.basis)
-        self._note(rhs, side, iterations, residuals, time.perf_counter() - start, adjoint)
+        self._note(rhs, side, report, time.perf_counter() - start, adjoint)
         return x
 
-    def _iterate(self, side: Tensor, adjoint: bool) -> tuple[Tensor, int, tuple[float, ...]]:
+    def _iterate(self, side: Tensor, adjoint: bool) -> tuple[Tensor, KrylovReport]:
         # symmetric by check: the transposed system is this one
         iterate = cg if self.method == "cg" else minres
         product, inner, basis = compressed(self.matrix), self.precondition, self.basis
         precondition = inner if basis is None or inner is None else lambda r: project_out(inner(r), basis)
         tolerance = self.options.adjoint_tolerance if adjoint else self.options.tolerance
-        x, report = iterate(
+        return iterate(
             lambda p: product @ p,
             side,
             precondition,
@@ -119,16 +119,15 @@ class System:
             self.options.max_iterations,
             self.norm,
         )
-        return x, report.iterations, report.residuals
 
-    def _note(self, rhs: Tensor, side: Tensor, iterations: int, residuals: Any, seconds: float, adjoint: bool) -> None:
+    def _note(self, rhs: Tensor, side: Tensor, report: KrylovReport, seconds: float, adjoint: bool) -> None:
         info = self.info
         if adjoint:
             info.adjoint_solves += 1
-            info.adjoint_iterations += iterations
+            info.adjoint_iterations += report.iterations
             info.adjoint_seconds += seconds
             return
-        info.method, info.iterations, info.residuals = self.method, iterations, tuple(residuals)
+        info.method, info.iterations, info.residuals = self.method, report.iterations, report.residuals
         info.solve_seconds += seconds
         if self.basis is not None:
             size = torch.linalg.vector_norm(rhs)
