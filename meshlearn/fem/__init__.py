@@ -4,6 +4,13 @@ from meshlearn.fem.coefficients import Batch, Function
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.derham import derivative
 from meshlearn.fem.dof_graph import dof_adjacency, dof_directions, dof_entities
+from meshlearn.fem.galerkin import GalerkinProduct, galerkin
+from meshlearn.fem.gauss_seidel import GaussSeidel
+from meshlearn.fem.hierarchy import Hierarchy
+from meshlearn.fem.learned_smoothers import LearnedDiagonal, LearnedPolynomial
+from meshlearn.fem.multigrid import VCycle
+from meshlearn.fem.newton import NewtonInfo, newton
+from meshlearn.fem.nonlinear import solve_nonlinear, tangent
 from meshlearn.fem.operators import (
     cross,
     curl,
@@ -20,33 +27,53 @@ from meshlearn.fem.operators import (
     trace,
     transpose,
 )
+from meshlearn.fem.smoothers import Chebyshev, Jacobi
 from meshlearn.fem.solve import solve
 from meshlearn.fem.space import FESpace
+from meshlearn.fem.space_transfer import space_prolongation
 from meshlearn.fem.stacked import StackedOperator
+from meshlearn.fem.system import SolveInfo
+from meshlearn.fem.transfer import prolongation
 
 __all__ = [
     "AffineConstraint",
     "Batch",
+    "Chebyshev",
     "FESpace",
     "Function",
+    "GalerkinProduct",
+    "GaussSeidel",
+    "Hierarchy",
+    "Jacobi",
+    "LearnedDiagonal",
+    "LearnedPolynomial",
+    "NewtonInfo",
+    "SolveInfo",
     "StackedOperator",
+    "VCycle",
     "cross",
     "curl",
     "derivative",
+    "det",
+    "div",
     "dof_adjacency",
     "dof_directions",
     "dof_entities",
-    "det",
-    "div",
     "dot",
+    "galerkin",
     "grad",
     "hess",
     "identity",
     "inner",
     "inverse",
+    "newton",
     "outer",
+    "prolongation",
     "solve",
+    "solve_nonlinear",
+    "space_prolongation",
     "sym",
+    "tangent",
     "trace",
     "transpose",
 ]

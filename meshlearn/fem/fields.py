@@ -137,10 +137,16 @@ class Place:
         """Size of the cell."""
         return self._size()[:, None, None]
 
+    def replacing(self, name: str, value: Any) -> Place:
+        """The same place with another value of a coefficient."""
+        made = Place(self._points, self._normal, self._size, self._coefficients)
+        made._known = {**self._known, name: value}
+        return made
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        if name not in self._coefficients:
+        if name not in self._coefficients and name not in self._known:
             known = ", ".join(self._coefficients) or "none"
             raise ParameterError(
                 f"the form uses x.{name}, which was not given.\n  coefficients: {known}\n"

@@ -1,0 +1,103 @@
+"""Nonlinear problems from their residual form alone: the tangent is derived at the places of the quadrature.
+
+The residual is a form F(v; u) with the solution as the known field x.u. Its derivative in the direction w is taken by
+forward-mode differentiation at every place, where only values and derivatives of u enter: the tangent matrix is exact,
+for any law that is written in torch, and costs one evaluation per component of the direction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from meshlearn.errors import ParameterError
+from meshlearn.fem.fields import Argument, Place
+from meshlearn.fem.newton import newton
+from meshlearn.io.quiet import quietly_imported
+
+if TYPE_CHECKING:
+    from meshlearn.fem.constraint import AffineConstraint
+    from meshlearn.fem.space import FESpace
+
+
+def tangent(form: Callable[..., Any], name: str = "u") -> Callable[..., Any]:
+    """The bilinear form (w, v, x) -> dF(v; u)/du w of a form F (v, x) that depends on the known field x.<name>.
+
+    >>> space = ml.fem.FESpace(ml.shapes.square(n=2), "P1")
+    >>> cubic = ml.fem.tangent(lambda v, x: x.u**3 * v)
+    >>> A = space.assemble(cubic, u=space.function(torch.ones(space.n_dofs)))
+    >>> M = space.assemble(lambda u, v, x: 3 * u * v)
+    >>> torch.allclose(A.values, M.values)
+    True
+    """
+
+    def derivative(w: Any, v: Any, x: Place) -> Tensor:
+        known = getattr(x, name)
+        if not isinstance(known, (Argument, tuple)):
+            raise ParameterError(
+                f"x.{name} must be a function of a space, space.function(dofs), to differentiate in it."
+            )
+        quietly_imported("torch._decomp.decompositions_for_jvp", DeprecationWarning)  # torch would, aloud
+        with forward_ad.dual_level():
+            pairs = zip(known, w, strict=True) if isinstance(known, tuple) else [(known, w)]
+            duals = tuple(_dual(field, direction) for field, direction in pairs)
+            value = form(v, x.replacing(name, duals if isinstance(known, tuple) else duals[0]))
+            value = value.value if isinstance(value, Argument) else value
+            moved = forward_ad.unpack_dual(value).tangent if isinstance(value, Tensor) else None
+            if moved is None:
+                raise ParameterError(f"the form does not depend on x.{name}.")
+            return moved
+
+    return derivative
+
+
+def _dual(known: Argument, direction: Argument) -> Argument:
+    def part(name: str) -> Tensor:
+        at, along = torch.broadcast_tensors(known.part(name), direction.part(name))
+        return forward_ad.make_dual(at.clone(), along.to(at.dtype).clone())
+
+    return Argument(part, known.shapes, known.name)
+
+
+def solve_nonlinear(
+    space: FESpace,
+    form: Callable[..., Any],
+    constraint: AffineConstraint | None = None,
+    initial: Float[Tensor, " n_dofs"] | None = None,
+    name: str = "u",
+    order: int | None = None,
+    options: dict[str, Any] | None = None,
+    **coefficients: Any,
+) -> Float[Tensor, " n_dofs"]:
+    """Dofs of u with F(v; u) = 0 for all v, by Newton's method with line search; see `meshlearn.fem.newton.newton`.
+
+    form          F as a form (v, x) with the solution as x.<name>; linear in v
+    constraint    Dirichlet and other affine constraints
+    initial       first guess (n_dofs,); 0 if not given
+    order         of the quadrature
+    options       of `newton`: tolerance, max_iterations, derivatives, method …
+    coefficients  of the form; gradients of the result flow to them by the implicit function theorem
+
+    Raises ConvergenceError with `.residuals` if the iteration fails: load in steps, each started from the last.
+
+    >>> space = ml.fem.FESpace(ml.shapes.square(n=4), "P1")
+    >>> law = lambda v, x: (1 + x.u**2) * ml.fem.dot(ml.fem.grad(x.u), ml.fem.grad(v)) - x.f * v
+    >>> u = ml.fem.solve_nonlinear(space, law, space.dirichlet("boundary"), f=10.0)
+    >>> space.assemble(law, u=space.function(u), f=10.0)[12].abs().item() < 1e-9
+    True
+    """
+    start = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device) if initial is None else initial
+    derived = tangent(form, name)
+
+    def residual(u: Tensor) -> Tensor:
+        return space.assemble(form, order=order, **{name: space.function(u)}, **coefficients)  # type: ignore[return-value]
+
+    def jacobian(u: Tensor) -> Any:
+        return space.assemble(derived, order=order, **{name: space.function(u)}, **coefficients)
+
+    return newton(residual, jacobian, start, constraint, **(options or {}))
