@@ -279,3 +279,18 @@ def test_cg_on_cuda_equals_the_direct_solver(square):
         results.append((u.detach().cpu(), torch.autograd.grad(u.square().sum(), v)[0].cpu()))
     for mine, other in zip(*results, strict=True):
         assert torch.allclose(mine, other, rtol=1e-8, atol=1e-10)
+
+
+def test_nothing_to_solve_for_and_no_constraint_at_all(square):
+    everywhere = AffineConstraint.dirichlet(square.n, torch.arange(square.n), 2.0)
+    assert torch.equal(solve(square.stiffness, square.load, everywhere), torch.full_like(square.load, 2.0))
+    nowhere = AffineConstraint.dirichlet(square.n, torch.zeros(0, dtype=torch.int64))
+    assert torch.equal(solve(square.mass, square.load, nowhere), solve(square.mass, square.load))
+
+
+def test_high_contrast_is_not_taken_for_singular(square):
+    kappa = torch.where(torch.rand(square.mesh.nelements) < 0.3, 1e-10, 1.0).double()
+    u = solve(square.conducting(kappa), square.load, AffineConstraint.dirichlet(square.n, square.boundary[:1]))
+    assert torch.isfinite(u).all()
+    residual = square.conducting(kappa) @ u - square.load
+    assert float(residual[square.boundary[0] + 1 :].abs().max()) < 1e-9 * float(u.abs().max())
