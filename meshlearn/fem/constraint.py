@@ -12,7 +12,8 @@ from torch import Tensor
 from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.fem import elimination
-from meshlearn.fem.reduction import Selection, TripleProduct
+from meshlearn.fem.galerkin import GalerkinProduct
+from meshlearn.fem.reduction import Selection, check_size
 from meshlearn.ops import Adjacency, SparseOperator
 
 
@@ -213,13 +214,13 @@ class AffineConstraint:
             return A
         found = self._reductions.get(A.adjacency)
         if found is None:
-            found = (
-                Selection(A.adjacency, self.independent)
-                if self._rows is None
-                else TripleProduct(A.adjacency, self._rows)
-            )
+            if self._rows is None:
+                found = Selection(A.adjacency, self.independent)
+            else:
+                check_size(A.adjacency, self._rows)
+                found = GalerkinProduct(A.adjacency, self._rows)
             self._reductions[A.adjacency] = found
-        return found(A.values)
+        return found(A)
 
     def homogeneous(self) -> AffineConstraint:
         """The same B with g = 0: the space of differences of two admissible u."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshlearn.errors import ParameterError, SingularMatrixError, require
+from meshlearn.errors import ParameterError, SingularMatrixError
 from meshlearn.ops import SparseOperator
 
 Map = Callable[[Tensor], Tensor]
@@ -18,11 +20,10 @@ NAMES = ("jacobi", "amg", "ilu")
 def make_preconditioner(choice: str | Map | None, matrix: SparseOperator, one_column: bool) -> Map | None:
     """A map (n, k) -> (n, k) in float64.
 
-    - choice: None; "jacobi" (any device); "amg" (smoothed aggregation by pyamg) or "ilu" (incomplete factors by
-      SuperLU), both on the host; or a callable, which gets r as (n,) where there is one right-hand side, else (n, k).
+    - choice: None; "jacobi" (any device); "amg" (smoothed aggregation: by pyamg on a CPU where it is
+      installed, else our own V-cycle); "ilu" (incomplete factors by SuperLU, on the host); or a callable, which gets r as (n,) where there is one right-hand side, else (n, k).
 
-    Raises ParameterError for an unknown name, SingularMatrixError for a zero on the diagonal,
-    MissingDependencyError when pyamg is not installed.
+    Raises ParameterError for an unknown name, SingularMatrixError for a zero on the diagonal.
     """
     if choice is None:
         return None
@@ -60,7 +61,13 @@ def _jacobi(matrix: SparseOperator) -> Map:
 
 
 def _amg(matrix: SparseOperator) -> Map:
-    pyamg = require("pyamg", "amg", "preconditioner='amg'")
+    if matrix.device.type != "cpu" or find_spec("pyamg") is None:
+        from meshlearn.fem.hierarchy import Hierarchy
+        from meshlearn.fem.multigrid import VCycle
+
+        own = VCycle(Hierarchy.from_matrix(matrix.with_values(matrix.values.detach().double()), backend="own"))
+        return torch.no_grad()(own)
+    pyamg = import_module("pyamg")
     cycle = pyamg.smoothed_aggregation_solver(_host(matrix).tocsr(), symmetry="symmetric").aspreconditioner()
     return _columns(cycle.matvec)
 

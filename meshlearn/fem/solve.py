@@ -20,8 +20,7 @@ from meshlearn.fem.average import solve_average
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.stacked import StackedOperator
 from meshlearn.fem.system import SolveInfo, SolveOptions, System, make_system
-from meshlearn.ops import SparseOperator
-from meshlearn.ops.sparse import _Sampled
+from meshlearn.ops import SparseOperator, sampled_product
 
 METHODS = ("auto", "direct", "cg", "minres")
 
@@ -46,8 +45,8 @@ def solve(
     - constraint: `AffineConstraint` (Dirichlet, periodic, ...). Its prescribed values come back to the last bit.
     - method: "direct" (sparse LU on the host), "cg" (symmetric positive definite), "minres" (symmetric), both on the
       device of A; "auto" takes LU where it is cheap (CPU, small or planar), else CG, and LU where CG breaks down.
-    - preconditioner: for cg and minres: "jacobi", "amg" (needs pyamg), "ilu", or a callable r -> z on the free
-      unknowns, (n_free,) or (n_free, k), such as a V-cycle. No gradient flows to it: it does not change u.
+    - preconditioner: for cg and minres: "jacobi", "amg" (pyamg's on a CPU that has it, else ours), "ilu", or a callable
+      r -> z on the free unknowns, (n_free,) or (n_free, k), such as a V-cycle. No gradient flows to it: it does not change u.
     - tolerance, adjoint_tolerance: relative residuals at which cg and minres stop, forward and backward (the same
       unless given).
     - nullspace: what A (after the constraint) maps to zero: "constant" for a pure Neumann problem, or (n,), (n, k)
@@ -151,7 +150,7 @@ class _Solve(Function):
         of_values = None
         if ctx.needs_input_grad[0]:
             rows, cols = (x, adjoint) if transposed else (adjoint, x)
-            of_values = -_Sampled.apply(rows, cols, system.matrix.adjacency, "bag")
+            of_values = -sampled_product(rows, cols, system.matrix.adjacency)
         return of_values, adjoint, None, None, None
 
 

@@ -16,6 +16,7 @@ from meshlearn.fem.factor import Factorization, cache
 from meshlearn.fem.krylov import KrylovReport, cg, minres
 from meshlearn.fem.nullspace import null_basis, pinned_dofs, project_out
 from meshlearn.fem.preconditioner import make_preconditioner
+from meshlearn.io.quiet import quiet
 from meshlearn.ops import SparseOperator
 
 _SMALL = 30_000  # unknowns up to which "auto" factorises any matrix on the CPU
@@ -198,7 +199,7 @@ def _prepare(system: System, kept: Callable[[Any, Callable[[], Any]], Any], rhs:
         )
     choice = options.preconditioner
     if choice is None and options.method == "auto":
-        choice = _default_preconditioner(matrix)
+        choice = "amg"
     start = time.perf_counter()
     one = rhs.shape[1] == 1
     if isinstance(choice, str):
@@ -216,12 +217,6 @@ def _prepare(system: System, kept: Callable[[Any, Callable[[], Any]], Any], rhs:
         system.initial = first.expand(-1, rhs.shape[1])
 
 
-def _default_preconditioner(matrix: SparseOperator) -> str:
-    from importlib.util import find_spec
-
-    return "amg" if matrix.device.type == "cpu" and find_spec("pyamg") is not None else "jacobi"
-
-
 def asymmetry(matrix: SparseOperator) -> float:
     """|x A y - y A x| against |x| |A| |y| for two fixed vectors: zero to rounding for a symmetric matrix."""
     place = torch.arange(matrix.n_rows, dtype=torch.float64, device=matrix.device)
@@ -232,9 +227,5 @@ def asymmetry(matrix: SparseOperator) -> float:
 
 def compressed(matrix: SparseOperator) -> Tensor:
     """torch's own compressed rows: the product that libraries tune most (no gradients are needed here)."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
-        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
+    with quiet(UserWarning):  # of a beta state
         return torch.sparse_csr_tensor(matrix.ptr, matrix.index, matrix.values.detach(), matrix.shape)

@@ -73,6 +73,26 @@ def spmm(
     return neighbor_sum(x, Adjacency.from_ptr(ptr, index, x.shape[0], validate=checked), values, backend=backend)
 
 
+def sampled_product(
+    a: Float[Tensor, "n_rows *features"], b: Float[Tensor, "n_cols *features"], adjacency: Adjacency
+) -> Float[Tensor, " n_edges"]:
+    """<a[row], b[column]> for every stored entry of a pattern: a b^T where the pattern has entries, no more.
+
+    The derivative of a sparse product in the values of the matrix. Differentiable to any order in a and b.
+    Raises MeshError when the shapes do not fit the adjacency.
+
+    >>> path = ml.ops.Adjacency.from_edges(torch.tensor([0, 1]), torch.tensor([1, 2]), n_rows=3)
+    >>> ml.ops.sampled_product(torch.tensor([5.0, 2.0, 3.0]), torch.tensor([1.0, 10.0, 7.0]), path)
+    tensor([ 2., 30.])
+    """
+    if len(a) != adjacency.n_rows or len(b) != adjacency.n_cols or a.shape[1:] != b.shape[1:]:
+        raise MeshError(
+            f"a sampled product on {adjacency} needs a ({adjacency.n_rows}, ...) and b ({adjacency.n_cols}, ...) with "
+            f"equal features; got {tuple(a.shape)} and {tuple(b.shape)}"
+        )
+    return _Sampled.apply(a, b, adjacency, "bag")
+
+
 class SparseOperator:
     """A linear map (n_cols, ...) -> (n_rows, ...) stored as compressed rows; `A @ x`, `A.T @ y`, gradients in both.
 

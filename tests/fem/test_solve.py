@@ -294,3 +294,11 @@ def test_high_contrast_is_not_taken_for_singular(square):
     assert torch.isfinite(u).all()
     residual = square.conducting(kappa) @ u - square.load
     assert float(residual[square.boundary[0] + 1 :].abs().max()) < 1e-9 * float(u.abs().max())
+
+
+def test_own_multigrid_stands_in_for_pyamg(square, monkeypatch):
+    monkeypatch.setattr("meshlearn.fem.preconditioner.find_spec", lambda name: None)
+    fixed, info = AffineConstraint.dirichlet(square.n, square.boundary), SolveInfo()
+    u = solve(square.stiffness, square.load, fixed, method="cg", preconditioner="amg", info=info)
+    assert info.iterations < 20
+    assert torch.allclose(u, solve(square.stiffness, square.load, fixed, method="direct"), atol=1e-9)
