@@ -20,8 +20,9 @@ NAMES = ("jacobi", "amg", "ilu")
 def make_preconditioner(choice: str | Map | None, matrix: SparseOperator, one_column: bool) -> Map | None:
     """A map (n, k) -> (n, k) in float64.
 
-    - choice: None; "jacobi" (any device); "amg" (smoothed aggregation: by pyamg on a CPU where it is
-      installed, else our own V-cycle); "ilu" (incomplete factors by SuperLU, on the host); or a callable, which gets r as (n,) where there is one right-hand side, else (n, k).
+    - choice: None; "jacobi"; "amg" (smoothed aggregation: by pyamg on a CPU where it is installed, else our own
+      V-cycle); "ilu" (incomplete factors by SuperLU, on the host); or a callable, which gets r as (n,) where there is
+      one right-hand side, else (n, k).
 
     Raises ParameterError for an unknown name, SingularMatrixError for a zero on the diagonal.
     """

@@ -46,7 +46,8 @@ def solve(
     - method: "direct" (sparse LU on the host), "cg" (symmetric positive definite), "minres" (symmetric), both on the
       device of A; "auto" takes LU where it is cheap (CPU, small or planar), else CG, and LU where CG breaks down.
     - preconditioner: for cg and minres: "jacobi", "amg" (pyamg's on a CPU that has it, else ours), "ilu", or a callable
-      r -> z on the free unknowns, (n_free,) or (n_free, k), such as a V-cycle. No gradient flows to it: it does not change u.
+      r -> z on the free unknowns, (n_free,) or (n_free, k), such as a V-cycle. No gradient flows to it: it does not
+      change u.
     - tolerance, adjoint_tolerance: relative residuals at which cg and minres stop, forward and backward (the same
       unless given).
     - nullspace: what A (after the constraint) maps to zero: "constant" for a pure Neumann problem, or (n,), (n, k)
