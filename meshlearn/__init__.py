@@ -38,6 +38,8 @@ _PUBLIC: dict[str, str] = {
     "load": "train.estimator",
     "register_estimator": "train.estimator",
     "MeshGraphNet": "models.meshgraphnet",
+    "SPON": "models.spon",
+    "SPONMultigrid": "models.spon",
     "MeanField": "models.baselines",
     "NearestNeighbor": "models.baselines",
     "RidgeRegression": "models.baselines",
