@@ -81,11 +81,13 @@ def score_bars(
     *,
     file: str | os.PathLike | None = None,
     title: str | None = None,
+    label: str = "relative L2 error",
     show: bool = False,
 ) -> Any:
     """Draw relative errors of several models as bars, one group per field. Returns the matplotlib axes.
 
     scores  {model: {field: relative L2 error}}; every model needs the same fields
+    label   of the vertical axis
 
     >>> ax = ml.viz.score_bars({"mean": {"u": 1.0}, "network": {"u": 0.05}})
     >>> len(ax.patches)
@@ -107,7 +109,7 @@ def score_bars(
             bars = ax.bar(places, heights, 0.92 * width, label=model, color=color)
             ax.bar_label(bars, fmt="%.2g", fontsize=7, padding=1)
         ax.set_xticks(range(len(fields)), [field.replace("_", " ") for field in fields])
-        ax.set_ylabel("relative L2 error")
+        ax.set_ylabel(label)
         ax.spines[["top", "right"]].set_visible(False)
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
         if title:

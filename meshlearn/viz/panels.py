@@ -28,6 +28,7 @@ def triptych(
     cmap: str = "viridis",
     edges: bool | None = False,
     title: str | None = None,
+    unit: str | None = None,
     view: Sequence[float | int] = VIEW,
     up: str = "z",
     backend: str = "auto",
@@ -37,7 +38,8 @@ def triptych(
 
     prediction, truth  meshes with the same points, both with `field` (the same name in point_data or cell_data)
     component          one component of a vector: the error is then signed; None draws magnitudes and |difference|
-    title              above the whole figure
+    title              above the whole figure, at its left end
+    unit               of the field, shown behind its name: "MPa"
 
     The other arguments are those of `plot`. The error panel is headed by the relative L2 error, weighted by point or
     cell measures. Raises FieldError if the meshes have different sizes or one has no such field.
@@ -48,7 +50,7 @@ def triptych(
     """
     import matplotlib.pyplot as plt
 
-    both = [shade(mesh, field, component) for mesh in (truth, prediction)]
+    both = [shade(mesh, field, component, unit) for mesh in (truth, prediction)]
     right, found = both
     if right.location != found.location or right.values.shape != found.values.shape:
         raise FieldError(
@@ -67,17 +69,20 @@ def triptych(
     if truth.dim == 3:
         places = places @ camera((float(view[0]), float(view[1])), up).T
     with style():
-        figure, axes = plt.subplots(1, 3, figsize=figure_size(places, panels=3, width=4.4), layout="constrained")
+        width, height = figure_size(places, panels=3, width=4.4)
+        figure, axes = plt.subplots(1, 3, figsize=(width, height + (0.3 if title else 0.0)), layout="constrained")
         for ax, mesh, head in zip(axes, (truth, prediction), ("truth", "prediction"), strict=False):
             plot(
                 mesh, field, component=component, ax=ax, cmap=cmap, clim=scale, title=f"{head}: {right.label}", **common
             )
+        tail = f" [{unit}]" if unit else ""
         relative = _relative(prediction, truth, field, component, right.location)
-        plot(truth, difference, ax=axes[2], title=f"error: relative L2 {relative:.3g}", **common, **error_scale)
+        plot(truth, difference, ax=axes[2], title=f"error{tail}: relative L2 {relative:.3g}", **common, **error_scale)
         for ax in axes:
             _relabel(ax)
         if title:
-            figure.suptitle(title, fontsize=11)
+            figure.get_layout_engine().set(h_pad=0.1)  # type: ignore[union-attr]
+            figure.suptitle(title, x=0.008, horizontalalignment="left", fontsize=11, fontweight="bold")
         finish(figure, file, show, owned=True)
     return figure
 

@@ -34,6 +34,7 @@ def plot(
     edges: bool | None = None,
     tags: bool | Sequence[str] = False,
     title: str | None = None,
+    unit: str | None = None,
     view: Sequence[float | int] = VIEW,
     up: str = "z",
     backend: str = "auto",
@@ -51,6 +52,7 @@ def plot(
     edges      draw the cell edges; by default if there are not too many
     tags       True draws all point sets and boundary sets in colours with a legend; or the names of some
     title      by default none
+    unit       of the field, shown behind its name: "MPa"
     view, up   elevation and azimuth of the camera in degrees, and the axis that points up, in 3-D
     backend    for pictures in 3-D: "pyvista" (sharper, hides what lies behind), "matplotlib" (works everywhere), or
                "auto": pyvista where it is installed and able to render off screen, else matplotlib
@@ -74,7 +76,7 @@ def plot(
         raise MeshError(f"a mesh without points cannot be drawn (mesh {mesh.source or 'made in memory'}).")
     if cmap not in matplotlib.colormaps:
         raise ParameterError(f"matplotlib has no colour map {cmap!r}; try 'viridis', 'magma' or 'coolwarm'.")
-    colors = None if field is None else shade(mesh, field, component)
+    colors = None if field is None else shade(mesh, field, component, unit)
     surface = skin(mesh)
     norm = (
         Normalize(*(_checked(clim) if clim is not None else _padded(colors.limits()))) if colors is not None else None

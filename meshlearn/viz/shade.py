@@ -26,11 +26,12 @@ class Shade:
         return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
 
 
-def shade(mesh: Mesh, field: str | Tensor | np.ndarray, component: int | None = None) -> Shade:
+def shade(mesh: Mesh, field: str | Tensor | np.ndarray, component: int | None = None, unit: str | None = None) -> Shade:
     """Look a field up and make one number of each value.
 
     field      name in point_data or cell_data, or (n_points, ...) or (n_cells, ...) values
     component  which component of a vector or tensor (flattened); None is the magnitude
+    unit       put behind the name, in brackets
 
     Raises FieldError for a name that is missing, ambiguous or of the whole mesh and for values of another length;
     ParameterError for a component that does not exist.
@@ -42,15 +43,16 @@ def shade(mesh: Mesh, field: str | Tensor | np.ndarray, component: int | None = 
         table = torch.view_as_real(table)
     table = table.double().reshape(len(table), -1)
     width = table.shape[1]
+    tail = f" [{unit}]" if unit else ""
     if component is not None:
         if not -width <= component < width:
             raise ParameterError(f"{name!r} has {width} components; there is no component {component}.")
         axes = "xyz" if width <= 3 and width == mesh.dim else None
         suffix = f" {axes[component]}" if axes else f" [{component % width}]"
-        return Shade(table[:, component].numpy(), location, name + (suffix if width > 1 else ""))
+        return Shade(table[:, component].numpy(), location, name + (suffix if width > 1 else "") + tail)
     if width == 1:
-        return Shade(table[:, 0].numpy(), location, name)
-    return Shade(table.norm(dim=1).numpy(), location, f"|{name}|")
+        return Shade(table[:, 0].numpy(), location, name + tail)
+    return Shade(table.norm(dim=1).numpy(), location, f"|{name}|{tail}")
 
 
 def _named(mesh: Mesh, name: str) -> tuple[Tensor, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MissingDependencyError, require
+from meshlearn.viz.finer import finer
 from meshlearn.viz.planar import draw
 from meshlearn.viz.shade import Shade
 from meshlearn.viz.skin import Skin
@@ -54,6 +55,10 @@ def paint(ax: Any, skin: Skin, shade: Shade | None, norm: Any, cmap: Any, edges:
             flat = replace(flat, points=seen[order, :2])
             shade = replace(shade, values=shade.values[order]) if shade is not None else None
         return draw(ax, flat, shade, norm, cmap, edges)
+    if shade is not None and shade.location == "point":
+        skin, shade = finer(skin, shade)
+        seen = skin.points @ axes.T
+        flat = replace(skin, points=seen[:, :2])
     color = _lit(skin, shade, norm, cmap, axes)
     order = np.argsort(seen[skin.triangles, 2].mean(1))
     shapes, inks = _with_rims(flat, order, color) if edges else (flat.points[skin.triangles][order], color[order])

@@ -44,5 +44,8 @@ def test_bars(tmp_path):
     scores = {"mean": {"u": 1.0, "v": 0.5}, "network": {"u": 0.1, "v": 0.2}}
     ax = ml.viz.score_bars(scores, file=tmp_path / "bars.png")
     assert [bar.get_height() for bar in ax.patches] == [1.0, 0.5, 0.1, 0.2]
+    assert ax.get_ylabel() == "relative L2 error"
+    assert ml.viz.score_bars(scores, label="relative error").get_ylabel() == "relative error"
+    plt.close("all")
     with pytest.raises(ml.ParameterError, match="empty"):
         ml.viz.score_bars({})

@@ -54,3 +54,25 @@ def test_other_meshes_are_refused(truth):
     other = ml.shapes.square(n=3).with_point_data(u=torch.zeros(16))
     with pytest.raises(ml.FieldError, match="interpolate"):
         ml.viz.triptych(other, truth, "u")
+
+
+def test_units_stand_behind_names(truth):
+    figure = ml.viz.triptych(truth, truth, "u", unit="mm")
+    heads = [head for head, _ in panels(figure)]
+    assert heads[:2] == ["truth: u [mm]", "prediction: u [mm]"]
+    assert heads[2].startswith("error [mm]: relative L2")
+    assert ml.viz.plot(truth, "v", unit="mm").child_axes[0].get_ylabel() == "|v| [mm]"
+    plt.close("all")
+
+
+@pytest.mark.parametrize("shape", [(8.0, 1.0), (1.0, 1.0)])
+def test_the_title_of_the_figure_keeps_clear_of_those_of_the_panels(shape):
+    mesh = ml.shapes.rectangle(*shape, n=(4, 4))
+    mesh = mesh.with_point_data(u=mesh.points[:, 0])
+    figure = ml.viz.triptych(mesh, mesh, "u", title="a long title that says what kind of plate is seen here, and more")
+    figure.draw_without_rendering()
+    above = figure._suptitle.get_window_extent()
+    for ax in figure.axes:
+        gap = above.y0 - ax.title.get_window_extent().y1
+        assert gap >= 0.3 * above.height
+    plt.close("all")

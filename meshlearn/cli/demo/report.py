@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from meshlearn.cli.common import results_folder
-from meshlearn.cli.demo.settings import OUTPUTS, Settings
+from meshlearn.cli.demo.settings import OUTPUTS, UNITS, Settings
 
 Scores = dict[str, dict[str, dict[str, float]]]
 """{model: {group: {field: relative L2 error, mean over the plates of the group}}}"""
@@ -64,12 +64,15 @@ def draw(folder: Path, predictions: dict, truth: dict, network: Any, table: Scor
     pictures = results_folder(folder / "pictures")
     for name, meshes in predictions.items():
         for field in OUTPUTS:
-            title = f"{field.replace('_', ' ')}, {settings.groups[name].title}"
-            viz.triptych(meshes[0], truth[name][0], field, file=pictures / f"{name}_{field}.png", title=title)
+            title = f"{field.replace('_', ' ')}, {settings.groups[name].title} (lengths in mm)"
+            file = pictures / f"{name}_{field}.png"
+            viz.triptych(meshes[0], truth[name][0], field, file=file, title=title, unit=UNITS[field])
     viz.training_curves(network, file=pictures / "training_curves.png", title="MeshGraphNet")
     for name in truth:
-        bars = {model: {field: groups[name][field] for field in OUTPUTS} for model, groups in table.items()}
-        viz.score_bars(bars, file=pictures / f"scores_{name}.png", title=settings.groups[name].title)
+        bars = {model: {field: groups[name][field] for field in (*OUTPUTS, PEAK)} for model, groups in table.items()}
+        file = pictures / f"scores_{name}.png"
+        label = "relative error (fields: L2)"
+        viz.score_bars(bars, file=file, title=settings.groups[name].title, label=label)
 
 
 def write_results(

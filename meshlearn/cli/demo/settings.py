@@ -7,6 +7,7 @@ from typing import Any
 
 INPUTS = ("load", "young", "poisson", "hole_distance", "edge_distance", "traction", "fixed")
 OUTPUTS = ("displacement", "von_mises")
+UNITS = {"displacement": "mm", "von_mises": "MPa"}
 
 
 @dataclass(frozen=True)
