@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +12,10 @@ from typing import Any
 
 from meshlearn.errors import MeshWriteError, MeshWriteWarning
 from meshlearn.io import registry
+from meshlearn.io.modes import claim, restore_mode
 from meshlearn.io.paths import checked_path
 from meshlearn.io.writable import reshaped, retyped, writable
 from meshlearn.mesh.mesh import Mesh
-
-# Read once: the umask belongs to the whole process, and it can only be read by setting it.
-_UMASK = os.umask(0o077)
-os.umask(_UMASK)
-
 
 def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **options: Any) -> Path:
     """Write a Mesh or Trajectory to a file; the suffix chooses the format. Returns the path.
@@ -87,12 +83,11 @@ def atomic(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder, renamed to `path` on success and removed on failure."""
     if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
         raise MeshWriteError(f"{path}: the folder {path.parent} is not writable.")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
+    mode = claim(temporary)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_UMASK)
+        restore_mode(temporary, mode)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -42,6 +42,7 @@ def write(folder: Path, meta: dict[str, Any], groups: dict[str, dict[str, Tensor
     from safetensors.torch import save_file
 
     import meshlearn
+    from meshlearn.io.modes import claim, restore_mode
 
     prepare_folder(folder)
     written: list[Path] = []
@@ -50,7 +51,9 @@ def write(folder: Path, meta: dict[str, Any], groups: dict[str, dict[str, Tensor
         for group, tensors in groups.items():
             path = folder / f"{group}-{secrets.token_hex(8)}.safetensors"
             written.append(path)
+            mode = claim(path)
             save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, path)
+            restore_mode(path, mode)
             _flush(path)
             files[group] = {"file": path.name, "bytes": path.stat().st_size, "sha256": _digest(path)}
         index = {"schema": SCHEMA, "meshlearn": meshlearn.__version__, **meta, "tensors": files}
