@@ -27,6 +27,7 @@ from meshlearn.fem.operators import (
     trace,
     transpose,
 )
+from meshlearn.fem.sampling import to_mesh
 from meshlearn.fem.smoothers import Chebyshev, Jacobi
 from meshlearn.fem.solve import solve
 from meshlearn.fem.space import FESpace
@@ -74,6 +75,7 @@ __all__ = [
     "space_prolongation",
     "sym",
     "tangent",
+    "to_mesh",
     "trace",
     "transpose",
 ]
