@@ -50,7 +50,7 @@ _add(
     recognises=by.matches(rb"^\*(HEADING|NODE|PART|INCLUDE|ASSEMBLY|ELEMENT|PREPRINT|NSET|MATERIAL)\b"),
 )
 _add("avs-ucd", "AVS unstructured cell data", ".avs .ucd .inp", "avs_ucd", recognises=by.avs_ucd)
-_add("frd", "CalculiX results", ".frd", "frd", writes=False, recognises=by.matches(rb"\A\s+1C|\A\s+1U|^ +2C +\d+"))
+_add("frd", "CalculiX results", ".frd", "frd", series=True, recognises=by.matches(rb"\A\s+1C|\A\s+1U|^ +2C +\d+"))
 _add(
     "med",
     "MED (Salome, Code_Aster)",

@@ -135,7 +135,7 @@ def test_writing_elsewhere_is_refused(plate, tmp_path):
     with pytest.raises(ml.MeshWriteError, match=r"suffix '\.doc'(.|\n)*\.vtu"):
         ml.write(mesh, tmp_path / "a.doc")
     with pytest.raises(ml.MeshWriteError, match="can be read, not written"):
-        ml.write(mesh, tmp_path / "a.frd")
+        ml.write(mesh, tmp_path / "a.pvtu")
     with pytest.raises(ml.MeshWriteError, match="options"):
         ml.write(mesh, tmp_path / "a.vtu", colour="red")
     assert [entry.name for entry in tmp_path.iterdir()] == ["plate.vtu"]

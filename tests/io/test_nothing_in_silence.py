@@ -77,7 +77,8 @@ def test_what_does_not_come_back_is_named(tmp_path, name, title):
     read = ml.read(path, dim=mesh.dim)
     if name in GEOMETRY_ONLY:
         return
-    torch.testing.assert_close(read.points, mesh.points, rtol=0, atol=1e-11)
+    rounded = 1e-5 if "digits beyond the sixth of the coordinates" in said else 1e-11
+    torch.testing.assert_close(read.points, mesh.points, rtol=0, atol=rounded)
     for kind, table in mesh.cells.items():
         assert (kind in read.cells and torch.equal(read.cells[kind], table)) or f"{kind} cell" in said, kind
     reordered = {kind for kind in mesh.cells if f"the order of the {kind} cells" in said}

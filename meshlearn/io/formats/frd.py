@@ -15,10 +15,12 @@ import numpy as np
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.positions import Positions
 from meshlearn.io.texts import text_of
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.trajectory import Trajectory
 
 # element type -> (kind, nodes, our order of their nodes); 20- and 15-node solids list the vertical edges before the
 # top ones
-_TYPES: dict[int, tuple[str, int, list[int] | None]] = {
+TYPES: dict[int, tuple[str, int, list[int] | None]] = {
     1: ("hexahedron", 8, None), 2: ("wedge", 6, None), 3: ("tetra", 4, None),
     4: ("hexahedron20", 20, [*range(12), *range(16, 20), *range(12, 16)]),
     5: ("wedge15", 15, [*range(9), *range(12, 15), *range(9, 12)]), 6: ("tetra10", 10, None),
@@ -131,7 +133,7 @@ def _elements(lines: list[bytes], position: int, places: Positions, builder: Mes
     for line in lines[position + 1 : end]:
         if line.startswith(b" -1"):
             code = int(line[3 + width : 8 + width])
-            if code not in _TYPES:
+            if code not in TYPES:
                 raise builder.fail(f"element type {code} is not one of CalculiX's 1 to 12")
             row = []
             rows.setdefault(code, []).append(row)
@@ -141,7 +143,7 @@ def _elements(lines: list[bytes], position: int, places: Positions, builder: Mes
     if sum(map(len, rows.values())) != announced:
         raise builder.fail(f"{announced} elements are announced, {sum(map(len, rows.values()))} are present")
     for number, found in rows.items():
-        kind, size, order = _TYPES[number]
+        kind, size, order = TYPES[number]
         if any(len(nodes) != size for nodes in found):
             raise builder.fail(f"an element of type {number} ({kind}) does not have {size} nodes")
         table = places(np.array(found, np.int64))
@@ -213,3 +215,10 @@ def _place(results: list[_Result], ids: np.ndarray, builder: MeshBuilder) -> Non
         if len(names) > 1:
             builder.note(f"{name} components: {', '.join(names)}")
         builder.step_point_data[name] = values[..., 0] if len(names) == 1 else values
+
+
+def write(given: Mesh | Trajectory, path: Path) -> list[str]:
+    """Write nodes, elements and point data; a Trajectory becomes steps."""
+    from meshlearn.io.formats.frd_write import write_frd
+
+    return write_frd(given, path)
