@@ -18,10 +18,11 @@ RAGGED = ("polygon", "quadratic_polygon", "polyhedron", "triangle_strip", "poly_
 _DIM_BY_STEM = {"vertex": 0, "line": 1, "triangle": 2, "quad": 2} | dict.fromkeys(
     ("tetra", "pyramid", "wedge", "hexahedron"), 3
 )
-_DIM_OF_OTHERS = {
+NAMED_KINDS = {
     "poly_vertex": 0, "poly_line": 1, "polygon": 2, "quadratic_polygon": 2, "triangle_strip": 2, "pixel": 2,
     "polyhedron": 3, "voxel": 3, "pentagonal_prism": 3, "hexagonal_prism": 3,
 }  # fmt: skip
+"""Dimensions of the kinds that files have and the table has not: kept for the round trip."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def cell_dim(kind: str) -> int:
     >>> [cell_dim(kind) for kind in ("polygon", "wedge15", "triangle10", "lagrange_tetra20", "blob")]
     [2, 3, 2, 3, -1]
     """
-    if kind in _DIM_OF_OTHERS:
-        return _DIM_OF_OTHERS[kind]
+    if kind in NAMED_KINDS:
+        return NAMED_KINDS[kind]
     stem = kind.rstrip("0123456789").removeprefix("lagrange_").removeprefix("bezier_")
     return _DIM_BY_STEM.get(stem, -1)

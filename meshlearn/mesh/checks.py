@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError
-from meshlearn.mesh.cells import CELL_TYPES, RAGGED, cell_dim
+from meshlearn.mesh.cells import CELL_TYPES, NAMED_KINDS, RAGGED
 from meshlearn.mesh.frozen import FrozenDict
+from meshlearn.mesh.kinds import is_known, meant, width
 from meshlearn.ops.pointers import integer_range
 
 
@@ -22,14 +22,29 @@ def tensor(values: Any, what: str, device: torch.device | None = None) -> Tensor
         return values
     try:
         array = np.asarray(values)
+        if array.dtype.kind not in "biufc":
+            raise MeshError(f"{what} {_no_numbers(array)}")
         if array.dtype.byteorder not in "=|" or not array.flags.writeable or any(s < 0 for s in array.strides):
             array = array.astype(array.dtype.newbyteorder("="))  # copies, contiguous
         if array.dtype in (np.uint16, np.uint32, np.uint64):
             array = array.astype(np.int64)
         result = torch.from_numpy(array) if isinstance(values, np.ndarray) else torch.as_tensor(values)
+    except MeshError:
+        raise
     except (TypeError, ValueError, RuntimeError) as error:
         raise MeshError(f"{what} cannot be made a tensor: {error}.") from None
     return result if device is None else result.to(device)
+
+
+def _no_numbers(array: np.ndarray) -> str:
+    """What is wrong with values that are texts, dates or objects."""
+    example = repr(array.reshape(-1)[:1].tolist()[0])[:60] if array.size else "nothing"
+    if array.dtype.kind in "US":
+        return (
+            f"holds text ({example}); a mesh holds numbers.\n"
+            "  number the labels: numpy.unique(labels, return_inverse=True); or make sets of them."
+        )
+    return f"holds {array.dtype} values ({example}); a mesh holds numbers: convert them first."
 
 
 def points_tensor(points: Any, source: str | None) -> Tensor:
@@ -45,12 +60,17 @@ def points_tensor(points: Any, source: str | None) -> Tensor:
 
 
 def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.device) -> FrozenDict[str, Tensor]:
-    """Cells as {type: (n, k) int64}, with the right k and with node numbers in range."""
+    """Cells as {type: (n, k) int64}, with the right k and with node numbers in range; None is a point cloud."""
+    cells = {} if cells is None else cells
     if not isinstance(cells, Mapping):
-        raise MeshError(f"cells must be a dictionary {{type: (n, k) node numbers}}, got {type(cells).__name__}.")
+        raise MeshError(
+            f"cells must be a dictionary {{type: (n, k) node numbers}}, got {_described(cells)}{of_mesh(source)}.\n"
+            f'  name the type of the cells, for instance {{"{_GUESSES.get(_columns(cells), "triangle")}": cells}}; '
+            "{} is a point cloud."
+        )
     tables = {}
     for kind, values in cells.items():
-        _refuse_typo(kind, source)
+        _refuse_unknown(kind, source)
         nodes = tensor(values, f"cells[{kind!r}]", device)
         if nodes.is_floating_point() or nodes.is_complex() or nodes.dtype == torch.bool:
             if nodes.numel():
@@ -58,7 +78,7 @@ def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.dev
                     f"cells[{kind!r}] must hold integers (point numbers), got {nodes.dtype}{of_mesh(source)}."
                 )
             nodes = nodes.to(torch.int64)
-        expected = CELL_TYPES[kind].n_nodes if kind in CELL_TYPES else None
+        expected = width(kind)
         if nodes.numel() == 0 and nodes.ndim != 2:
             nodes = nodes.reshape(0, expected or 0)
         if nodes.ndim != 2 or (expected is not None and nodes.shape[1] != expected):
@@ -71,13 +91,27 @@ def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.dev
     return FrozenDict(tables)
 
 
-def _refuse_typo(kind: Any, source: str | None) -> None:
-    """Kinds that nobody knows are kept for the round trip, but not those that are one slip away from a known one."""
-    if cell_dim(str(kind)) >= 0:
+# the likeliest type of cells by their number of nodes
+_GUESSES = {1: "vertex", 2: "line", 3: "triangle", 4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron"}
+
+
+def _columns(cells: Any) -> int:
+    shape = getattr(cells, "shape", ())
+    return int(shape[1]) if len(shape) == 2 else 0
+
+
+def _described(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ + ("" if shape is None else f" of shape {tuple(shape)}")
+
+
+def _refuse_unknown(kind: Any, source: str | None) -> None:
+    """A kind without a known dimension would turn the mesh into a point cloud, silently."""
+    if isinstance(kind, str) and is_known(kind):
         return
-    near = difflib.get_close_matches(str(kind), CELL_TYPES, n=1, cutoff=0.8)
-    if near:
-        raise MeshError(f"cells[{kind!r}] is no type of cell{of_mesh(source)}: did you mean {near[0]!r}?")
+    near = meant(str(kind))
+    hint = f"did you mean {near!r}?" if near else f"known types: {', '.join([*CELL_TYPES, *NAMED_KINDS])}"
+    raise MeshError(f"cells[{kind!r}] is no type of cell{of_mesh(source)}: {hint}")
 
 
 def _check_range(kind: str, nodes: Tensor, n_points: int, source: str | None) -> None:
@@ -117,8 +151,9 @@ def point_fields(
 
 
 def _mapping(values: Any, what: str) -> Mapping[str, Any]:
+    values = {} if values is None else values
     if not isinstance(values, Mapping):
-        raise FieldError(f"{what} must be a dictionary {{name: values}}, got {type(values).__name__}.")
+        raise FieldError(f"{what} must be a dictionary {{name: values}}, got {_described(values)}.")
     return values
 
 

@@ -78,15 +78,15 @@ class Mesh(Bridges):
         report: Iterable[str] = (),
     ) -> None:
         points = checks.points_tensor(points, source)
-        cells = checks.cell_tables(cells or {}, len(points), source, points.device)
+        cells = checks.cell_tables(cells, len(points), source, points.device)
         self._set(
             points=points,
             cells=cells,
-            point_data=checks.point_fields(point_data or {}, points, cells, source),
-            cell_data=checks.cell_fields(cell_data or {}, points, cells, source),
-            global_data=checks.global_fields(global_data or {}, points),
-            point_sets=checks.point_sets(point_sets or {}, points, source),
-            cell_sets=checks.cell_sets(cell_sets or {}, points, cells, source),
+            point_data=checks.point_fields(point_data, points, cells, source),
+            cell_data=checks.cell_fields(cell_data, points, cells, source),
+            global_data=checks.global_fields(global_data, points),
+            point_sets=checks.point_sets(point_sets, points, source),
+            cell_sets=checks.cell_sets(cell_sets, points, cells, source),
             source=source,
             report=tuple(report),
         )
@@ -165,18 +165,18 @@ class Mesh(Bridges):
         points = new["points"] = checks.points_tensor(new["points"], new["source"])
         same_shape = same_cells and len(points) == self.n_points and points.device == self.device
         if not same_shape:
-            new["cells"] = checks.cell_tables(new["cells"] or {}, len(points), new["source"], points.device)
+            new["cells"] = checks.cell_tables(new["cells"], len(points), new["source"], points.device)
         cells, source = new["cells"], new["source"]
         if "point_data" in changes or not same_shape:
-            new["point_data"] = checks.point_fields(new["point_data"] or {}, points, cells, source)
+            new["point_data"] = checks.point_fields(new["point_data"], points, cells, source)
         if "cell_data" in changes or not same_shape:
-            new["cell_data"] = checks.cell_fields(new["cell_data"] or {}, points, cells, source)
+            new["cell_data"] = checks.cell_fields(new["cell_data"], points, cells, source)
         if "global_data" in changes or not same_shape:
-            new["global_data"] = checks.global_fields(new["global_data"] or {}, points)
+            new["global_data"] = checks.global_fields(new["global_data"], points)
         if "point_sets" in changes or not same_shape:
-            new["point_sets"] = checks.point_sets(new["point_sets"] or {}, points, source)
+            new["point_sets"] = checks.point_sets(new["point_sets"], points, source)
         if "cell_sets" in changes or not same_shape:
-            new["cell_sets"] = checks.cell_sets(new["cell_sets"] or {}, points, cells, source)
+            new["cell_sets"] = checks.cell_sets(new["cell_sets"], points, cells, source)
         new["report"] = tuple(new["report"])
         copy = Mesh._trusted(**new)
         if same_shape:

@@ -22,9 +22,9 @@ _SAME = 1e-9  # points closer than this fraction of the bounding box are one
 class Issue:
     """One kind of defect.
 
-    kind      "non-finite points", "non-finite values", "duplicate points", "unused points", "missing coordinates",
-              "degenerate cells", "inverted cells", "duplicate cells", "inconsistent winding", "non-manifold facets",
-              "non-manifold points", "several components", "open surface", "unchecked cells"
+    kind      "no cells", "non-finite points", "non-finite values", "duplicate points", "unused points",
+              "missing coordinates", "degenerate cells", "inverted cells", "duplicate cells", "inconsistent winding",
+              "non-manifold facets", "non-manifold points", "several components", "open surface", "unchecked cells"
     severity  "error": results will be wrong; "warning": probably not intended; "note": worth knowing
     count     how many
     examples  the first few numbers: of points, of cells (global number), or of components' sizes
@@ -59,6 +59,9 @@ def check_mesh(mesh: Mesh) -> list[Issue]:
     finite = torch.isfinite(mesh.points).all(1)
     known = {kind: nodes for kind, nodes in mesh.cells.items() if kind in CELL_TYPES and len(nodes)}
     unknown = {kind: len(nodes) for kind, nodes in mesh.cells.items() if kind not in CELL_TYPES and len(nodes)}
+    if not known and not unknown:
+        text = f"no cells: {mesh.n_points} points without anything between them, a point cloud"
+        issues.append(Issue("no cells", "note", mesh.n_points, (), text))
     if unknown:
         names = ", ".join(f"{count} {kind}" for kind, count in unknown.items())
         issues.append(

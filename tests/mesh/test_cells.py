@@ -52,7 +52,7 @@ def test_unknown_and_ragged_kinds_have_a_dimension_but_no_row():
 
 def test_cells_of_higher_order_keep_their_dimension():
     """Boundary lines of a third-order mesh are not taken for its domain."""
-    mesh = ml.Mesh(torch.rand(12, 2), {"line4": [[0, 1, 3, 4]], "triangle10": [list(range(10))], "blob": [[0, 1]]})
+    mesh = ml.Mesh(torch.rand(12, 2), {"line4": [[0, 1, 3, 4]], "triangle10": [list(range(10))]})
     assert (mesh.cell_dim, mesh.domain_types, mesh.n_cells) == (2, ["triangle10"], 1)
     with pytest.raises(ml.TopologyError, match="triangle10"):
         _ = mesh.edges

@@ -116,7 +116,7 @@ def test_cell_values_split_and_join(mixed):
     torch.testing.assert_close(mixed.join_cells(mixed.split_cells(values)), values)
     with pytest.raises(ml.FieldError, match="3 cells"):
         mixed.split_cells(torch.rand(4))
-    with pytest.raises(ml.MeshError, match="'k' cannot be made a tensor"):
+    with pytest.raises(ml.MeshError, match="'k' holds text"):
         mixed.with_cell_data(k="steel")
 
 

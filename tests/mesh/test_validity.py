@@ -91,7 +91,6 @@ def test_types_that_cannot_be_checked_are_said():
     assert kinds(mesh) == ["unchecked cells"]
     solid = ml.Mesh(torch.rand(4, 2), {"tetra": [[0, 1, 2, 3]]})
     assert kinds(solid) == ["missing coordinates"]
-    assert check_mesh(ml.Mesh(torch.rand(5, 2))) == []
 
 
 @pytest.mark.parametrize(
@@ -113,3 +112,8 @@ def test_broken_files_have_their_defect_named(shared_data, file, kind):
     assert kind in [issue.kind for issue in issues]
     if file == "inverted_tets.vtk":
         assert next(i for i in issues if i.kind == kind).count == 6
+
+
+def test_points_without_cells_are_said_to_be_a_cloud():
+    (issue,) = check_mesh(ml.Mesh([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    assert (issue.kind, issue.severity, issue.count) == ("no cells", "note", 3)
