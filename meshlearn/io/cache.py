@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from meshlearn.errors import MeshReadError, MeshReadWarning, MeshWriteError
-from meshlearn.io.read import collected_warnings, read
+from meshlearn.io.read import read
 from meshlearn.io.referred import referred_files
+from meshlearn.io.told import collected_warnings, tell
 
 # Part of every key: raise it when a reader changes what it returns.
 READER_VERSION = 3
@@ -55,7 +56,7 @@ def read_cached(path: Path, folder: Path, dim: str | int = "auto") -> Any:
             entry.unlink(missing_ok=True)
         else:
             for text in said:
-                warnings.warn(text, MeshReadWarning, stacklevel=3)
+                tell(text, stacklevel=3)
             return with_source(found, path)
     with collected_warnings() as said:
         result = read(path, dim=dim)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import glob as globbing
 import os
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from meshlearn.errors import MeshlearnError, MeshReadError, MeshReadWarning, ParameterError
+from meshlearn.errors import MeshlearnError, MeshReadWarning, ParameterError
 from meshlearn.io.cache import default_folder, read_cached
 from meshlearn.io.counts import counted
-from meshlearn.io.folders import mesh_files
+from meshlearn.io.finding import find_files as find_files
 from meshlearn.io.read import read
+from meshlearn.io.told import collected_warnings, loss, tell_once
 
 
 class MeshDataset(Sequence):
@@ -29,12 +28,16 @@ class MeshDataset(Sequence):
 
     Indexing gives a Mesh (or Trajectory), slicing and `subset` give a MeshDataset; iteration reads one file at a time
     and keeps none of them. `load` reads all of them at once, in parallel.
+
+    What a reader could not keep is a MeshReadWarning for the first file that has it, not for every file in every pass;
+    `losses` counts the files seen with it so far, those of subsets (`ml.split`) included.
     """
 
     def __init__(self, paths: Sequence[str | os.PathLike], cache: Any = None, dim: str | int = "auto"):
         self.paths = [Path(path) for path in paths]
         self.cache = default_folder() if cache is True else (Path(cache) if cache else None)
         self.dim = dim
+        self._lossy: dict[str, set[Path]] = {}  # loss -> files that have it; shared with subsets
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -44,15 +47,38 @@ class MeshDataset(Sequence):
             return self.subset(range(len(self))[index])
         return self._read(self.paths[index])
 
+    @property
+    def losses(self) -> dict[str, int]:
+        """What readers could not keep, with the number of files read so far that have it."""
+        return {what: len(paths) for what, paths in self._lossy.items()}
+
     def _read(self, path: Path) -> Any:
-        return read_cached(path, self.cache, self.dim) if self.cache else read(path, dim=self.dim)
+        result, texts = self._quietly(path)
+        more = "\n  said once; `losses` of the dataset counts the files with it" if len(self) > 1 else ""
+        self._tell({path: texts}, more)
+        return result
+
+    def _quietly(self, path: Path) -> tuple[Any, list[str]]:
+        """The mesh, and what its reader could not keep."""
+        with collected_warnings(quiet=True) as texts:
+            return (read_cached(path, self.cache, self.dim) if self.cache else read(path, dim=self.dim)), texts
+
+    def _tell(self, per_file: dict[Path, list[str]], more: str = "") -> None:
+        """Tell the losses that no file had before."""
+        new = [[text for text in texts if loss(text) not in self._lossy] for texts in per_file.values()]
+        for path, texts in per_file.items():
+            for text in texts:
+                self._lossy.setdefault(loss(text), set()).add(path)
+        tell_once(new, more, stacklevel=4)
 
     def __iter__(self) -> Iterator[Any]:
         return (self._read(path) for path in self.paths)
 
     def subset(self, rows: Sequence[int] | range) -> MeshDataset:
         """The meshes with the given numbers, still unread."""
-        return MeshDataset([self.paths[int(row)] for row in rows], self.cache, self.dim)
+        part = MeshDataset([self.paths[int(row)] for row in rows], self.cache, self.dim)
+        part._lossy = self._lossy
+        return part
 
     def load(self, workers: int | None = None, progress: bool = True, errors: str = "raise") -> list[Any]:
         """Read everything now: a list of meshes.
@@ -64,18 +90,18 @@ class MeshDataset(Sequence):
         if errors not in ("raise", "skip"):
             raise ParameterError(f"errors={errors!r}: expected 'raise' or 'skip'")
 
-        def attempt(path: Path) -> Any:
+        def attempt(path: Path) -> tuple[Any, list[str]]:
             try:
-                return self._read(path)
+                return self._quietly(path)
             except MeshlearnError as error:
-                return error
+                return error, []
 
-        loaded, failed = [], []
+        loaded, failed, said = [], [], {}
         with ThreadPoolExecutor(max_workers=max(1, workers or os.cpu_count() or 1)) as pool:
             futures = [pool.submit(attempt, path) for path in self.paths]
             try:
                 for path, future in _tracked(list(zip(self.paths, futures, strict=True)), progress):
-                    result = future.result()
+                    result, said[path] = future.result()
                     if not isinstance(result, MeshlearnError):
                         loaded.append(result)
                     elif errors == "raise":
@@ -85,6 +111,7 @@ class MeshDataset(Sequence):
             finally:
                 for future in futures:
                     future.cancel()
+        self._tell(said)
         _warn_skipped(failed, len(self.paths))
         return loaded
 
@@ -129,17 +156,18 @@ def read_many(
 ) -> Any:
     """Meshes of many files: a `MeshDataset` that reads on access, or a list if `workers` is given.
 
-    files     a pattern ("runs/*.vtu", ** reaches into sub-folders), a folder, or a list of paths; patterns are sorted
-              so that run_2 comes before run_10. A pattern takes what it matches; a folder takes its mesh files, and
-              of .txt, .csv, .dat and .xml files only those whose content shows a mesh (the others are named in a
-              MeshReadWarning, README and LICENSE aside)
+    files     a pattern ("runs/*.vtu", ** reaches into sub-folders), a folder, or a list of paths, patterns and folders;
+              patterns are sorted so that run_2 comes before run_10. A pattern takes what it matches; a folder takes its
+              mesh files, less those that a .pvd or .pvtu in it names, and of .txt, .csv, .dat and .xml files only those
+              whose content shows a mesh (what is left out is named in a MeshReadWarning, README and LICENSE aside)
     cache     True or a folder: each file is parsed once, then loaded from a native store keyed on its content
     workers   read everything now with this many threads and return a list; None: read on access
     progress  show a progress bar while reading (on a terminal)
     errors    "raise", or "skip": unreadable files are left out and named in a MeshReadWarning (this reads everything
               now)
 
-    Raises MeshReadError if nothing matches, and, when a file is read, as `read` does.
+    Raises MeshReadError if nothing matches or a file of a list is missing (errors="raise"), and, when a file is read,
+    as `read` does.
 
     >>> import tempfile, pathlib
     >>> folder = pathlib.Path(tempfile.mkdtemp())
@@ -149,42 +177,12 @@ def read_many(
     >>> len(meshes), meshes[1].n_cells
     (3, 18)
     """
-    dataset = MeshDataset(find_files(files), cache, dim)
     if errors not in ("raise", "skip"):
         raise ParameterError(f"errors={errors!r}: expected 'raise' or 'skip'")
+    dataset = MeshDataset(find_files(files, missing=errors), cache, dim)
     if workers is not None or errors == "skip":
         return dataset.load(workers, progress, errors)
     return dataset
-
-
-def find_files(files: Any) -> list[Path]:
-    """The paths that a pattern, a folder or a list stands for."""
-    from meshlearn.io import registry
-
-    if not isinstance(files, str | os.PathLike):
-        paths = [Path(path).expanduser() for path in files]
-        if not paths:
-            raise MeshReadError("read_many was given an empty list of files")
-        return paths
-    if not os.fspath(files):
-        raise MeshReadError("read_many was given an empty path")
-    text = str(Path(files).expanduser())
-    if os.path.isdir(text):
-        return sorted(mesh_files(Path(text)), key=natural)
-    if os.path.isfile(text):
-        return [Path(text)]
-    paths = [Path(name) for name in globbing.glob(text, recursive=True)]
-    if not paths:
-        folder = Path(re.split(r"[*?\[]", text)[0] or ".")
-        folder = folder if folder.is_dir() else folder.parent
-        what = f"no file matches {text}" + ("" if folder.is_dir() else f"; the folder {folder} does not exist")
-        raise MeshReadError(f"{what}.\n  supported suffixes: {' '.join(registry.suffixes())}")
-    return sorted(paths, key=natural)
-
-
-def natural(path: Path) -> list[Any]:
-    """A sort key that counts: run_2 before run_10."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", str(path)) if part]
 
 
 def split(meshes: Sequence[Any], test: float | int = 0.2, seed: int = 0) -> tuple[Any, Any]:

@@ -4,49 +4,90 @@ from __future__ import annotations
 
 import re
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from meshlearn.errors import MeshReadError, MeshReadWarning
 from meshlearn.io import registry
 from meshlearn.io.counts import counted
+from meshlearn.io.referred import referred_files
 
 # suffixes of mesh formats that notes, logs and settings have as well
 SHARED_SUFFIXES = (".txt", ".csv", ".dat", ".xml")
+_LISTS = (".pvd", ".pvtu")
 _NOTES = re.compile(r"(readme|licen[cs]e|copying|notice|changelog|authors|citation|requirements|cmakelists)\b", re.I)
 _AXES = re.compile(rb"\A(?:\xef\xbb\xbf)?\W*(?:[\w:]+\W+)*x\W+y\b", re.I)
 
 
-def mesh_files(folder: Path) -> list[Path]:
-    """The files with a suffix of a mesh format; of the suffixes in `SHARED_SUFFIXES` only those whose content shows a
-    mesh: the mark of a format, or a first line that names columns x and y.
+@dataclass
+class Entries:
+    """The files of a folder, as `read_many` sees them."""
 
-    The others are named in a MeshReadWarning, except for notes by their name (README, LICENSE, requirements ...).
+    meshes: list[Path] = field(default_factory=list)
+    parts: dict[Path, list[str]] = field(default_factory=dict)  # list of files (.pvd, .pvtu) -> those here it names
+    data: list[str] = field(default_factory=list)  # of a shared suffix, and nothing in them shows a mesh
+    total: int = 0
+
+
+def sorted_entries(folder: Path) -> Entries:
+    """The files with a suffix of a mesh format; of the suffixes in `SHARED_SUFFIXES` only those whose content shows a
+    mesh: the mark of a format, or a first line that names columns x and y. Files that a .pvd or .pvtu of the folder
+    names are parts of it, and notes (README, LICENSE, requirements ...) are passed over.
+    """
+    here = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    found = Entries(total=len(here))
+    for entry in here:
+        if entry.is_file() and any(form.reads for form in registry.of_suffix(entry)):
+            if entry.suffix.lower() not in SHARED_SUFFIXES or _shows_a_mesh(entry):
+                found.meshes.append(entry)
+            elif not _NOTES.match(entry.name):
+                found.data.append(entry.name)
+    for entry in sorted(found.meshes):
+        named = _named(entry) & set(found.meshes) if entry.suffix.lower() in _LISTS else set()
+        if named:
+            found.parts[entry] = sorted(part.name for part in named)
+    inner = {name for names in found.parts.values() for name in names}
+    found.meshes = [entry for entry in found.meshes if entry.name not in inner]
+    return found
+
+
+def mesh_files(folder: Path) -> list[Path]:
+    """The meshes among the files of a folder (`sorted_entries`); what is left out is named in a MeshReadWarning.
+
     Raises MeshReadError if no file is left.
     """
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    found: list[Path] = []
-    left: list[Path] = []
-    for entry in entries:
-        if entry.is_file() and any(form.reads for form in registry.of_suffix(entry)):
-            (found if entry.suffix.lower() not in SHARED_SUFFIXES or _shows_a_mesh(entry) else left).append(entry)
-    data = sorted(entry.name for entry in left if not _NOTES.match(entry.name))
-    said = ""
-    if data:
-        names = ", ".join(data[:5]) + (" ..." if len(data) > 5 else "")
-        said = (
-            f"left out {names}: nothing in {'it' if len(data) == 1 else 'them'} shows a mesh, and the suffix is also "
-            f"that of notes and logs.\n  a pattern takes such files: {folder / '*'}{Path(data[0]).suffix}"
+    found = sorted_entries(folder)
+    said = [
+        f"{whole.name} counts as one; left out {_listed(names)}, which it names.\n"
+        f"  to take the files one by one: a pattern, {folder / '*'}{Path(names[0]).suffix}"
+        for whole, names in found.parts.items()
+    ]
+    if data := sorted(found.data):
+        said.append(
+            f"left out {_listed(data)}: nothing in {'it' if len(data) == 1 else 'them'} shows a mesh, and the suffix "
+            f"is also that of notes and logs.\n  a pattern takes such files: {folder / '*'}{Path(data[0]).suffix}"
         )
-    if not found:
-        of = counted(len(entries), "entry", "entries")
+    if not found.meshes:
         raise MeshReadError(
-            f"the folder {folder} holds no mesh file (of {of}).\n"
-            + (f"  {said}\n" if said else "")
+            f"the folder {folder} holds no mesh file (of {counted(found.total, 'entry', 'entries')}).\n"
+            + "".join(f"  {text}\n" for text in said)
             + f"  supported suffixes: {' '.join(registry.suffixes())}"
         )
-    if said:
-        warnings.warn(f"{folder}: {said}", MeshReadWarning, stacklevel=4)
-    return found
+    for text in said:
+        warnings.warn(f"{folder}: {text}", MeshReadWarning, stacklevel=4)
+    return found.meshes
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" ... ({len(names)} files)" if len(names) > 5 else "")
+
+
+def _named(whole: Path) -> set[Path]:
+    """The files that a list of files names, those of lists in it included."""
+    try:
+        return set(referred_files(whole)[1:])
+    except (OSError, MeshReadError):  # unreadable: `read` says it best
+        return set()
 
 
 def _shows_a_mesh(path: Path) -> bool:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MeshReadWarning, MissingDependencyError
+from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MissingDependencyError
 from meshlearn.io import registry
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.counts import counted
 from meshlearn.io.paths import checked_path
+from meshlearn.io.told import tell
 from meshlearn.mesh.mesh import Mesh
-
-_COLLECTING: ContextVar[list[str] | None] = ContextVar("collecting", default=None)
 
 
 def read(
@@ -48,7 +43,7 @@ def read(
 
         result: Any = _guarded(plaid.read, path, "PLAID sample") if plaid.is_sample(path) else _refuse_folder(path)
     else:
-        _check_exists(path)
+        check_exists(path)
         try:
             chosen = chosen or registry.recognise(path)
         except OSError as error:
@@ -64,21 +59,8 @@ def read(
         except (MeshError, MeshlearnError, ValueError, TypeError) as error:
             raise MeshReadError(f"{path}: {error}") from error
     for text in losses:
-        if (collecting := _COLLECTING.get()) is not None:
-            collecting.append(f"{path.name}: {text}")
-        warnings.warn(f"{path.name}: {text}", MeshReadWarning, stacklevel=2)
+        tell(f"{path.name}: {text}")
     return result if step is None else _one_step(result, step, path)
-
-
-@contextmanager
-def collected_warnings() -> Iterator[list[str]]:
-    """The texts of all MeshReadWarnings of this thread's reading, nested files included; they are given as well."""
-    texts: list[str] = []
-    token = _COLLECTING.set(texts)
-    try:
-        yield texts
-    finally:
-        _COLLECTING.reset(token)
 
 
 def _guarded(reader, path: Path, title: str) -> Any:
@@ -104,28 +86,39 @@ def _guarded(reader, path: Path, title: str) -> Any:
         ) from error
 
 
-def _check_exists(path: Path) -> None:
-    if path.exists():
+def check_exists(path: Path) -> None:
+    """Raise MeshReadError for a file that is not there, and for what is no file: reading a pipe would wait for ever."""
+    if path.is_file():
         return
+    if path.exists():
+        raise MeshReadError(f"{path}: this is no file but a pipe, a socket or a device; save its content as a file.")
     folder = path.parent
     if not folder.is_dir():
         raise MeshReadError(f"{path}: no such file; the folder {folder} does not exist either.")
-    names = [entry.name for entry in folder.iterdir()]
-    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    entries = {entry.name: entry.name.partition(".")[0].lower() for entry in folder.iterdir()}
+    stems = difflib.get_close_matches(path.name.partition(".")[0].lower(), entries.values(), n=3, cutoff=0.7)
+    near = [name for name, stem in entries.items() if stem and stem in stems]
+    near.sort(key=lambda name: -difflib.SequenceMatcher(None, name, path.name).ratio())
     hint = (
-        f"did you mean {' or '.join(near)}?"
+        f"did you mean {' or '.join(near[:3])}?"
         if near
-        else f"the folder {folder} holds {counted(len(names), 'other entry', 'other entries')}."
+        else f"the folder {folder} holds {counted(len(entries), 'other entry', 'other entries')}."
     )
     raise MeshReadError(f"{path}: no such file.\n  {hint}")
 
 
 def _refuse_folder(path: Path) -> Any:
-    known = [entry for entry in sorted(path.iterdir()) if entry.is_file() and registry.of_suffix(entry)]
-    if known:
-        hint = f'it holds {counted(len(known), "mesh file")}: ml.read_many("{path}/*{known[0].suffix}")'
+    from meshlearn.io.folders import sorted_entries
+
+    if meshes := sorted_entries(path).meshes:
+        hint = f'it holds {counted(len(meshes), "mesh file")}: ml.read_many("{path}")'
     else:
+        inner = next(
+            (entry for entry in sorted(path.glob("*/*")) if entry.is_file() and registry.of_suffix(entry)), None
+        )
         hint = "it holds no mesh file, and it is not a PLAID sample (meshes/*.cgns)"
+        if inner is not None:
+            hint = f'the meshes are in folders inside it: ml.read_many("{path}/**/*{inner.suffix}")'
     raise MeshReadError(f"{path}: this is a folder.\n  {hint}")
 
 

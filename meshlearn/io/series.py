@@ -13,8 +13,9 @@ import torch
 
 from meshlearn.errors import MeshlearnError, MeshReadError
 from meshlearn.io.counts import counted
-from meshlearn.io.dataset import find_files
+from meshlearn.io.finding import find_files
 from meshlearn.io.read import read
+from meshlearn.io.told import collected_warnings, tell_once
 from meshlearn.mesh.mesh import Mesh
 
 
@@ -27,7 +28,7 @@ def read_series(files: Any, times: Sequence[float] | None = None, dim: str | int
     The cells must be the same in all files; points may move. Raises MeshReadError naming the first file that differs.
     """
     paths = find_files(files)
-    meshes = [read(path, dim=dim) for path in paths]
+    meshes = read_all(paths, dim)
     for path, mesh in zip(paths, meshes, strict=True):
         if not isinstance(mesh, Mesh):
             raise MeshReadError(f"{path}: this file holds {counted(len(mesh), 'time')} already; read it with ml.read")
@@ -36,6 +37,17 @@ def read_series(files: Any, times: Sequence[float] | None = None, dim: str | int
             f"times has {counted(len(times), 'entry', 'entries')} for {counted(len(paths), 'file')} ({paths[0]} ...)"
         )
     return stack(meshes, _times(paths, meshes) if times is None else np.asarray(times, np.float64), paths)
+
+
+def read_all(paths: Sequence[Path], dim: str | int = "auto") -> list[Any]:
+    """The files one after the other; what readers could not keep is told once for all of them."""
+    meshes, said = [], []
+    for path in paths:
+        with collected_warnings(quiet=True) as texts:
+            meshes.append(read(path, dim=dim))
+        said.append(texts)
+    tell_once(said, stacklevel=4)
+    return meshes
 
 
 def _times(paths: list[Path], meshes: list[Mesh]) -> np.ndarray:

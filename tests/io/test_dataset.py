@@ -1,12 +1,14 @@
 """read_many, its cache, MeshDataset and split."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from io_meshes import assert_same
 
 import meshlearn as ml
 from meshlearn.io import cache as cache_module
-from meshlearn.io import dataset as dataset_module
+from meshlearn.io.finding import natural
 
 
 @pytest.fixture
@@ -116,7 +118,7 @@ def test_split_refuses(test):
 
 def test_numbers_count():
     names = ["a_10", "a_9", "b", "a_1x"]
-    assert sorted(names, key=lambda name: dataset_module.natural(__import__("pathlib").Path(name))) == [
+    assert sorted(names, key=lambda name: natural(Path(name))) == [
         "a_1x",
         "a_9",
         "a_10",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MeshReadError
-from meshlearn.io.dataset import natural
+from meshlearn.io.finding import natural
 from meshlearn.mesh.mesh import Mesh
 
 

@@ -20,8 +20,7 @@ SEVERAL_FILES = True
 
 def read(path: Path) -> Any:
     """A Trajectory, or a Mesh with `global_data["time"]` if the list names one file."""
-    from meshlearn.io.read import read as read_file
-    from meshlearn.io.series import stack
+    from meshlearn.io.series import read_all, stack
 
     try:
         root = ElementTree.parse(path).getroot()
@@ -41,7 +40,7 @@ def read(path: Path) -> Any:
         raise MeshReadError(
             f"{path}: the collection names {missing[0].name!r}, which is missing from {missing[0].parent}"
         )
-    meshes = [read_file(file) for file in files]
+    meshes = read_all(files)
     times = np.array([float(entry.get("timestep", "0")) for entry in entries])
     if len(meshes) == 1:
         return meshes[0].with_global_data(time=times[0]).replace(source=str(path))
