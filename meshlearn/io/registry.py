@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from meshlearn.errors import MeshReadError, MeshWriteError, ParameterError
+from meshlearn.io.foreign import refuse_foreign, refuse_suffix
 
 HEAD_BYTES = 8192
 
@@ -83,12 +84,7 @@ def recognise(path: Path) -> Format:
         head = file.read(HEAD_BYTES)
     if not head.strip():
         raise MeshReadError(f"{path}: the file is empty ({path.stat().st_size} bytes).")
-    _refuse_archives(path, head)
-    if re.search(rb"^\*(KEYWORD\b|ELEMENT_(SHELL|SOLID|TSHELL|BEAM|DISCRETE))", head, re.M | re.I):
-        raise MeshReadError(
-            f"{path}: LS-DYNA is not supported (the file holds its keywords).\n"
-            "  write it as another format, e.g. with LS-PrePost as Abaqus or Nastran"
-        )
+    refuse_foreign(path, head)
     by_suffix = [f for f in of_suffix(path) if f.reads]
     by_content = [f for f in _FORMATS.values() if f.reads and f.recognises is not None and f.recognises(head)]
     both = [f for f in by_suffix if f in by_content]
@@ -99,24 +95,12 @@ def recognise(path: Path) -> Format:
     without_mark = [f for f in by_suffix if f.recognises is None]
     if without_mark or by_suffix:
         return (without_mark or by_suffix)[0]
+    refuse_suffix(path)
     raise MeshReadError(
         f"{path}: neither the suffix {path.suffix!r} nor the content belongs to a format that can be read.\n"
         f"  the file starts with {head[:40]!r}\n"
         f"  supported are {' '.join(suffixes())}"
     )
-
-
-def _refuse_archives(path: Path, head: bytes) -> None:
-    for magic, name, command in (
-        (b"\x1f\x8b", "gzip", "gunzip"),
-        (b"BZh", "bzip2", "bunzip2"),
-        (b"\xfd7zXZ", "xz", "unxz"),
-        (b"\x28\xb5\x2f\xfd", "zstd", "unzstd"),
-    ):
-        if head.startswith(magic):
-            raise MeshReadError(f"{path}: the file is compressed with {name}; unpack it first: {command} {path.name}")
-    if head.startswith(b"PK\x03\x04") and not path.name.lower().endswith((".npz", ".3mf")):
-        raise MeshReadError(f"{path}: the file is a zip archive; unpack it first.")
 
 
 def for_writing(path: Path) -> Format:

@@ -19,18 +19,18 @@ class Bridges:
     """The methods of `Mesh` that exchange it with other libraries."""
 
     @staticmethod
-    def from_meshio(mesh: Any) -> Mesh:
-        """From a `meshio.Mesh`."""
-        return bridge("meshio").from_meshio(mesh)
+    def from_meshio(mesh: Any, dim: str | int = "auto") -> Mesh:
+        """From a `meshio.Mesh`; dim=3 keeps the z of a plane mesh, as in `ml.read`."""
+        return bridge("meshio").from_meshio(mesh, dim=dim)
 
     def to_meshio(self) -> Any:
         """To a `meshio.Mesh`."""
         return bridge("meshio").to_meshio(self)
 
     @staticmethod
-    def from_pyvista(dataset: Any) -> Mesh:
-        """From any pyvista (VTK) data set."""
-        return bridge("pyvista").from_pyvista(dataset)
+    def from_pyvista(dataset: Any, dim: str | int = "auto") -> Mesh:
+        """From any pyvista (VTK) data set; dim=3 keeps the z of a plane mesh, as in `ml.read`."""
+        return bridge("pyvista").from_pyvista(dataset, dim=dim)
 
     def to_pyvista(self) -> Any:
         """To a `pyvista.UnstructuredGrid`."""

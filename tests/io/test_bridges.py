@@ -99,3 +99,65 @@ def test_meshio_with_a_missing_block_is_a_mesh_error():
     theirs.cell_data["k"].pop()
     with pytest.raises(ml.MeshError, match=r"'k'.* has 1 parts, the mesh has 2 blocks"):
         ml.Mesh.from_meshio(theirs)
+
+
+def _sets(mesh):
+    return {name: {kind: sorted(rows.tolist()) for kind, rows in by.items()} for name, by in mesh.cell_sets.items()}
+
+
+@pytest.mark.filterwarnings("ignore::meshlearn.errors.MeshReadWarning")
+def test_gmsh_files_through_meshio_are_as_read_by_us(shared_data):
+    """Version 4.1, which has the numbers of bounding entities among its sets, and 2.2, which has no sets."""
+    import meshio
+
+    files = ["scikit-fem/oriented_squares.msh", "g-adaptivity/headland1.msh", "scikit-fem/quadratic_sphere_tet.msh",
+             "converted/mixedtriquad_gmsh22_binary.msh"]  # fmt: skip
+    for name in files:
+        ours = ml.read(shared_data / "io" / name)
+        theirs = ml.Mesh.from_meshio(meshio.read(shared_data / "io" / name))
+        assert (theirs.dim, theirs.cell_counts) == (ours.dim, ours.cell_counts)
+        assert _sets(theirs) == _sets(ours), name
+        assert not theirs.global_data
+        assert any("bounding_entities" in note for note in theirs.report) == ("gmsh22" not in name)
+
+
+def test_physical_groups_of_a_meshio_mesh():
+    import meshio
+
+    theirs = meshio.Mesh(
+        [[0.0, 0, 0], [1, 0, 0], [0, 1, 0]],
+        [("line", [[0, 1], [1, 2], [2, 0]]), ("triangle", [[0, 1, 2]])],
+        cell_data={"gmsh:physical": [[1, 2, 2], [1]]},
+        field_data={"left": [1, 1], "plate": [1, 2], "load": 3.0},
+    )
+    mesh = ml.Mesh.from_meshio(theirs)
+    assert _sets(mesh) == {"left": {"line": [0]}, "physical_2": {"line": [1, 2]}, "plate": {"triangle": [0]}}
+    assert list(mesh.global_data) == ["load"]
+    assert _sets(ml.Mesh.from_meshio(mesh.to_meshio())) == _sets(mesh)
+
+
+@pytest.mark.parametrize("library", ["meshio", "pyvista"])
+def test_a_plane_mesh_of_a_library_is_plane_unless_z_is_asked_for(library):
+    if library == "pyvista":
+        theirs = pytest.importorskip("pyvista").Plane()
+    else:
+        flat = ml.shapes.square(n=2)
+        theirs = ml.Mesh(torch.nn.functional.pad(flat.points, (0, 1)), {"triangle": flat.cells["triangle"]}).to_meshio()
+    convert = getattr(ml.Mesh, f"from_{library}")
+    assert (convert(theirs).dim, convert(theirs, dim=3).dim) == (2, 3)
+
+
+def test_what_is_no_mesh_of_the_library_is_refused():
+    for library in ("meshio", "pyvista", "trimesh", "skfem", "pyg"):
+        if library == "pyvista":
+            pytest.importorskip("pyvista")
+        with pytest.raises(ml.MeshError, match="str"):
+            getattr(ml.Mesh, f"from_{library}")("a.vtu")
+
+
+def test_several_data_sets_of_pyvista_are_refused_with_what_to_do():
+    pyvista = pytest.importorskip("pyvista")
+    blocks = pyvista.MultiBlock({"inlet": pyvista.Plane(), "wall": pyvista.Sphere()})
+    with pytest.raises(ml.MeshError, match=r"'inlet', 'wall'(.|\n)*blocks\[0\](.|\n)*blocks\.combine\(\)"):
+        ml.Mesh.from_pyvista(blocks)
+    assert ml.Mesh.from_pyvista(blocks.combine()).n_points == blocks[0].n_points + blocks[1].n_points

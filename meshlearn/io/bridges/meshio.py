@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from meshlearn.errors import MeshError
+from meshlearn.io.bridges.lost import not_a
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import RAGGED
 from meshlearn.io.tensors import to_numpy
@@ -15,16 +16,25 @@ from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 _NAMES = {"penta_prism": "pentagonal_prism", "hexa_prism": "hexagonal_prism"}
+_LAGRANGE = {"CURVE": "line", "TRIANGLE": "triangle", "QUADRILATERAL": "quad", "TETRAHEDRON": "tetra",
+             "HEXAHEDRON": "hexahedron", "WEDGE": "wedge", "PYRAMID": "pyramid"}  # fmt: skip
+_PHYSICAL, _BOUNDING = "gmsh:physical", "gmsh:bounding_entities"
 
 
-def from_meshio(mesh: Any, source: str | None = None) -> Mesh:
+def from_meshio(mesh: Any, source: str | None = None, dim: str | int = "auto") -> Mesh:
     """From a `meshio.Mesh`; blocks of one kind are joined, `field_data` becomes global data.
 
-    Raises MeshError for meshes that hold Python objects where numbers are expected.
+    dim  as in `ml.read`: "auto" reads a mesh in space whose z are all 0 as a plane mesh, 3 keeps z
+
+    Gmsh's physical groups become cell sets under their names, as in `ml.read`; the numbers of the entities around
+    each entity (`gmsh:bounding_entities`) are left out, and the report says so.
+    Raises MeshError for what is no meshio.Mesh, or holds Python objects where numbers are expected.
     """
+    if not all(hasattr(mesh, part) for part in ("points", "cells", "cell_sets", "field_data")):
+        raise not_a("a meshio.Mesh", mesh)
     builder = MeshBuilder(source or "meshio.Mesh", "meshio.Mesh")
     fill_from_meshio(mesh, builder)
-    result = builder.build(mesh.points.shape[1])
+    result = builder.build(dim)
     assert isinstance(result, Mesh)
     return result.replace(source=source)
 
@@ -44,16 +54,43 @@ def fill_from_meshio(mesh: Any, builder: MeshBuilder) -> None:
     for name, rows in mesh.point_sets.items():
         builder.point_sets[name] = np.asarray(rows, np.int64)
     for name, parts in mesh.cell_sets.items():
+        if name == _BOUNDING:
+            builder.note(f"{name!r}: numbers of Gmsh's entities, no set of cells; left out")
+            continue
         _check_parts("cell_sets", name, parts, blocks)
         for block, rows in zip(blocks, parts, strict=True):
             if rows is not None and len(rows):
                 builder.add_cell_set(name, block, np.asarray(rows, np.int64))
+    groups = _physical_groups(mesh, blocks, builder)
     for name, values in (mesh.field_data or {}).items():
         array = np.asarray(values)
+        if name in groups:
+            continue
         if array.dtype.kind in "biuf":
             builder.global_data[name] = array
         else:
             builder.lost(f"field data {name!r} of type {array.dtype}")
+
+
+def _physical_groups(mesh: Any, blocks: list[Block], builder: MeshBuilder) -> set[str]:
+    """Make cell sets of the numbers in "gmsh:physical"; returns the names that `field_data` has for groups.
+
+    meshio itself makes sets of the named groups of version 4 only. A group whose cells are in a set already is that set.
+    """
+    if _PHYSICAL not in mesh.cell_data:
+        return set()
+    named = {name: np.asarray(pair) for name, pair in (mesh.field_data or {}).items()}
+    named = {name: pair for name, pair in named.items() if pair.shape == (2,) and pair.dtype.kind in "iu"}
+    names = {(int(dim), int(group)): name for name, (group, dim) in named.items()}
+    sets = [parts for name, parts in mesh.cell_sets.items() if name != _BOUNDING]
+    for k, (block, numbers) in enumerate(zip(blocks, mesh.cell_data[_PHYSICAL], strict=True)):
+        for group in np.unique(numbers).tolist():
+            name = names.get((cell_dim(block.kind), int(group)), f"physical_{int(group)}")
+            rows = np.flatnonzero(numbers == group)
+            kept = any(parts[k] is not None and np.isin(rows, parts[k]).all() for parts in sets)
+            if group and not kept:
+                builder.add_cell_set(name, block, rows)
+    return set(named)
 
 
 def _check_parts(what: str, name: str, parts: Any, blocks: list[Block]) -> None:
@@ -75,6 +112,8 @@ def _block(cells: Any, builder: MeshBuilder) -> Block:
     if isinstance(rows, list):
         width = max(map(len, rows), default=1)
         rows = np.array([list(row) + [-1] * (width - len(row)) for row in rows], np.int64)
+    if kind.startswith("VTK_LAGRANGE_"):
+        kind = f"lagrange_{_LAGRANGE[kind.removeprefix('VTK_LAGRANGE_')]}{np.shape(rows)[1]}"
     return builder.add_cells(kind, np.array(rows, np.int64))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from meshlearn.errors import MeshError
-from meshlearn.io.bridges.lost import warn_of
+from meshlearn.io.bridges.lost import not_a, warn_of
 from meshlearn.io.counts import counted
 from meshlearn.io.quiet import quietly_imported
 from meshlearn.mesh.mesh import Mesh
@@ -22,6 +22,8 @@ def from_pyg(data: Any, source: str | None = None) -> Mesh:
     `x` and every other tensor with one row per node become point data, tensors with one row per face cell data, the
     rest global data. Edges in both directions give one line.
     """
+    if not hasattr(data, "to_dict"):
+        raise not_a("a torch_geometric.data.Data", data)
     if getattr(data, "pos", None) is None:
         raise MeshError(f"the Data has no positions 'pos'; it has {list(data.keys())}.")
     points = data.pos if data.pos.is_floating_point() else data.pos.to(torch.get_default_dtype())

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from meshlearn.errors import require
+from meshlearn.errors import MeshError, require
+from meshlearn.io.bridges.lost import not_a
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.tensors import plain_array
 from meshlearn.io.vtk_export import from_mesh
@@ -14,14 +15,24 @@ from meshlearn.io.vtk_model import VtkArrays, to_builder
 from meshlearn.mesh.mesh import Mesh
 
 
-def from_pyvista(grid: Any, source: str | None = None) -> Mesh:
+def from_pyvista(grid: Any, source: str | None = None, dim: str | int = "auto") -> Mesh:
     """From a pyvista data set; surfaces and structured grids are cast to unstructured grids first.
 
-    Raises MissingDependencyError without pyvista.
+    dim  as in `ml.read`: "auto" reads a mesh in space whose z are all 0 as a plane mesh, 3 keeps z
+
+    Raises MissingDependencyError without pyvista, MeshError for what is no data set, and for a MultiBlock, which holds
+    several.
     """
     require("pyvista", "viz", "from_pyvista")
     import pyvista
 
+    if isinstance(grid, pyvista.MultiBlock):
+        raise MeshError(
+            f"a pyvista.MultiBlock holds several data sets ({', '.join(map(repr, grid.keys()))}); from_pyvista takes "
+            "one.\n  one of them: Mesh.from_pyvista(blocks[0]); all of them joined: Mesh.from_pyvista(blocks.combine())"
+        )
+    if not isinstance(grid, pyvista.DataSet):
+        raise not_a("a pyvista data set (UnstructuredGrid, PolyData, StructuredGrid ...)", grid)
     builder = MeshBuilder(source or type(grid).__name__, "pyvista data set")
     if not isinstance(grid, pyvista.UnstructuredGrid):
         grid = grid.cast_to_unstructured_grid()
@@ -36,7 +47,7 @@ def from_pyvista(grid: Any, source: str | None = None) -> Mesh:
     )
     if (arrays.types == 42).any():
         _faces(grid, arrays)
-    mesh = to_builder(arrays, builder).build()
+    mesh = to_builder(arrays, builder).build(dim)
     assert isinstance(mesh, Mesh)
     return mesh.replace(source=source)
 
