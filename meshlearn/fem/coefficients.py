@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from meshlearn import ops
-from meshlearn.errors import FieldError, ParameterError
+from meshlearn.errors import FieldError
 from meshlearn.fem.fields import HIDDEN, Argument
 from meshlearn.fem.geometry import Maps, carry
 
@@ -26,7 +28,7 @@ class Function(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Values with a leading axis that runs over a batch; for where the shape alone does not tell."""
+    """Values with a leading axis that runs over a batch, where the shape does not tell; (n_batch,) are numbers."""
 
     values: Tensor
 
@@ -34,8 +36,9 @@ class Batch(NamedTuple):
 def coefficient(space: FESpace, name: str, value: Any, cells: Tensor | None, rule: Rule, maps: Maps):
     """Function without arguments that returns the array (or Argument) of a coefficient at the places of a rule.
 
-    Known are numbers; tensors (n_cells, ...) and (n_points, ...), with a leading batch axis if that is the only way to
-    read them; names of fields of the mesh; `Function`; functions of the place. Raises FieldError for other shapes.
+    Known are numbers and lists of them (components); tensors (n_cells, ...) and (n_points, ...), with a leading batch
+    axis if that is the only way to read them; names of fields of the mesh; `Function`; functions of the place. Raises
+    FieldError for other shapes and types.
     """
     if isinstance(value, Function):
         return lambda: known_function(value, name, cells, rule, maps)
@@ -44,14 +47,18 @@ def coefficient(space: FESpace, name: str, value: Any, cells: Tensor | None, rul
     if callable(value):
         return value
     batched = isinstance(value, Batch)
-    values = torch.as_tensor(value.values if batched else value, dtype=space.dtype, device=space.device)
+    if isinstance(value, (list, tuple)) and not batched:
+        return lambda: constant(space, name, value)
+    values = _tensor(space, name, value.values if batched else value)
     if values.dim() == 0:
         return lambda: values.reshape([1] * HIDDEN)
+    if batched and values.dim() == 1:
+        return lambda: values.reshape(1, 1, 1, -1, 1)
     n_cells, n_points = len(space.element_dofs), space.mesh.n_points
     places = (n_cells, n_points)
     if not batched and len(values) not in places and values.dim() > 1 and values.shape[1] in places:
         batched = True
-    where = values.shape[1] if batched and values.dim() > 1 else len(values)
+    where = values.shape[1] if batched else len(values)
     if where not in places:
         raise FieldError(
             f"coefficient {name!r} has shape {tuple(values.shape)}: expected a number, one value per cell "
@@ -68,6 +75,45 @@ def coefficient(space: FESpace, name: str, value: Any, cells: Tensor | None, rul
     if where == n_cells:
         return lambda: _on_cells(values, cells)
     return lambda: _on_points(space, values, cells, rule)
+
+
+def batch_size(space: FESpace, value: Any) -> int | None:
+    """Length of a coefficient's batch axis, None where it has none."""
+    if isinstance(value, Batch):
+        return len(value.values)
+    if isinstance(value, Function):
+        return len(value.dofs) if value.dofs.dim() == 2 else None
+    if not isinstance(value, (Tensor, np.ndarray)) or value.ndim < 2:
+        return None
+    places = (len(space.element_dofs), space.mesh.n_points)
+    return len(value) if len(value) not in places and value.shape[1] in places else None
+
+
+def constant(space: FESpace, name: str, value: Any) -> Any:
+    """What a function of the place returned: an array of a form as it is; numbers, or a list with one entry for each
+    component, as such an array."""
+    if isinstance(value, Argument):
+        return value
+    if isinstance(value, (list, tuple)):
+        parts = [constant(space, name, part) for part in value]
+        parts = [part.value if isinstance(part, Argument) else part for part in parts]
+        return torch.stack(torch.broadcast_tensors(*parts)) if parts else _tensor(space, name, None)
+    values = _tensor(space, name, value)
+    return values if values.dim() >= HIDDEN else values.reshape(*values.shape, *[1] * HIDDEN)
+
+
+def _tensor(space: FESpace, name: str, value: Any) -> Tensor:
+    try:
+        known = isinstance(value, (Tensor, np.ndarray))
+        values = torch.as_tensor(value, dtype=None if known else space.dtype, device=space.device)
+    except (TypeError, ValueError, RuntimeError):
+        values = None
+    if values is None or values.is_complex():
+        raise FieldError(
+            f"coefficient {name!r} is a {type(value).__name__} ({str(value)[:60]}): expected a number, a list of "
+            "numbers, a tensor, the name of a field of the mesh, space.function(dofs), or a function of x."
+        )
+    return values.to(space.dtype)
 
 
 def _mesh_field(space: FESpace, name: str) -> Tensor:
@@ -113,7 +159,7 @@ def known_function(function: Function, name: str, cells: Tensor | None, rule: Ru
     dofs = dofs.to(space.dtype)
     made = tuple(
         Argument(
-            lambda part, k=k: _part(space, dofs.reshape(-1, space.n_dofs), k, part, cells, rule, maps),
+            partial(_part, space, dofs.reshape(-1, space.n_dofs), cells, rule, maps, k),
             block.shapes(space.dim),
             f"x.{name}",
         )
@@ -122,7 +168,7 @@ def known_function(function: Function, name: str, cells: Tensor | None, rule: Ru
     return made[0] if len(made) == 1 else made
 
 
-def _part(space: FESpace, dofs: Tensor, k: int, part: str, cells: Tensor | None, rule: Rule, maps: Maps) -> Tensor:
+def _part(space: FESpace, dofs: Tensor, cells: Tensor | None, rule: Rule, maps: Maps, k: int, part: str) -> Tensor:
     """(*components, 1, 1, cells, n_batch, places) of a part of field k of a finite-element function."""
     block = space.blocks[k]
     n = block.components or 1

@@ -18,6 +18,7 @@ from torch import Tensor
 from meshlearn.errors import ParameterError
 from meshlearn.fem.dual import dual
 from meshlearn.fem.interpolation import owners
+from meshlearn.fem.quadrature import quadrature
 from meshlearn.fem.reference import Block
 from meshlearn.ops import SparseOperator
 
@@ -78,9 +79,7 @@ def _reference(block: Block, kind: str, places: np.ndarray) -> np.ndarray:
 
 def _check(target: Block, places: np.ndarray, weights: np.ndarray, source: Block, kind: str) -> None:
     """The derivative must be reproduced by the target's functions on the reference cell."""
-    from skfem.quadrature import get_quadrature
-
-    where, _ = get_quadrature(source.element.refdom, 2 * int(source.element.maxdeg) + 2)
+    where, _ = quadrature(source.element.refdom, 2 * int(source.element.maxdeg) + 2)
     wanted = _reference(source, kind, where)
     dofs = np.einsum("ipa,jpa->ij", weights, _reference(source, kind, places))
     values = target.tables(where, torch.float64)["value"].numpy()

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from meshlearn import ops
-from meshlearn.fem.facets import facet_rules
+from meshlearn.fem.dual import normals, tangents
 from meshlearn.fem.interpolation import owners
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def dof_directions(space: FESpace) -> Float[Tensor, "n_dofs dim"] | None:
     made = torch.zeros(space.n_dofs, space.dim, dtype=space.dtype, device=space.device)
     directed = False
     n_cells = len(space.element_dofs)
-    for k, block in enumerate(space.blocks):
+    for k in range(len(space.blocks)):
         signs = space.local_signs(k)
         if signs is None:
             continue
@@ -59,21 +59,21 @@ def dof_directions(space: FESpace) -> Float[Tensor, "n_dofs dim"] | None:
 
 
 def _local(space: FESpace, k: int) -> Tensor:
+    """(n_functions, n_cells, dim) unit vectors along which the functions count on the cells, without signs."""
     block, refdom = space.blocks[k], space.element.refdom
     element = block.element
-    on_edges = block.family == "hcurl" and space.dim == 3
-    if on_edges:
-        reference = [refdom.p[:, b] - refdom.p[:, a] for a, b in refdom.edges]
-        count = int(element.edge_dofs)
-    else:
-        reference = [rule.normal for rule in facet_rules(refdom, 1)]
-        if block.family == "hcurl":
-            reference = [np.array([-n[1], n[0]]) for n in reference]
-        count = int(element.facet_dofs)
-    maps = space.geometry.at(np.asarray(refdom.p, np.float64).mean(1, keepdims=True))
+    entities = tangents(refdom, 2) if block.family == "hcurl" and space.dim == 3 else normals(block.family, refdom, 2)
+    count = int(element.edge_dofs if block.family == "hcurl" and space.dim == 3 else element.facet_dofs)
+    wanted, middles = [], []
+    for j, (places, weights, direction) in enumerate(entities):
+        traces = block.tables(places, torch.float64)["value"].numpy()[j * count : (j + 1) * count] @ direction
+        turn = np.where(traces @ weights < -1e-12, -1.0, 1.0)  # scikit-fem's functions do not all point outwards
+        wanted.append(turn[:, None] * direction)
+        middles += [(places @ weights) / weights.sum()] * count
+    maps = space.geometry.at(np.stack(middles, axis=1))
     matrix = maps.jacobian if block.family == "hcurl" else maps.inverse.transpose(0, 1)
-    wanted = torch.from_numpy(np.repeat(np.stack(reference), count, axis=0)).to(matrix)
-    vectors = torch.einsum("dkc,ik->icd", matrix[..., 0], wanted)
-    vectors = vectors / vectors.norm(dim=-1, keepdim=True)
-    rest = block.n_functions - len(vectors)
+    matrix = matrix.expand(*matrix.shape[:3], len(middles))
+    vectors = torch.einsum("dkci,ik->icd", matrix, torch.from_numpy(np.concatenate(wanted)).to(matrix))
+    vectors = (vectors / vectors.norm(dim=-1, keepdim=True)).repeat_interleave(block.components or 1, dim=0)
+    rest = block.n_functions * (block.components or 1) - len(vectors)
     return torch.cat([vectors, vectors.new_zeros(rest, *vectors.shape[1:])])

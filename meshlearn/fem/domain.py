@@ -1,4 +1,4 @@
-"""A mesh as finite elements need it: one kind of cell, scikit-fem's numbering beside ours, a differentiable geometry."""
+"""A mesh as finite elements need it: one kind of cell, scikit-fem's numbering beside ours, differentiable geometry."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from meshlearn.errors import MeshError, TopologyError
 from meshlearn.fem.elements import ELEMENTS
 from meshlearn.fem.geometry import Geometry
 from meshlearn.fem.reference import blocks
-from meshlearn.io.bridges.skfem import to_skfem
+from meshlearn.io.bridges.skfem import SECOND, facet_numbers, to_skfem
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
 _AFFINE = ("line", "triangle", "tetra")
+_CORNERS = {"line3": 2, "triangle6": 3, "quad8": 4, "quad9": 4}  # of facets of second-order cells
 _MADE: WeakKeyDictionary[Mesh, Any] = WeakKeyDictionary()
 
 
@@ -25,7 +26,7 @@ def skfem_mesh(mesh: Mesh) -> Any:
     """The scikit-fem mesh of a mesh, made once: same point and cell numbers on first-order meshes, boundaries by name.
 
     Raises TopologyError for several kinds of cells, kinds without elements, and surfaces in space; MeshError for
-    cells that are turned inside out or have no measure.
+    cells that are turned inside out or have no measure, points that are not finite or belong to no cell.
     """
     if mesh in _MADE:
         return _MADE[mesh]
@@ -35,8 +36,10 @@ def skfem_mesh(mesh: Mesh) -> Any:
         for name, by in mesh.cell_sets.items()
         if (held := {k: rows for k, rows in by.items() if cell_dim(k) >= mesh.cell_dim - 1})
     }
-    if mesh.domain_types[0] not in ELEMENTS["P1"]:
-        sets = {}
+    if mesh.domain_types[0] in SECOND:
+        made = _second_order(mesh)
+        _MADE[mesh] = made
+        return made
     cells = {k: table for k, table in mesh.cells.items() if cell_dim(k) >= mesh.cell_dim - 1}
     if not sets:
         cells = {k: cells[k] for k in mesh.domain_types}
@@ -46,14 +49,39 @@ def skfem_mesh(mesh: Mesh) -> Any:
     return made
 
 
+def _second_order(mesh: Mesh) -> Any:
+    """Curved cells, which lose their boundaries on the way; these are found again by the corners of their facets."""
+    kind = mesh.domain_types[0]
+    made = to_skfem(Mesh(mesh.points.detach().double().cpu(), {kind: mesh.cells[kind].cpu()}))
+    vertex = vertices(mesh, made)
+    boundaries = {}
+    for name, by_kind in mesh.cell_sets.items():
+        rows = [
+            facet_numbers(made, vertex[mesh.cells[k][rows][:, : _CORNERS[k]].cpu().numpy()])
+            for k, rows in by_kind.items()
+            if k in _CORNERS and cell_dim(k) == mesh.cell_dim - 1
+        ]
+        if rows:
+            boundaries[name] = np.unique(np.concatenate(rows))
+    return made.with_boundaries(boundaries) if boundaries else made
+
+
+def vertices(mesh: Mesh, skmesh: Any) -> np.ndarray:
+    """(n_points,) number of each point among scikit-fem's vertices, -1 for nodes on edges, facets and in cells."""
+    if mesh.domain_types[0] not in SECOND:
+        return np.arange(mesh.n_points)
+    numbers = np.full(mesh.n_points, -1)
+    numbers[_numbers(skmesh.p[:, : skmesh.nvertices].T, mesh.points)] = np.arange(skmesh.nvertices)
+    return numbers
+
+
 def _check(mesh: Mesh) -> None:
     name = mesh.source or "made in memory"
     kinds = mesh.domain_types
-    second = ("triangle6", "quad9", "tetra10", "hexahedron27")
-    if len(kinds) != 1 or kinds[0] not in (*ELEMENTS["P1"], *second):
+    if len(kinds) != 1 or kinds[0] not in (*ELEMENTS["P1"], *SECOND):
         raise TopologyError(
             f"finite-element spaces live on meshes of one kind of cell ({', '.join(ELEMENTS['P1'])}, or "
-            f"{', '.join(second)}), this one has {mesh.cell_counts}.\n  mesh: {name}\n"
+            f"{', '.join(SECOND)}), this one has {mesh.cell_counts}.\n  mesh: {name}\n"
             "  Split the other cells, or take a part: mesh.cells holds the tables by kind."
         )
     if mesh.cell_dim != mesh.dim:
@@ -61,6 +89,7 @@ def _check(mesh: Mesh) -> None:
             f"finite-element spaces need as many coordinates as the cells have dimensions; these are {kinds[0]} cells "
             f"in {mesh.dim}-D.\n  mesh: {name}\n  Drop a constant coordinate: mesh.replace(points=mesh.points[:, :2])."
         )
+    _check_points(mesh, name)
     measures = mesh.cell_measures()[kinds[0]].detach()
     flat = int((measures.abs() <= 1e-14 * measures.abs().max()).sum()) if len(measures) else 0
     inverted = mesh.n_inverted()
@@ -69,6 +98,23 @@ def _check(mesh: Mesh) -> None:
         raise MeshError(
             f"the mesh has {what}, on which no integral makes sense.\n  mesh: {name}\n"
             "  `ml.check_mesh(mesh)` lists them; wrongly numbered cells are turned by `mesh.oriented()`."
+        )
+
+
+def _check_points(mesh: Mesh, name: str) -> None:
+    finite = torch.isfinite(mesh.points.detach()).all(1)
+    if not bool(finite.all()):
+        raise MeshError(
+            f"{int((~finite).sum())} points of the mesh are not finite, the first is number "
+            f"{int(torch.nonzero(~finite)[0])}.\n  mesh: {name}"
+        )
+    used = torch.zeros(mesh.n_points, dtype=torch.bool, device=mesh.device)
+    used[mesh.cells[mesh.domain_types[0]].reshape(-1)] = True
+    if not bool(used.all()):
+        first = torch.nonzero(~used)[:5, 0].tolist()
+        raise MeshError(
+            f"{int((~used).sum())} points belong to no cell ({', '.join(map(str, first))}{', …' * (len(first) == 5)}): "
+            f"unknowns there would have no equation.\n  mesh: {name}\n  Leave them out: mesh.without_unused_points()."
         )
 
 

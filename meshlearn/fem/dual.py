@@ -2,7 +2,8 @@
 
     h1     values at the nodes (with the inverse of the matrix phi_j(x_i), for elements with bubbles)
     hdiv   on every facet the L2 projection of the normal component on those of the facet's functions, then the L2
-           projection of the rest on the interior functions; the lowest order gives fluxes through the facets
+           projection of the rest on the interior functions; the lowest order gives fluxes through the facets (twice
+           the fluxes on tetrahedra, as scikit-fem scales its functions)
     hcurl  the same with tangential components on edges
 
 Functions are pulled back as the family is carried (`meshlearn.fem.reference`), which keeps fluxes and circulations.
@@ -14,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.linalg import LinAlgError
-from skfem.quadrature import get_quadrature
 
 from meshlearn.fem.facets import facet_rules
+from meshlearn.fem.quadrature import quadrature
 from meshlearn.fem.reference import Block
 
 
@@ -71,7 +72,7 @@ def _moments(block: Block) -> Dual | None:
     per_entity = int(element.edge_dofs if on_edges else element.facet_dofs)
     if per_entity == 0 or int(element.nodal_dofs):
         return None
-    entities = _edges(refdom, degree) if on_edges else _facets(block.family, refdom, degree)
+    entities = tangents(refdom, degree) if on_edges else normals(block.family, refdom, degree)
     n = block.n_functions
     places, rows = [], []
     for k, (where, weights, direction) in enumerate(entities):
@@ -84,7 +85,7 @@ def _moments(block: Block) -> Dual | None:
         rows.append(made)
     outer = len(entities) * per_entity
     if outer < n:
-        where, weights = get_quadrature(refdom, degree)
+        where, weights = quadrature(refdom, degree)
         values = _values(block, where)
         inner = values[outer:]
         gram = np.einsum("iqa,jqa,q->ij", inner, inner, weights)
@@ -99,8 +100,8 @@ def _moments(block: Block) -> Dual | None:
     return Dual(np.concatenate(places, axis=1), np.concatenate(rows, axis=1))
 
 
-def _facets(family: str, refdom: type, degree: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(places, weights, normal or tangent) of every facet."""
+def normals(family: str, refdom: type, degree: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(places, weights, normal, or for "hcurl" tangent in the plane) of every facet of a reference cell."""
     turned = family == "hcurl"
     return [
         (rule.places, rule.weights, np.array([-rule.normal[1], rule.normal[0]]) if turned else rule.normal)
@@ -108,10 +109,11 @@ def _facets(family: str, refdom: type, degree: int) -> list[tuple[np.ndarray, np
     ]
 
 
-def _edges(refdom: type, degree: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def tangents(refdom: type, degree: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(places, weights, tangent) of every edge of a reference cell in space."""
     from skfem.refdom import RefLine
 
-    where, weights = get_quadrature(RefLine, degree)
+    where, weights = quadrature(RefLine, degree)
     made = []
     for a, b in refdom.edges:  # type: ignore[attr-defined]
         start, edge = refdom.p[:, a], refdom.p[:, b] - refdom.p[:, a]  # type: ignore[attr-defined]

@@ -44,10 +44,16 @@ def make_element(element: Any, cell_type: str, components: int | None = None) ->
                 "P1DG" … "P4DG" without continuity; "P2^d" for one component per direction, "P2^3" for three
     components  makes the element vector-valued, like "^"
 
-    Raises ParameterError for an unknown name, or one that does not exist on this cell type.
+    Raises ParameterError for an unknown name, or an element that does not exist on this cell type.
     """
     if isinstance(element, skfem.Element):
         made = element
+        cell = getattr(skfem, f"Element{ELEMENTS['P1'][_FIRST_ORDER.get(cell_type, cell_type)]}").refdom
+        if element.refdom is not cell:
+            raise ParameterError(
+                f"{type(element).__name__} is an element for cells of the kind {element.refdom.name}, the mesh has "
+                f"{cell_type} cells."
+            )
     elif isinstance(element, str):
         made = _named(element, _FIRST_ORDER.get(cell_type, cell_type))
     elif isinstance(element, Sequence) and len(element):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import ConvergenceError, FieldError, ParameterError
 from meshlearn.fem.geometry import Maps, carry
+from meshlearn.fem.polynomials import Polynomials
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
@@ -22,13 +23,15 @@ OUTSIDE = ("error", "nearest", "nan")
 def evaluate(space: FESpace, dofs: Tensor, points: Tensor, part: str = "value", outside: str = "error") -> Tensor:
     """Values of a function at points: (n,) or (n, *components), with the batch axis of the dofs in front.
 
-    dofs     (n_dofs,) or (n_batch, n_dofs); gradients flow to them
+    dofs     (n_dofs,) or (n_batch, n_dofs)
     points   (n, dim)
     part     "value", "grad", "div" or "curl"
     outside  what to do with points outside the mesh: "error", "nearest" (the closest point of the mesh), "nan"
 
     Points are located once (`PointLocator`) and evaluated in chunks, so that memory stays bounded. On a facet, where
-    discontinuous functions have two values, either cell may answer. Raises FieldError for points outside.
+    discontinuous functions have two values, either cell may answer. Differentiable in the dofs to any order, in the
+    points and the points of the mesh (which move the functions past a fixed place) to any order on affine cells, to the
+    third on others; points outside have no gradient in their place. Raises FieldError for points outside.
     """
     if outside not in OUTSIDE:
         raise ParameterError(f"outside={outside!r} is not known; choose one of {list(OUTSIDE)}.")
@@ -45,8 +48,8 @@ def evaluate(space: FESpace, dofs: Tensor, points: Tensor, part: str = "value", 
         raise ParameterError(
             f"{space} has no {part}: its functions have {', '.join(space.blocks[0].shapes(space.dim))}."
         )
-    points = points.detach().to(space.like)
-    where = space.locator.locate(points)
+    points = points.to(space.like)
+    where = space.locator.locate(points.detach())
     away = where.status == 1
     if outside == "error" and bool(away.any()):
         k = int(torch.nonzero(away)[0])
@@ -58,10 +61,10 @@ def evaluate(space: FESpace, dofs: Tensor, points: Tensor, part: str = "value", 
     nearest = points if not bool(away.any()) else _closest(space, where, points, away)
     batch = dofs.reshape(-1, space.n_dofs).to(space.dtype)
     made = [
-        _at(space, batch, where.cell[s : s + CHUNK], nearest[s : s + CHUNK], part)
-        for s in range(0, max(len(points), 1), CHUNK)
+        _at(space, batch, where.cell[s : s + CHUNK], nearest[s : s + CHUNK], part) for s in range(0, len(points), CHUNK)
     ]
-    values = torch.cat(made, dim=1)
+    shape = space.blocks[0].shapes(space.dim)[part]
+    values = torch.cat([batch.new_zeros(len(batch), 0, *shape), *made], dim=1)
     if outside == "nan":
         values = torch.where(away.reshape(1, -1, *[1] * (values.dim() - 2)), torch.nan, values)
     return values[0] if dofs.dim() == 1 else values
@@ -74,13 +77,13 @@ def _closest(space: FESpace, where, points: Tensor, away: Tensor) -> Tensor:
     cell = reference_cell(space.kind)
     shapes = cell.shape(where.local[away].to(space.dtype))
     corners = space.geometry.points.detach()[space.mesh.cells[space.kind][where.cell[away]]]
-    moved = points.clone()
-    moved[away] = torch.einsum("na,nad->nd", shapes, corners)
-    return moved
+    closest = points.detach().clone()
+    closest[away] = torch.einsum("na,nad->nd", shapes, corners)
+    return torch.where(away[:, None], closest, points)
 
 
 def reference_coordinates(space: FESpace, cells: Tensor, points: Tensor) -> Tensor:
-    """(n, dim) coordinates of points in scikit-fem's reference cells: exact for affine maps, else by Newton's method."""
+    """(n, dim) coordinates of points in scikit-fem's reference cells: exact for affine maps, else Newton's method."""
     corners = space.geometry.corners.detach().index_select(2, cells).permute(2, 1, 0)  # (n, nodes, dim)
     shape = space.geometry.shape
     start = np.asarray(space.element.refdom.p, np.float64).mean(1)
@@ -106,17 +109,40 @@ def reference_coordinates(space: FESpace, cells: Tensor, points: Tensor) -> Tens
 def _at(space: FESpace, dofs: Tensor, cells: Tensor, points: Tensor, part: str) -> Tensor:
     """(n_batch, n, *components) in known cells."""
     block = space.blocks[0]
-    local = reference_coordinates(space, cells, points)
+    local = reference_coordinates(space, cells, points.detach())
+    moving = torch.is_grad_enabled() and (points.requires_grad or space.geometry.points.requires_grad)
+    if moving and block.family == "table":
+        raise ParameterError(f"{space} has no gradients in the points: pass points.detach().")
+    if moving:
+        local = _differentiable(space, cells, points, local)
+        return _combined(space, dofs, cells, local, Polynomials(block).at(local, part), part)
     if block.family == "table":
         return _tabulated(space, dofs, cells, local, part)
     table = block.tables(local.t().cpu().numpy(), space.dtype)[part].to(points.device)  # (functions, n, width)
+    return _combined(space, dofs, cells, local, table, part)
+
+
+def _differentiable(space: FESpace, cells: Tensor, points: Tensor, local: Tensor) -> Tensor:
+    """The same local coordinates, after Newton steps that know where they come from: each doubles the order up to which
+    derivatives are right, and on affine cells one is exact."""
+    corners = space.geometry.corners.index_select(2, cells)  # (dim, nodes, n)
+    shape = Polynomials(space.geometry.shape)
+    for _ in range(1 if space.geometry.affine else 2):
+        miss = points - torch.einsum("an,dan->nd", shape.at(local, "value")[..., 0], corners)
+        jacobian = torch.einsum("ank,dan->ndk", shape.at(local, "grad"), corners)
+        local = local + torch.linalg.solve(jacobian, miss)
+    return local
+
+
+def _combined(space: FESpace, dofs: Tensor, cells: Tensor, local: Tensor, table: Tensor, part: str) -> Tensor:
+    block, n = space.blocks[0], len(cells)
     values = space.local_values(dofs, 0, cells)  # (functions, n_components, n, n_batch)
     made = torch.einsum("inw,icnz->zncw", table, values)
     maps = _maps(space, cells, local)
     matrix = carry(block, part, maps)
     if matrix is not None:
-        made = torch.einsum("dkn,znck->zncd", matrix[..., 0].expand(*matrix.shape[:2], len(points)), made)
-    return made.reshape(len(dofs), len(points), *block.shapes(space.dim)[part])
+        made = torch.einsum("dkn,znck->zncd", matrix[..., 0].expand(*matrix.shape[:2], n), made)
+    return made.reshape(len(dofs), n, *block.shapes(space.dim)[part])
 
 
 def _tabulated(space: FESpace, dofs: Tensor, cells: Tensor, local: Tensor, part: str) -> Tensor:
@@ -124,13 +150,14 @@ def _tabulated(space: FESpace, dofs: Tensor, cells: Tensor, local: Tensor, part:
     block, mapping = space.blocks[0], space.skmesh.mapping()
     if not isinstance(block.element, skfem.ElementGlobal):
         raise ParameterError(
-            f"scikit-fem evaluates {type(block.element).__name__} at quadrature points only; project on a 'P4^d' space first."
+            f"scikit-fem evaluates {type(block.element).__name__} at quadrature points only; project on a 'P4^d' space "
+            "first."
         )
     places = local.t().cpu().numpy()[:, :, None]
     columns = []
     for i in range(block.n_functions):
         field = block.element.gbasis(mapping, places, i, tind=cells.cpu().numpy())[0]
-        values = np.asarray(field.value if part == "value" else getattr(field, part), np.float64)
+        values = np.asarray(field if part == "value" else getattr(field, part), np.float64)
         columns.append(torch.from_numpy(values[..., 0].reshape(-1, len(cells)).copy()))
     table = torch.stack(columns).to(dofs)  # (functions, width, n)
     made = torch.einsum("iwn,inz->znw", table, space.local_values(dofs, 0, cells)[:, 0])
@@ -140,5 +167,8 @@ def _tabulated(space: FESpace, dofs: Tensor, cells: Tensor, local: Tensor, part:
 def _maps(space: FESpace, cells: Tensor, local: Tensor) -> Maps:
     """The cells' maps, each at one place of its own."""
     corners = space.geometry.corners.index_select(2, cells)
-    slope = space.geometry.shape.tables(local.t().cpu().numpy(), space.dtype)["grad"].to(corners)
+    if local.requires_grad:
+        slope = Polynomials(space.geometry.shape).at(local, "grad")
+    else:
+        slope = space.geometry.shape.tables(local.t().cpu().numpy(), space.dtype)["grad"].to(corners)
     return Maps(torch.einsum("ank,dan->dkn", slope, corners)[..., None], lambda: corners.mean(1)[..., None])

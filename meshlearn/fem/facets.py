@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from skfem.quadrature import get_quadrature
 
 from meshlearn.errors import TopologyError
+from meshlearn.fem.quadrature import quadrature
 
 
 class FacetRule(NamedTuple):
@@ -24,9 +24,9 @@ def facet_rules(refdom: Any, order: int) -> list[FacetRule]:
     dim = len(corners)
     if dim == 1:
         return [FacetRule(corners[:, [k]], np.ones(1), np.array([2.0 * k - 1.0])) for k in (0, 1)]
-    if refdom.name == "Prism" or len({len(facet) for facet in refdom.facets}) > 1:
+    if refdom.brefdom is None or len({len(facet) for facet in refdom.facets}) > 1:
         raise TopologyError("integrals over facets of wedges are not supported: scikit-fem has no rule for them.")
-    places, weights = get_quadrature(refdom.brefdom, max(order, 1))
+    places, weights = quadrature(refdom.brefdom, order)
     return [_rule(corners, np.asarray(facet), places, weights) for facet in refdom.facets]
 
 

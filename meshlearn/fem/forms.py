@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,9 +43,7 @@ class Jets:
     def arguments(self, arrays: Callable[[int, str], Tensor]) -> Any:
         """What the form gets: one argument, or a tuple of them for a composite space."""
         made = tuple(
-            Argument(
-                lambda part, k=k: arrays(k, part), known, self.name if len(self.shapes) == 1 else f"{self.name}[{k}]"
-            )
+            Argument(partial(arrays, k), known, self.name if len(self.shapes) == 1 else f"{self.name}[{k}]")
             for k, known in enumerate(self.shapes)
         )
         return made[0] if len(made) == 1 else made
@@ -79,9 +78,13 @@ def coefficients(form: Callable[..., Any], jets: list[Jets], probe: Place, place
         arrays, where, total = unit_jets(mine.shapes, list(mine.parts), axis, like)
         if total == 0:
             raise ParameterError(f"the form does not depend on {mine.name}.")
-        arguments.append(mine.arguments(lambda k, part, arrays=arrays: arrays[k][part]))
+        arguments.append(mine.arguments(partial(_part, arrays)))
         slices.append(where)
     return _call(form, arguments, place, like), slices
+
+
+def _part(arrays: list[dict[str, Tensor]], k: int, part: str) -> Tensor:
+    return arrays[k][part]
 
 
 def _probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor) -> None:
@@ -133,6 +136,8 @@ def _call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Te
     if isinstance(result, Argument):
         result = result.value
     if not isinstance(result, Tensor):
+        if not isinstance(result, (int, float)):
+            raise ParameterError(f"a weak form returns a tensor or a number, this one returned {result!r}.")
         result = torch.as_tensor(result, dtype=like.dtype, device=like.device)
     if result.dim() == 0:
         result = result.reshape([1] * HIDDEN)

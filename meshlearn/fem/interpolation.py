@@ -59,7 +59,7 @@ def interpolate_part(space: FESpace, k: int, value: Any) -> Tensor:
     rule = Rule(functionals.places, np.ones(functionals.places.shape[1]), ("dual", k))
     where = region(space, None, rule)
     values = _values(space, k, value, where)  # (n, width, cells, places)
-    maps, n = where.maps, block.components or 1
+    maps = where.maps
     if block.family == "hdiv":
         values = torch.einsum("kdcq,ndcq->nkcq", maps.inverse.expand(*maps.inverse.shape[:3], values.shape[3]), values)
         values = values * maps.det.abs()
@@ -86,17 +86,10 @@ def _applied(weights: Tensor, values: Tensor) -> Tensor:
 
 def _values(space: FESpace, k: int, value: Any, where: Any) -> Tensor:
     """(n_components, width, cells, places) of anything at places."""
-    if isinstance(value, (list, tuple)):
-        value = torch.stack([torch.as_tensor(v, dtype=space.dtype, device=space.device) for v in value])
-        fixed = value
-        value = lambda x: fixed.reshape(-1, *[1] * HIDDEN)  # noqa: E731
-    found: Any = place(space, where, {"f": value}).f
+    found: Any = place(space, where, {"value": value}).value
     if isinstance(found, Argument):
         found = found.value
     shape = space.blocks[k].shapes(space.dim)["value"]
-    found = torch.as_tensor(found, dtype=space.dtype, device=space.device)
-    if found.dim() == 0:
-        found = found.reshape([1] * HIDDEN)
     seen = tuple(found.shape[: found.dim() - HIDDEN])
     if seen == () and shape and not callable(value) and not bool(found.any()):
         found = found.expand(*shape, *found.shape[-HIDDEN:])  # the number 0 is any zero
@@ -119,9 +112,6 @@ def project(space: FESpace, value: Any, order: int | None = None) -> Tensor:
     if len(space.blocks) > 1:
         raise ParameterError("a composite space is projected on part by part: make a space of each.")
     order = 2 * space.degree + 1 if order is None else order
-    if isinstance(value, (list, tuple)):
-        fixed = torch.stack([torch.as_tensor(v, dtype=space.dtype, device=space.device) for v in value])
-        value = lambda x: fixed.reshape(-1, *[1] * HIDDEN)  # noqa: E731
     mass = space.assemble(lambda u, v, x: inner(u, v), order=order)
     right: Any = space.assemble(lambda v, x: inner(x.f, v), order=order, f=value)
     if right.dim() == 1:
@@ -133,11 +123,24 @@ def dof_points(space: FESpace) -> Tensor:
     """(n_dofs, dim) where the dofs sit."""
     made = torch.zeros(space.n_dofs, space.dim, dtype=space.dtype, device=space.device)
     for k, block in enumerate(space.blocks):
-        places = np.asarray(getattr(block.element, "doflocs", np.zeros((0, 0))), np.float64)
-        if len(places) != block.n_functions or not np.isfinite(places).all():
-            places = np.repeat(np.asarray(space.element.refdom.p, np.float64).mean(1)[None], block.n_functions, axis=0)
+        places = _reference_places(space, k)
         points = space.geometry.at(places.T).points.permute(2, 1, 0)  # (functions, cells, dim)
         points = points.repeat_interleave(block.components or 1, dim=0).reshape(-1, space.dim)
         dofs, first = owners(space, k)
         made = made.index_copy(0, dofs, points.index_select(0, first))
     return made
+
+
+def _reference_places(space: FESpace, k: int) -> np.ndarray:
+    """(n_functions, dim) where the dofs of field k sit on the reference cell."""
+    block, refdom = space.blocks[k], space.element.refdom
+    corners = np.asarray(refdom.p, np.float64)
+    places = np.repeat(corners.mean(1)[None], block.n_functions, axis=0)
+    if block.family in ("hdiv", "hcurl"):  # scikit-fem's own places are not all on the facets
+        edges = block.family == "hcurl" and space.dim == 3
+        count = int(block.element.edge_dofs if edges else block.element.facet_dofs)
+        middles = [corners[:, np.asarray(entity)].mean(1) for entity in (refdom.edges if edges else refdom.facets)]
+        places[: count * len(middles)] = np.repeat(middles, count, axis=0)
+        return places
+    known = np.asarray(getattr(block.element, "doflocs", np.zeros((0, 0))), np.float64)
+    return known if len(known) == block.n_functions and np.isfinite(known).all() else places

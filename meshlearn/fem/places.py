@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from skfem.quadrature import get_quadrature
 from torch import Tensor
 
-from meshlearn.errors import ParameterError
-from meshlearn.fem.coefficients import coefficient
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.coefficients import batch_size, coefficient, constant
 from meshlearn.fem.facets import facet_rules
 from meshlearn.fem.fields import Place
 from meshlearn.fem.geometry import Maps
+from meshlearn.fem.quadrature import quadrature
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
@@ -44,7 +44,7 @@ class Region(NamedTuple):
 
 def cell_rule(space: FESpace, order: int) -> Rule:
     """A rule that is exact for polynomials of the order on the reference cell."""
-    places, weights = get_quadrature(space.element.refdom, max(order, 1))
+    places, weights = quadrature(space.element.refdom, order)
     return Rule(places, weights, ("cell", order))
 
 
@@ -62,7 +62,8 @@ def region(space: FESpace, cells: Tensor | None, rule: Rule) -> Region:
 
 
 def place(space: FESpace, where: Region, given: dict[str, Any]) -> Place:
-    """What a form sees as x."""
+    """What a form sees as x. Raises ParameterError for names of coefficients that mean something else in a form."""
+    _check(space, given)
     coefficients = {
         name: coefficient(space, name, value, where.cells, where.rule, where.maps) for name, value in given.items()
     }
@@ -72,8 +73,17 @@ def place(space: FESpace, where: Region, given: dict[str, Any]) -> Place:
     )
     for name, value in given.items():
         if callable(value):
-            coefficients[name] = lambda value=value: value(made)
+            coefficients[name] = lambda name=name, value=value: constant(space, name, value(made))
     return made
+
+
+def _check(space: FESpace, given: dict[str, Any]) -> None:
+    taken = [name for name in given if name in ("points", "normal", "size") or name.startswith("_")]
+    if taken:
+        raise ParameterError(f"a coefficient cannot be called {taken[0]!r}: x.{taken[0]} is taken; use another name.")
+    sizes = {name: size for name, value in given.items() if (size := batch_size(space, value)) is not None}
+    if len({size for size in sizes.values() if size != 1}) > 1 or 0 in sizes.values():
+        raise FieldError(f"the coefficients' batches must have the same size, and not be empty; they have {sizes}.")
 
 
 def facet_groups(space: FESpace, on: Any, order: int) -> list[tuple[Tensor, Rule]]:

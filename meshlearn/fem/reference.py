@@ -117,6 +117,6 @@ def cell_tables(block: Block, mapping: Any, places: np.ndarray, dtype: torch.dty
 
 def _present(field: Any) -> Iterator[tuple[str, np.ndarray]]:
     for name in PARTS:
-        values = field.value if name == "value" else getattr(field, name, None)
+        values = field if name == "value" else getattr(field, name, None)
         if values is not None:
             yield name, np.asarray(values, np.float64)

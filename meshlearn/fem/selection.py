@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem.constraint import AffineConstraint
+from meshlearn.fem.domain import vertices
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
@@ -36,6 +37,8 @@ def _numbers(space: FESpace, where: Any) -> Tensor:
                 f"({space.n_dofs},) of bool from points (dim, {space.n_dofs})."
             )
         where = mask
+    if isinstance(where, (list, tuple)) and not where:
+        return torch.zeros(0, dtype=torch.int64, device=space.device)
     numbers = torch.as_tensor(where, device=space.device)
     if numbers.dtype == torch.bool:
         if numbers.shape != (space.n_dofs,):
@@ -43,7 +46,7 @@ def _numbers(space: FESpace, where: Any) -> Tensor:
         return torch.nonzero(numbers)[:, 0]
     if numbers.is_floating_point() or numbers.dim() != 1:
         raise ParameterError(f"where={where!r} is no name, function, mask or list of dof numbers.")
-    if len(numbers) and not (0 <= int(numbers.min()) and int(numbers.max()) < space.n_dofs):
+    if len(numbers) and (int(numbers.min()) < 0 or int(numbers.max()) >= space.n_dofs):
         raise ParameterError(
             f"dof numbers lie in 0 … {space.n_dofs - 1}; got {int(numbers.min())} … {int(numbers.max())}."
         )
@@ -54,10 +57,7 @@ def _named(space: FESpace, name: str) -> Tensor:
     named = space.skmesh.boundaries or {}
     points = space.mesh.point_sets
     if name != "boundary" and name not in named and name in points:
-        nodal = space.numbering.nodal_dofs
-        if not len(nodal) or space.kind not in ("line", "triangle", "quad", "tetra", "hexahedron", "wedge"):
-            raise FieldError(f"{name!r} is a set of points, and {space} has no dofs at the points of the mesh.")
-        found = nodal[:, points[name].cpu().numpy()].reshape(-1)
+        found = _at_points(space, points[name].cpu().numpy())
     elif name == "boundary" or name in named:
         found = space.numbering.get_facet_dofs(space.facets(name)).flatten()
     else:
@@ -67,6 +67,18 @@ def _named(space: FESpace, name: str) -> Tensor:
             f"{', '.join(map(repr, points)) or 'none'}\n  mesh: {space.mesh.source or 'made in memory'}"
         )
     return torch.from_numpy(np.unique(np.asarray(found, np.int64))).to(space.device)
+
+
+def _at_points(space: FESpace, numbers: np.ndarray) -> np.ndarray:
+    """Dofs at points, and on the facets of the boundary whose corners are all among them."""
+    skmesh = space.skmesh
+    corners = vertices(space.mesh, skmesh)[numbers]
+    inside = np.zeros(skmesh.nvertices, bool)
+    inside[corners[corners >= 0]] = True
+    facets = skmesh.boundary_facets()
+    facets = facets[inside[skmesh.facets[:, facets]].all(0)]
+    nodal = space.numbering.nodal_dofs
+    return np.concatenate([nodal[:, inside.nonzero()[0]].reshape(-1), space.numbering.get_facet_dofs(facets).flatten()])
 
 
 def _of_component(space: FESpace, component: int) -> Tensor:

@@ -47,7 +47,7 @@ class FESpace:
     >>> b = space.assemble(lambda v, x: v)
     >>> u = ml.fem.solve(A, b, space.dirichlet("boundary", 0.0))
     >>> round(space.integrate(u).item(), 4)
-    0.0302
+    0.0288
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class FESpace:
             self.mesh = Mesh.from_skfem(self.skmesh)
             kind = self.mesh.domain_types[0]
             self.element = mesh.elem if element is None else make_element(element, kind, components)
-        if not dtype.is_floating_point:
-            raise ParameterError(f"dtype={dtype} is not a floating-point type.")
+        if dtype not in (torch.float32, torch.float64):
+            raise ParameterError(f"dtype={dtype} is not one to integrate in; use torch.float64, or torch.float32.")
         self.kind, self.dtype = kind, dtype
         self.geometry = geometry(self.mesh, self.skmesh, dtype)
         self.blocks: list[Block] = blocks(self.element)
@@ -79,8 +79,8 @@ class FESpace:
         self._signs = [self._orientation(block) for block in self.blocks]
         if self.geometry.points.requires_grad and any(b.family == "table" for b in self.blocks):
             raise ParameterError(
-                f"the functions of {type(self.element).__name__} are not carried from a reference cell: no gradients in "
-                "the points. Detach them: mesh.replace(points=mesh.points.detach())."
+                f"the functions of {type(self.element).__name__} are not carried from a reference cell: no gradients "
+                "in the points. Detach them: mesh.replace(points=mesh.points.detach())."
             )
 
     # -- what it is ------------------------------------------------------------------------------------------------
@@ -144,8 +144,9 @@ class FESpace:
     def dofs(self, where: Any, component: int | None = None) -> Int64[Tensor, " k"]:
         """Sorted numbers of the dofs on a part of the mesh.
 
-        where      "boundary" (all of it), the name of a boundary or point set of the mesh, a list of names, a function
-                   of the dofs' points (dim, n) that gives a mask, a mask (n_dofs,), or dof numbers
+        where      "boundary" (all of it), the name of a boundary of the mesh, or of a point set (dofs at the points,
+                   and on boundary facets between them), a list of names, a function of the dofs' points (dim, n) that
+                   gives a mask, a mask (n_dofs,), or dof numbers
         component  only this component of a vector-valued space; of a composite space: this part
 
         Raises FieldError for an unknown name.

@@ -320,6 +320,12 @@ class Mesh(Bridges):
 
         return oriented(self)
 
+    def without_unused_points(self) -> Mesh:
+        """A copy without points that belong to no cell; see `meshlearn.mesh.compaction.without_unused_points`."""
+        from meshlearn.mesh.compaction import without_unused_points
+
+        return without_unused_points(self)
+
     def boundary_mesh(self) -> Mesh:
         """The boundary as a mesh of its own, outward oriented; see `meshlearn.mesh.boundary.boundary_mesh`."""
         from meshlearn.mesh.boundary import boundary_mesh

@@ -21,7 +21,7 @@ _KINDS = {
 }  # fmt: skip
 # ours[:, k] = theirs[:, order[k]]
 _FROM_SKFEM = {"hexahedron": [0, 3, 6, 2, 1, 5, 7, 4]}
-_SECOND = ("triangle6", "quad9", "tetra10", "hexahedron27")
+SECOND = ("triangle6", "quad9", "tetra10", "hexahedron27")
 
 
 def from_skfem(mesh: Any, source: str | None = None) -> Mesh:
@@ -30,7 +30,7 @@ def from_skfem(mesh: Any, source: str | None = None) -> Mesh:
     if name is None:
         raise MeshError(f"skfem's {type(mesh).__name__} is not supported; supported are {', '.join(_KINDS)}")
     kind, facet_kind = _KINDS[name]
-    if kind in _SECOND:
+    if kind in SECOND:
         return _from_second_order(mesh, kind, source)
     table = _ours(kind, mesh.t.T)
     cells = {kind: to_tensor(np.ascontiguousarray(table, np.int64))}
@@ -88,7 +88,7 @@ def to_skfem(mesh: Mesh) -> Any:
             f"skfem's {names[kind]} needs points with {mesh.cell_dim} coordinates, this mesh has {mesh.dim}."
         )
     points, table = to_numpy(mesh.points).astype(np.float64), to_numpy(mesh.cells[kind])
-    if kind in _SECOND:
+    if kind in SECOND:
         from skfem.io.meshio import from_meshio
 
         from meshlearn.io.bridges.meshio import to_meshio
@@ -102,7 +102,7 @@ def to_skfem(mesh: Mesh) -> Any:
     boundaries = {}
     for name, by_kind in mesh.cell_sets.items():
         rows = [
-            _facets(result, to_numpy(mesh.cells[k])[to_numpy(v)])
+            facet_numbers(result, to_numpy(mesh.cells[k])[to_numpy(v)])
             for k, v in by_kind.items()
             if cell_dim(k) == mesh.cell_dim - 1
         ]
@@ -120,12 +120,21 @@ def _fields(mesh: Mesh) -> list[str]:
     return [f"{part.replace('_', ' ')} {', '.join(map(repr, held))}" for part in parts if (held := getattr(mesh, part))]
 
 
-def _facets(mesh: Any, nodes: np.ndarray) -> np.ndarray:
-    """Facet numbers of rows of corner nodes."""
+def _without_repeats(rows: np.ndarray) -> np.ndarray:
+    """Sorted rows of four with -1 in place of a node that repeats or is not there."""
+    rows = np.pad(rows, ((0, 0), (4 - rows.shape[1], 0)), constant_values=-1)
+    rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = -1
+    return np.sort(rows, axis=1)
+
+
+def facet_numbers(mesh: Any, nodes: np.ndarray) -> np.ndarray:
+    """Numbers of the facets of a skfem mesh with these rows of corner nodes (its numbering)."""
     known = np.sort(mesh.facets.T, axis=1).astype(np.int64)
     wanted = np.sort(nodes[:, : known.shape[1]], axis=1).astype(np.int64)
     if not len(wanted):
         return np.zeros(0, np.int64)
+    if type(mesh).__name__.startswith("MeshWedge"):  # triangles stand there with one node twice
+        known, wanted = _without_repeats(known), _without_repeats(wanted)
     row = np.dtype((np.void, known.dtype.itemsize * known.shape[1]))
     keys, sought = (np.ascontiguousarray(a).view(row)[:, 0] for a in (known, wanted))
     candidates = np.flatnonzero(np.isin(known[:, 0], wanted[:, 0]))
