@@ -123,10 +123,12 @@ def _interpolant(space: FESpace, value: Any, component: int | None) -> Tensor:
         return space.interpolate(value)
     n = space.blocks[0].components or 1
     if callable(value):
-        return space.interpolate(
-            lambda x: torch.stack([torch.as_tensor(value(x), dtype=x.dtype).expand(x.shape[1])] * n)
-        )
-    return space.interpolate([float(value)] * n)
+        return space.interpolate(lambda x: [value(x)] * n)
+    if isinstance(value, Tensor) and value.dim() == 1:
+        return space.interpolate(value[:, None].expand(-1, n))
+    if isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.dim() == 0):
+        return space.interpolate([value] * n)
+    raise ParameterError(f"values of component {component}: expected a number, a function or a tensor, got {value!r}.")
 
 
 def _of_part(space: FESpace, value: Any, part: int | None) -> Tensor:

@@ -169,6 +169,12 @@ class FESpace:
             f"'boundary' for all of it\n  mesh: {self.mesh.source or 'made in memory'}"
         )
 
+    def split(self, dofs: Float[Tensor, "*batch n_dofs"]) -> tuple[Tensor, ...]:
+        """The dofs of the parts of a composite function, each as in a space of that element alone."""
+        if dofs.shape[-1:] != (self.n_dofs,):
+            raise FieldError(f"dofs have shape {tuple(dofs.shape)}, expected (..., {self.n_dofs}) for {self}.")
+        return tuple(dofs.index_select(-1, torch.unique(self.block_dofs(k))) for k in range(len(self.blocks)))
+
     def dirichlet(self, where: Any, values: Any = 0.0, component: int | None = None) -> AffineConstraint:
         """Prescribed values on a part of the mesh.
 

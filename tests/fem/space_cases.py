@@ -8,6 +8,7 @@ from skfem import helpers
 import meshlearn as ml
 from meshlearn.fem import curl, div, dot, grad, hess, inner
 from meshlearn.fem.elements import DISCONTINUOUS, ELEMENTS
+from meshlearn.fem.quadrature import quadrature
 
 FIRST = ("line", "triangle", "quad", "tetra", "hexahedron", "wedge")
 SECOND = ("triangle6", "quad9", "tetra10", "hexahedron27")
@@ -84,11 +85,12 @@ def form_of(space):
 
 
 def scikit_fem(space, form, order, trial=None):
-    """scikit-fem's matrix of a form over the cells."""
-    test = skfem.Basis(space.skmesh, space.element, intorder=order)
+    """scikit-fem's matrix of a form over the cells, at the places that we use."""
+    rule = quadrature(space.element.refdom, order)
+    test = skfem.Basis(space.skmesh, space.element, quadrature=rule)
     if trial is None:
         return skfem.BilinearForm(form).assemble(test)
-    return skfem.BilinearForm(form).assemble(skfem.Basis(space.skmesh, trial.element, intorder=order), test)
+    return skfem.BilinearForm(form).assemble(skfem.Basis(space.skmesh, trial.element, quadrature=rule), test)
 
 
 def difference(A, B):
