@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.fem.coefficients import batch_size
 from meshlearn.fem.fields import Place
-from meshlearn.fem.forms import Jets, coefficients, n_arguments
+from meshlearn.fem.forms import Jets, coefficients, n_arguments, probe
+from meshlearn.fem.geometry import pick
 from meshlearn.fem.local import Side, matrices, unit_coefficients, vectors
 from meshlearn.fem.pattern import scatter, scatter_batch
 from meshlearn.fem.places import Region, cell_rule, facet_groups, place, region
@@ -20,7 +23,7 @@ from meshlearn.ops import SparseOperator
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
 
-CHUNK = 1 << 24  # numbers of a coefficient array formed at a time
+CHUNK = 1 << 21  # numbers of an array of coefficients or cell matrices formed at a time
 
 Assembled = SparseOperator | StackedOperator | Tensor
 
@@ -39,35 +42,43 @@ def assemble(
     sides = [(trial, Jets.of("u", trial.blocks, test.dim)), (test, Jets.of("v", test.blocks, test.dim))][3 - count :]
     if order is None:
         order = sum(s.degree for s, _ in sides) if count == 3 else 2 * test.degree
+        order += test.dim * test.geometry.curved
     pattern = test.pattern(trial) if count == 3 else None
-    n = pattern.adjacency.n_edges if pattern else test.n_dofs
+    n = 1 if count == 1 else pattern.adjacency.n_edges if pattern else test.n_dofs
+    jets = [mine for _, mine in sides]
     total: Tensor | None = None
-    for where in _regions(test, on, order, [s for s, _ in sides]):
-        jets = [j for _, j in sides]
-        c, slices = coefficients(form, jets, _first(test, where, given), place(test, where, given), test.like)
+    for where in _regions(test, on, order, [s for s, _ in sides], given):
+        if total is None:
+            probe(form, jets, _first(test, where, given), test.like)
+        c, slices = coefficients(form, jets, place(test, where, given), test.like)
+        if total is None:
+            total = test.like.new_zeros(n, c.shape[3])
+        elif total.shape[1] < c.shape[3]:
+            total = total.repeat(1, c.shape[3])
         if count == 1:
-            weighted = c[0, 0] * where.measure[:, None] * where.weights
-            one_point = weighted.shape[-1] == 1
-            made = (weighted * where.weights.sum() if one_point else weighted).sum((0, 2))
+            weighted = (c[0, 0] * where.measure[:, None] * where.weights).sum((0, 2))
+            total = total + weighted
         elif count == 2:
-            made = _vector(test, where, c, slices[0], n)
+            _vector(test, where, c, slices[0], total)
         else:
-            made = _matrix(test, trial, where, c, slices, pattern)
-        total = made if total is None else total + made
+            _matrix(test, trial, where, c, slices, pattern, total)
     assert total is not None
-    return _finish(total, pattern)
+    batched = any(batch_size(test, value) is not None for value in given.values())
+    return _finish(total[0] if count == 1 else total, pattern, batched or total.shape[-1] > 1)
 
 
-def _finish(total: Tensor, pattern: Any) -> Assembled:
+def _finish(total: Tensor, pattern: Any, batched: bool) -> Assembled:
+    """(n, batch) or (batch,) in the form that it is given out."""
     if pattern is None:
         made = total.transpose(0, -1)
-        return made[0] if len(made) == 1 else made.contiguous()
-    if total.shape[1] == 1:
+        return made.contiguous() if batched else made[0]
+    if not batched:
         return SparseOperator.from_adjacency(pattern.adjacency, total[:, 0])
     return StackedOperator(pattern.adjacency, total.t().contiguous())
 
 
-def _regions(space: FESpace, on: Any, order: int, spaces: list[FESpace]) -> Iterator[Region]:
+def _regions(space: FESpace, on: Any, order: int, spaces: list[FESpace], given: dict[str, Any]) -> Iterator[Region]:
+    """Facets by their local number, or cells in runs whose arrays stay small: fresh memory costs more than sums."""
     if on is not None:
         for cells, rule in facet_groups(space, on, order):
             yield region(space, cells, rule)
@@ -75,22 +86,21 @@ def _regions(space: FESpace, on: Any, order: int, spaces: list[FESpace]) -> Iter
     rule = cell_rule(space, order)
     n_cells = len(space.element_dofs)
     widths = [sum(sum(torch.Size(s).numel() for s in b.shapes(space.dim).values()) for b in s.blocks) for s in spaces]
-    per_cell = 1 if space.geometry.affine else len(rule.weights)
-    for width in widths:
-        per_cell *= width
-    step = max(CHUNK // per_cell, 1)
+    batch = max([batch_size(space, value) or 1 for value in given.values()], default=1)
+    entries = math.prod(s.element_dofs.shape[1] for s in spaces)
+    step = max(CHUNK // (batch * max(math.prod(widths) * len(rule.weights), entries)), 1)
     if n_cells <= step:
         yield region(space, None, rule)
         return
     for start in range(0, n_cells, step):
-        cells = torch.arange(start, min(start + step, n_cells), device=space.device)
-        yield region(space, cells, rule)
+        yield region(space, slice(start, min(start + step, n_cells)), rule)
 
 
 def _first(space: FESpace, where: Region, given: dict[str, Any]) -> Place:
     """The place of the first cell alone, on which the form is tried."""
     with torch.no_grad():
-        cells = torch.zeros(1, dtype=torch.int64, device=space.device) if where.cells is None else where.cells[:1]
+        some = where.cells
+        cells = some[:1] if isinstance(some, Tensor) else torch.zeros(1, dtype=torch.int64, device=space.device)
         return place(space, region(space, cells, where.rule), given)
 
 
@@ -99,30 +109,25 @@ def _sides(space: FESpace, where: Region, slices: list[dict[str, slice]]) -> lis
     for k, (block, mine) in enumerate(zip(space.blocks, slices, strict=True)):
         if mine:
             tables = space.tables(k, where.rule)
-            if block.family == "table" and where.cells is not None:
-                tables = {part: t.index_select(1, where.cells) for part, t in tables.items()}
+            if block.family == "table":
+                tables = {part: pick(table, 1, where.cells) for part, table in tables.items()}
             made.append((k, Side(block, tables, mine)))
     return made
 
 
-def _matrix(test: FESpace, trial: FESpace, where: Region, c: Tensor, slices: list, pattern: Any) -> Tensor:
-    total: Tensor | None = None
+def _matrix(test: FESpace, trial: FESpace, where: Region, c: Tensor, slices: list, pattern: Any, total: Tensor) -> None:
     cells = where.cells
     for k, v in _sides(test, where, slices[1]):
         for m, u in _sides(trial, where, slices[0]):
             signs = test.local_signs(k, cells), trial.local_signs(m, cells)
-            slots = pattern.slots if cells is None else pattern.slots.index_select(2, cells)
+            slots = pick(pattern.slots, 2, cells)
             slots = slots.index_select(0, test.rows(k)) if len(test.blocks) > 1 else slots
             slots = slots.index_select(1, trial.rows(m)) if len(trial.blocks) > 1 else slots
+            rest = where.maps, where.measure, where.weights, v, u
             if c.shape[3] > 1 and c.shape[4] == 1 and "table" not in (v.block.family, u.block.family):
-                geometry = _oriented(matrices(unit_coefficients(c), where.maps, where.measure, where.weights, v, u), *signs)
-                made = scatter_batch(geometry, c, slots, pattern.adjacency.n_edges)
+                scatter_batch(_oriented(matrices(unit_coefficients(c), *rest), *signs), c, slots, total)
             else:
-                local = _oriented(matrices(c, where.maps, where.measure, where.weights, v, u), *signs)
-                made = scatter(local, slots, pattern.adjacency.n_edges)
-            total = made if total is None else total + made
-    assert total is not None
-    return total
+                scatter(_oriented(matrices(c, *rest), *signs), slots, total)
 
 
 def _oriented(local: Tensor, signs_v: Tensor | None, signs_u: Tensor | None) -> Tensor:
@@ -131,17 +136,13 @@ def _oriented(local: Tensor, signs_v: Tensor | None, signs_u: Tensor | None) -> 
     return local if signs_u is None else local * signs_u[None, :, :, None]
 
 
-def _vector(test: FESpace, where: Region, c: Tensor, slices: list, n: int) -> Tensor:
-    total: Tensor | None = None
+def _vector(test: FESpace, where: Region, c: Tensor, slices: list, total: Tensor) -> None:
     for k, v in _sides(test, where, slices):
         local = vectors(c, where.maps, where.measure, where.weights, v)
         signs = test.local_signs(k, where.cells)
         if signs is not None:
             local = local * signs[:, :, None]
-        made = scatter(local, test.block_dofs(k, where.cells), n)
-        total = made if total is None else total + made
-    assert total is not None
-    return total
+        scatter(local, test.block_dofs(k, where.cells), total)
 
 
 def check_spaces(test: FESpace, trial: FESpace) -> None:

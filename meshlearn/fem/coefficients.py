@@ -13,7 +13,7 @@ from torch import Tensor
 from meshlearn import ops
 from meshlearn.errors import FieldError
 from meshlearn.fem.fields import HIDDEN, Argument
-from meshlearn.fem.geometry import Maps, carry
+from meshlearn.fem.geometry import Cells, Maps, carry, pick
 
 if TYPE_CHECKING:
     from meshlearn.fem.places import Rule
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     values: Tensor
 
 
-def coefficient(space: FESpace, name: str, value: Any, cells: Tensor | None, rule: Rule, maps: Maps):
+def coefficient(space: FESpace, name: str, value: Any, cells: Cells, rule: Rule, maps: Maps):
     """Function without arguments that returns the array (or Argument) of a coefficient at the places of a rule.
 
     Known are numbers and lists of them (components); tensors (n_cells, ...) and (n_points, ...), with a leading batch
@@ -131,16 +131,15 @@ def _mesh_field(space: FESpace, name: str) -> Tensor:
     )
 
 
-def _on_cells(values: Tensor, cells: Tensor | None) -> Tensor:
+def _on_cells(values: Tensor, cells: Cells) -> Tensor:
     """(n_batch, n_cells, ...) -> (..., 1, 1, cells, n_batch, 1)."""
-    if cells is not None:
-        values = values.index_select(1, cells)
+    values = pick(values, 1, cells)
     return values.movedim((1, 0), (-2, -1))[..., None, None, :, :, None]
 
 
-def _on_points(space: FESpace, values: Tensor, cells: Tensor | None, rule: Rule) -> Tensor:
+def _on_points(space: FESpace, values: Tensor, cells: Cells, rule: Rule) -> Tensor:
     """(n_batch, n_points, ...) interpolated as the geometry is: (..., 1, 1, cells, n_batch, places)."""
-    nodes = space.geometry.nodes if cells is None else space.geometry.nodes.index_select(0, cells)
+    nodes = pick(space.geometry.nodes, 0, cells)
     by_node = ops.gather(values.movedim(1, 0), nodes.reshape(-1))
     by_node = by_node.reshape(*nodes.shape, *by_node.shape[1:])
     table = space.geometry.shape.tables(rule.places, space.dtype)["value"][..., 0].to(space.device)
@@ -148,7 +147,7 @@ def _on_points(space: FESpace, values: Tensor, cells: Tensor | None, rule: Rule)
     return made.unsqueeze(-4).unsqueeze(-4)
 
 
-def known_function(function: Function, name: str, cells: Tensor | None, rule: Rule, maps: Maps) -> Any:
+def known_function(function: Function, name: str, cells: Cells, rule: Rule, maps: Maps) -> Any:
     """The function as an argument of a form, or a tuple of them for a composite space."""
     space, dofs = function
     if dofs.shape[-1] != space.n_dofs or dofs.dim() > 2:
@@ -168,15 +167,14 @@ def known_function(function: Function, name: str, cells: Tensor | None, rule: Ru
     return made[0] if len(made) == 1 else made
 
 
-def _part(space: FESpace, dofs: Tensor, cells: Tensor | None, rule: Rule, maps: Maps, k: int, part: str) -> Tensor:
+def _part(space: FESpace, dofs: Tensor, cells: Cells, rule: Rule, maps: Maps, k: int, part: str) -> Tensor:
     """(*components, 1, 1, cells, n_batch, places) of a part of field k of a finite-element function."""
     block = space.blocks[k]
     n = block.components or 1
     local = space.local_values(dofs, k, cells)  # (n_functions, n, cells, n_batch)
     table = space.tables(k, rule)[part]
     if table.dim() == 4:
-        if cells is not None:
-            table = table.index_select(1, cells)
+        table = pick(table, 1, cells)
         made = torch.einsum("ieqw,icez->cwezq", table, local)
     else:
         made = torch.einsum("iqw,icez->cwezq", table, local)

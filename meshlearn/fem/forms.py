@@ -65,14 +65,11 @@ def n_arguments(form: Any) -> int:
     return count
 
 
-def coefficients(form: Callable[..., Any], jets: list[Jets], probe: Place, place: Place, like: Tensor):
+def coefficients(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor):
     """C at every place: (array (trial, test, cells, batch, places), slices of every field's parts along each axis).
 
-    jets   those of trial and test (bilinear), of test (linear), or nothing (integral)
-    probe  the place of one cell, on which the form is tried first: which parts does it use, is it linear
-    place  the place of all cells
+    jets   those of trial and test (bilinear), of test (linear), or nothing (integral), after `probe`
     """
-    _probe(form, jets, probe, like)
     arguments, slices = [], []
     for axis, mine in zip((TRIAL, TEST)[2 - len(jets) :], jets, strict=True):
         arrays, where, total = unit_jets(mine.shapes, list(mine.parts), axis, like)
@@ -87,8 +84,8 @@ def _part(arrays: list[dict[str, Tensor]], k: int, part: str) -> Tensor:
     return arrays[k][part]
 
 
-def _probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor) -> None:
-    """Note the parts that the form uses, and refuse one that is not linear in its functions."""
+def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor) -> None:
+    """Try the form on the place of one cell: note the parts that it uses, refuse one that is not linear."""
     generator = torch.Generator().manual_seed(0)
     known: list[list[dict[str, Tensor]]] = []
     for mine in jets:

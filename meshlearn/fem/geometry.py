@@ -13,6 +13,17 @@ from torch import Tensor
 from meshlearn import ops
 from meshlearn.fem.reference import Block
 
+Cells = Tensor | slice | None  # numbers of cells, a run of them, or all
+
+
+def pick(values: Tensor, axis: int, cells: Cells) -> Tensor:
+    """The part of an array that belongs to some cells; a run of them is a view."""
+    if cells is None:
+        return values
+    if isinstance(cells, slice):
+        return values.narrow(axis, cells.start, cells.stop - cells.start)
+    return values.index_select(axis, cells)
+
 
 class Maps:
     """The maps at places of the reference cell; n_q is 1 where they are affine and the value the same everywhere.
@@ -43,10 +54,10 @@ class Maps:
         """Inverse of the Jacobian matrix: derivative of reference coordinate i in direction j."""
         return _cofactors(self.jacobian) / self.det
 
-    def at(self, points: Callable[[], Float[Tensor, "dim n_cells n_places"]]) -> Maps:
-        """The same affine maps at other places: what is known of them is shared."""
-        other = Maps(self.jacobian, points)
-        other.__dict__.update(det=self.det, inverse=self.inverse)
+    def at(self, points: Callable[[], Float[Tensor, "dim n_cells n_places"]], cells: Cells) -> Maps:
+        """The same affine maps at other places, of all cells or a run of them: what is known of them is shared."""
+        other = Maps(pick(self.jacobian, 2, cells), points)
+        other.__dict__.update(det=pick(self.det, 0, cells), inverse=pick(self.inverse, 2, cells))
         return other
 
 
@@ -64,6 +75,11 @@ class Geometry:
         self._affine: Maps | None = None
 
     @property
+    def curved(self) -> bool:
+        """Whether the nodes are those of a second-order mesh."""
+        return self.shape.n_functions > self.shape.element.refdom.nnodes
+
+    @property
     def corners(self) -> Float[Tensor, "dim n_local n_cells"]:
         """Coordinates of the nodes of every cell."""
         if self._corners is None or self.points.requires_grad:
@@ -71,7 +87,7 @@ class Geometry:
             self._corners = self._corners.reshape(-1, self.nodes.shape[1], len(self.nodes))
         return self._corners
 
-    def at(self, places: np.ndarray, cells: Tensor | None = None) -> Maps:
+    def at(self, places: np.ndarray, cells: Cells = None) -> Maps:
         """The maps at places (dim, n_places) of the reference cell, for all cells or the given ones."""
         value, slope = (t.to(self.points.device) for t in self.shape.tables(places, self.points.dtype).values())
 
@@ -80,16 +96,16 @@ class Geometry:
 
         if not self.affine:
             return Maps(torch.einsum("aqk,dac->dkcq", slope, self._nodes_of(cells)), points)
-        if cells is None and self._affine is not None:
-            return self._affine.at(points)
+        if not isinstance(cells, Tensor) and self._affine is not None:
+            return self._affine.at(points, cells)
         jacobian = torch.einsum("ak,dac->dkc", slope[:, 0], self._nodes_of(cells))[..., None]
         made = Maps(jacobian, points)
         if cells is None and not self.points.requires_grad:
             self._affine = made  # the same for every rule
         return made
 
-    def _nodes_of(self, cells: Tensor | None) -> Tensor:
-        return self.corners if cells is None else self.corners.index_select(2, cells)
+    def _nodes_of(self, cells: Cells) -> Tensor:
+        return pick(self.corners, 2, cells)
 
 
 def _det(j: Tensor) -> Tensor:

@@ -95,9 +95,11 @@ def solve_nonlinear(
     derived = tangent(form, name)
 
     def residual(u: Tensor) -> Tensor:
-        return space.assemble(form, order=order, **{name: space.function(u)}, **coefficients)  # type: ignore[return-value]
+        given: Any = {name: space.function(u), **coefficients}
+        return space.assemble(form, order=order, **given)  # type: ignore[return-value]
 
     def jacobian(u: Tensor) -> Any:
-        return space.assemble(derived, order=order, **{name: space.function(u)}, **coefficients)
+        given: Any = {name: space.function(u), **coefficients}
+        return space.assemble(derived, order=order, **given)
 
     return newton(residual, jacobian, start, constraint, **(options or {}))

@@ -34,8 +34,8 @@ class Pattern:
         return cls(adjacency, slots)
 
 
-def scatter(values: Tensor, slots: Tensor, n: int) -> Tensor:
-    """Sums of values (…, batch), whose leading axes are those of the slots, into (n, batch).
+def scatter(values: Tensor, slots: Tensor, total: Tensor) -> None:
+    """Add values (…, batch), whose leading axes are those of the slots, to the rows of total (n, batch).
 
     The additions happen in the order of the entries on a CPU; on a GPU they are sorted by slot first, so that the
     same bits come out of every run.
@@ -43,15 +43,16 @@ def scatter(values: Tensor, slots: Tensor, n: int) -> Tensor:
     flat, place = values.reshape(slots.numel(), -1), slots.reshape(-1)
     if values.device.type != "cpu":
         order = torch.argsort(place, stable=True)
-        ptr = ops.counts_to_ptr(torch.bincount(place, minlength=n))
-        return ops.segment_sum(ops.gather(flat, order), ptr)
-    if flat.shape[1] == 1:
-        return flat.new_zeros(n).scatter_add(0, place, flat[:, 0])[:, None]
-    return flat.new_zeros(n, flat.shape[1]).index_add(0, place, flat)
+        ptr = ops.counts_to_ptr(torch.bincount(place, minlength=len(total)))
+        total += ops.segment_sum(ops.gather(flat, order), ptr)
+    elif flat.shape[1] == 1:
+        total[:, 0].scatter_add_(0, place, flat[:, 0])
+    else:
+        total.index_add_(0, place, flat)
 
 
-def scatter_batch(geometry: Tensor, c: Tensor, slots: Tensor, n: int) -> Tensor:
-    """(n, batch) sums of geometry times coefficients, in blocks of cells that stay in the cache.
+def scatter_batch(geometry: Tensor, c: Tensor, slots: Tensor, total: Tensor) -> None:
+    """Add geometry times coefficients to total (n, batch), in blocks of cells that stay in the cache.
 
     geometry  (n_test, n_trial, n_cells, pairs) cell matrices of unit coefficients
     c         (trial, test, n_cells or 1, batch, 1) coefficients of a form, constant on cells; pairs = trial x test
@@ -65,11 +66,10 @@ def scatter_batch(geometry: Tensor, c: Tensor, slots: Tensor, n: int) -> Tensor:
     right = c.expand(len(c), n_cells, n_batch).transpose(0, 1)
     place = slots.reshape(-1, n_cells).t().contiguous()
     if geometry.device.type != "cpu":
-        return scatter(torch.bmm(left, right), place, n)
-    total = left.new_zeros(n, n_batch)
+        scatter(torch.bmm(left, right), place, total)
+        return
     step = max(BLOCK // (left.shape[1] * n_batch), 1)
     for start in range(0, n_cells, step):
         block = slice(start, start + step)
         made = torch.bmm(left[block], right[block])
         total.index_add_(0, place[block].reshape(-1), made.reshape(-1, n_batch))
-    return total

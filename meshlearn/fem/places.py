@@ -12,7 +12,7 @@ from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem.coefficients import batch_size, coefficient, constant
 from meshlearn.fem.facets import facet_rules
 from meshlearn.fem.fields import Place
-from meshlearn.fem.geometry import Maps
+from meshlearn.fem.geometry import Cells, Maps
 from meshlearn.fem.quadrature import quadrature
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 class Region(NamedTuple):
     """Cells (None: all) with a rule, and the maps and measures there."""
 
-    cells: Tensor | None
+    cells: Cells
     rule: Rule
     maps: Maps
     measure: Tensor
@@ -48,7 +48,7 @@ def cell_rule(space: FESpace, order: int) -> Rule:
     return Rule(places, weights, ("cell", order))
 
 
-def region(space: FESpace, cells: Tensor | None, rule: Rule) -> Region:
+def region(space: FESpace, cells: Cells, rule: Rule) -> Region:
     """Maps and measures of cells at the places of a rule."""
     maps = space.geometry.at(rule.places, cells)
     measure, normal = maps.det.abs(), None

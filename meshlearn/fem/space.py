@@ -19,6 +19,7 @@ from meshlearn.fem.coefficients import Function
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.domain import geometry, skfem_mesh
 from meshlearn.fem.elements import make_element
+from meshlearn.fem.geometry import Cells, pick
 from meshlearn.fem.pattern import Pattern
 from meshlearn.fem.places import Rule
 from meshlearn.fem.reference import Block, blocks, cell_tables
@@ -283,17 +284,17 @@ class FESpace:
         """Places of the functions of field k among the local functions."""
         return torch.from_numpy(np.ascontiguousarray(self.blocks[k].rows, np.int64)).to(self.device)
 
-    def block_dofs(self, k: int, cells: Tensor | None = None) -> Int64[Tensor, "n n_cells"]:
+    def block_dofs(self, k: int, cells: Cells = None) -> Int64[Tensor, "n n_cells"]:
         """Dofs of the functions of field k in the cells."""
-        table = self.element_dofs if cells is None else self.element_dofs.index_select(0, cells)
+        table = pick(self.element_dofs, 0, cells)
         return table.t() if len(self.blocks) == 1 else table.t().index_select(0, self.rows(k))
 
-    def local_signs(self, k: int, cells: Tensor | None = None) -> Tensor | None:
+    def local_signs(self, k: int, cells: Cells = None) -> Tensor | None:
         """(n, n_cells) signs of the functions of field k, None where all are +1."""
         signs = self._signs[k]
-        return signs if signs is None or cells is None else signs.index_select(1, cells)
+        return None if signs is None else pick(signs, 1, cells)
 
-    def local_values(self, dofs: Float[Tensor, "n_batch n_dofs"], k: int, cells: Tensor | None = None) -> Tensor:
+    def local_values(self, dofs: Float[Tensor, "n_batch n_dofs"], k: int, cells: Cells = None) -> Tensor:
         """(n_functions, n_components, n_cells, n_batch) coefficients of the functions of field k on the cells."""
         from meshlearn import ops
 

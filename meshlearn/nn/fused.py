@@ -134,8 +134,8 @@ class _Blocks:
         place = slice(start, stop) if self.plan.store else slice(k)
         pre, post = [z[place] for z in self.pre], [a[:k] for a in self.post]
         if self.done:
-            for z, a in zip(pre[:-1], post, strict=True):
-                self.act.write(z, a)
+            for kept, a in zip(pre[:-1], post, strict=True):
+                self.act.write(kept, a)
             return pre, post
         z: Tensor | None = None
         if self.tables:

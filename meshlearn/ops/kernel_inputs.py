@@ -105,7 +105,7 @@ def nearest_searches(dtype: torch.dtype, device: str) -> list[tuple]:
 def layers(dtype: torch.dtype, device: str) -> list[tuple]:
     """(x, weight, bias, add, out) for products of rows with a weight: no rows, one row, with and without the rest."""
 
-    def case(n: int, f: int, g: int, bias: bool, add: bool, out: bool) -> tuple:
+    def case(n: int, f: int, g: int, bias: int, add: int, out: int) -> tuple:
         made = [_normal(shape, dtype, device) for shape in ((n, f), (g, f), (g,), (n, g), (n, g))]
         return made[0], made[1], *(t if used else None for t, used in zip(made[2:], (bias, add, out), strict=True))
 

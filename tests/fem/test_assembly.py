@@ -228,7 +228,6 @@ def test_a_batch_on_the_boundary_equals_a_loop():
         assert difference(one, space.assemble(form, on="left", k=k).to_scipy()) < 1e-14
 
 
-@pytest.mark.xfail(reason="assembly drops the batch axis of length one", strict=True)
 def test_a_batch_of_one_is_a_batch():
     space = FESpace(uneven("triangle"), "P1")
     k = torch.rand(1, space.mesh.n_cells, dtype=torch.float64)
