@@ -32,6 +32,7 @@ BOUND = {
     "segment_softmax": "memory and exp: three passes per direction, in blocks that stay in cache",
     "gather_senders": "random reads of rows, then memory: the edge array is written once and its gradient read once",
     "neighbor_sum": "random reads of rows: no edge array is made in either direction",
+    "linear": "flops: a block of 4096 rows times a 128 x 128 weight, as the fused layers use it",
     "message_step": "memory and matrix products: a message-passing layer with two linear maps, forward and backward",
 }
 
@@ -48,6 +49,7 @@ def cases(n: int, e: int, f: int, device: str) -> dict[str, dict[str, Callable[[
     import torch
 
     import meshlearn.ops as ops
+    from meshlearn.ops.linear import linear
 
     scatter_library, pyg = optional("torch_scatter"), optional("torch_geometric.utils")
     generator = torch.Generator().manual_seed(0)
@@ -110,6 +112,15 @@ def cases(n: int, e: int, f: int, device: str) -> dict[str, dict[str, Callable[[
         "index_select, index_add": both(
             lambda x: x.new_zeros(n, f).index_add(0, rows, x.index_select(0, index)), points, by_row
         ),
+    }
+    block, weight, bias = (
+        torch.randn(4096, 128, device=device),
+        torch.randn(128, 128, device=device),
+        by_row.new_zeros(128),
+    )
+    found["linear"] = {
+        "meshlearn": lambda: linear(block, weight, bias),
+        "torch.addmm": lambda: torch.addmm(bias, block, weight.t()),
     }
     found["message_step"] = {"meshlearn": both(step, points, by_row)}
     return found
