@@ -42,6 +42,11 @@ def laplace(u, v, x):
     return dot(grad(u), grad(v))
 
 
+def diffusion(u, v, x):
+    """The same with a coefficient."""
+    return x.k * dot(grad(u), grad(v))
+
+
 def assembly(quick: bool) -> dict:
     """Stiffness matrices; scikit-fem's basis and our space and pattern are made before, and timed apart."""
     from skfem.models.poisson import laplace as peer_form
@@ -89,19 +94,19 @@ def assembly(quick: bool) -> dict:
 def batch(quick: bool) -> dict:
     """32 coefficients at once, beside 32 single assemblies."""
     found = {}
-    sizes = {"triangles P1": ((16, 32, 64, 128, 256), ml.shapes.square), "tetrahedra P2": ((4, 6, 8, 12), ml.shapes.box)}
+    sizes = {
+        "triangles P1": ((16, 32, 64, 128, 256), ml.shapes.square),
+        "tetrahedra P2": ((4, 6, 8, 12), ml.shapes.box),
+    }
     for name, (counts, shape) in sizes.items():
         for n in counts[:2] if quick else counts:
             space = fem.FESpace(shape(n=n), name[-2:])
             k = 1 + torch.rand(32, space.mesh.n_cells, dtype=torch.float64)
 
-            def form(u, v, x):
-                return x.k * dot(grad(u), grad(v))
-
             times = in_turns(
                 {
-                    "batch": lambda s=space, k=k: s.assemble(form, k=k),
-                    "single": lambda s=space, k=k: [s.assemble(form, k=one) for one in k],
+                    "batch": lambda s=space, k=k: s.assemble(diffusion, k=k),
+                    "single": lambda s=space, k=k: [s.assemble(diffusion, k=one) for one in k],
                 },
                 repeat=5,
             )
@@ -126,7 +131,7 @@ def adjoint(quick: bool) -> dict:
         k = torch.ones(mesh.n_cells, dtype=torch.float64, requires_grad=True)
 
         def forward(space=space, clamped=clamped, load=load, k=k):
-            A = space.assemble(lambda u, v, x: x.k * dot(grad(u), grad(v)), k=k)
+            A = space.assemble(diffusion, k=k)
             return fem.solve(A, load, clamped, method="direct")
 
         first, second = [], []
@@ -140,7 +145,8 @@ def adjoint(quick: bool) -> dict:
         row = {"dofs": space.n_dofs, "forward_s": min(first), "backward_s": min(second)}
         row["gradient_in_forward_solves"] = row["backward_s"] / row["forward_s"]
         found[name] = row
-        print(f"{name}, {space.n_dofs} dofs: gradient = {row['gradient_in_forward_solves']:.2f} forward solves", flush=True)
+        ratio = row["gradient_in_forward_solves"]
+        print(f"{name}, {space.n_dofs} dofs: gradient = {ratio:.2f} forward solves", flush=True)
     return found
 
 
@@ -187,7 +193,8 @@ def torchfem(quick: bool) -> dict | None:
         row |= {"ratio": row["torchfem"] / row["meshlearn"], "relative_difference": float(difference)}
         row["dofs"] = space.n_dofs
         found[name] = row
-        print(f"{name}, {space.n_dofs} dofs: {row['ratio']:.2f} x ({row['meshlearn']:.2f} s), {difference:.0e}", flush=True)
+        said = f"{row['ratio']:.2f} x ({row['meshlearn']:.2f} s), {difference:.0e}"
+        print(f"{name}, {space.n_dofs} dofs: {said}", flush=True)
     torch.set_default_dtype(torch.float32)
     return found
 
@@ -206,7 +213,8 @@ def evaluate(quick: bool) -> dict:
         seconds = time.perf_counter() - start
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6
         error = (values - (points[:, 0] ** 2 - points[:, 1] * points[:, 0])).abs().max()
-        found[name] = {"points": n, "cells": mesh.n_cells, "seconds": seconds, "memory_gb": grown, "error": float(error)}
+        row = {"points": n, "cells": mesh.n_cells, "seconds": seconds, "memory_gb": grown, "error": float(error)}
+        found[name] = row
         print(f"{name}: {n} points in {seconds:.1f} s, {grown:.2f} GB more, error {error:.0e}", flush=True)
     return found
 
