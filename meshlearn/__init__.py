@@ -37,6 +37,7 @@ _PUBLIC: dict[str, str] = {
     "NetworkEstimator": "train.network",
     "load": "train.estimator",
     "register_estimator": "train.estimator",
+    "FitWarning": "train.survey",
     "MeshGraphNet": "models.meshgraphnet",
     "SPON": "models.spon",
     "SPONMultigrid": "models.spon",

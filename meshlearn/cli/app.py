@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from meshlearn.cli import convert, data, demo, learn, look
+from meshlearn.cli import convert, data, demo, fit, learn, look
 from meshlearn.cli.common import say
 
 OK, DATA_ERROR, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -30,7 +30,8 @@ app = typer.Typer(
         "[bold]meshlearn fit 'runs/*.vtu' --inputs load,young,traction --outputs displacement -o model[/bold]\n\n"
         "[bold]meshlearn predict model runs/plate_0000.vtu -o predictions[/bold]"
     ),
-    epilog="Exit codes: 0 all went well; 1 something is wrong with the data; 2 something is wrong with the command.",
+    epilog="Exit codes: 0 all went well; 1 something is wrong with the data; 2 something is wrong with the command; "
+    "130 interrupted by Ctrl-C.",
 )
 
 
@@ -56,6 +57,7 @@ def _options(
 look.register(app)
 convert.register(app)
 data.register(app)
+fit.register(app)
 learn.register(app)
 demo.register(app)
 

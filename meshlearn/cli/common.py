@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +32,33 @@ def expand(patterns: Iterable[str]) -> list[Path]:
     return list(files)
 
 
-def for_each(paths: Sequence[Path], action: Callable[[Path], None]) -> int:
-    """Call `action` for every file; errors of a file are told on stderr and the others go on. How many failed.
+def for_each(patterns: Sequence[str], action: Callable[[Path], None]) -> tuple[int, int]:
+    """Call `action` for every file that the names stand for: (how many files, how many of them failed).
 
-    The error of a single file is raised, as everywhere else.
+    Errors, of names that stand for nothing too, are told on stderr, and the others go on. The error of a single file,
+    or name, is raised, as everywhere else.
     """
-    if len(paths) == 1:
-        action(paths[0])
-        return 0
+    paths: dict[Path, None] = {}
     failed = 0
-    for path in paths:
+    for pattern in patterns:
+        try:
+            paths.update(dict.fromkeys(expand([pattern])))
+        except (MeshlearnError, OSError) as error:
+            if len(patterns) == 1:
+                raise
+            failed += 1
+            say("error", str(error))
+    n_files = len(paths) + failed
+    if n_files == 1:
+        action(next(iter(paths)))
+    for path in paths if n_files > 1 else ():
         try:
             action(path)
         except (MeshlearnError, OSError) as error:
             failed += 1
             text = str(error)
             say("error", text if str(path) in text else f"{path}: {text}")
-    return failed
+    return n_files, failed
 
 
 def say(kind: str, text: str) -> None:
@@ -131,6 +142,30 @@ def results_folder(folder: Path) -> Path:
     except OSError as error:
         raise MeshWriteError(f"{folder}: the folder cannot be made ({error.strerror or error}).") from error
     return folder
+
+
+@contextmanager
+def model_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A folder that a model can be written to, tried before the work; one that was made and stays empty is removed.
+
+    Raises ParameterError for a folder that holds a model which must not be overwritten, CheckpointError for one that
+    cannot be written.
+    """
+    from meshlearn.train import checkpoint
+
+    folder = folder.expanduser()
+    if checkpoint.exists(folder) and not overwrite:
+        raise ParameterError(
+            f"{folder} holds a model already.\n  Choose another folder with -o, or let it be replaced with --overwrite."
+        )
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    checkpoint.prepare_folder(folder)
+    try:
+        yield folder
+    finally:
+        for path in made:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
 
 def pair(text: str) -> tuple[float, float]:

@@ -49,4 +49,14 @@ def convert(
     for note in report:
         common.say("note", note)
     typer.echo(f"{source} -> {path}")
-    typer.echo(repr(item.replace(report=()) if isinstance(item, ml.Mesh) else item))
+    typer.echo(_content(path))
+
+
+def _content(path: Path) -> str:
+    """What the written file holds, which need not be all of the source."""
+    import meshlearn as ml
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MeshReadWarning)  # what is lost was told when it was written
+        item = ml.read(path)
+    return repr(item.replace(report=()) if isinstance(item, ml.Mesh) else item)

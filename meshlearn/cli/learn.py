@@ -1,8 +1,7 @@
-"""`meshlearn fit`, `predict` and `score`: from files to a model, and from a model to files and numbers."""
+"""`meshlearn predict` and `score`: from a fitted model to files and numbers."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from collections.abc import Iterable
@@ -22,66 +21,8 @@ ModelFolder = Annotated[Path, typer.Argument(help="Folder of a fitted model.", s
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("fit")(fit)
     app.command("predict")(predict)
     app.command("score")(score)
-
-
-def fit(
-    files: Files,
-    inputs: Annotated[
-        str, typer.Option(help="Fields the model may use: names, separated by commas.", show_default=False)
-    ],
-    outputs: Annotated[
-        str, typer.Option(help="Fields the model shall predict: names, separated by commas.", show_default=False)
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the fitted model.")] = Path("model"),
-    model: Annotated[str, typer.Option(help="Kind of model.")] = "MeshGraphNet",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training meshes.")] = None,
-    validation: Annotated[
-        float | None, typer.Option(help="Share of the meshes held out to pick the best epoch, for example 0.1.")
-    ] = None,
-    set: Annotated[
-        list[str] | None,
-        typer.Option(help="Any other setting of the model or its training: name=value. May be repeated."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same model.")] = None,
-    cache: Annotated[bool, typer.Option(help="Keep parsed files in the user's cache folder.")] = False,
-    picture: Annotated[bool, typer.Option(help="Draw the training curves into the model folder.")] = True,
-) -> None:
-    """Train a model on a folder of simulations.
-
-    Inputs and outputs are names of point, cell or global fields that every file has; coordinates are always known
-    to the model. The model folder holds numbers and text only, and works with `predict` and `score`.
-
-    [bold]Examples[/bold]
-
-      meshlearn fit 'runs/*.vtu' --inputs load,young --outputs displacement -o model
-
-      meshlearn fit runs --inputs sdf --outputs pressure --epochs 50 --set hidden=128 --set learning_rate=1e-3
-    """
-    import meshlearn as ml
-
-    paths = common.expand(files)
-    kind = _model_class(model)
-    chosen = common.settings(set or [])
-    for name, option in (("epochs", epochs), ("validation", validation), ("seed", seed)):
-        if option is not None:
-            chosen[name] = option
-    constructor, training = _sort_settings(kind, chosen)
-    estimator = kind(inputs=common.names(inputs), outputs=common.names(outputs), **constructor)
-    meshes = ml.read_many(paths, cache=cache or None)
-    typer.echo(
-        f"{model}: {len(meshes)} meshes, {', '.join(common.names(inputs))} -> {', '.join(common.names(outputs))}"
-    )
-    estimator.fit(meshes, **training)
-    folder = estimator.save(output)
-    typer.echo(f"model written to {folder}")
-    if picture and getattr(estimator, "history_", None):
-        from meshlearn.viz import training_curves
-
-        training_curves(estimator, file=folder / "training_curves.png", title=model)
-        typer.echo(f"training curves: {folder / 'training_curves.png'}")
 
 
 def predict(
@@ -185,29 +126,3 @@ def _read(path: Path) -> Any:
     if isinstance(mesh, ml.Mesh) and not mesh.n_points:
         raise MeshError(f"{path} has no points.")
     return mesh
-
-
-def _model_class(name: str) -> Any:
-    """The estimator class of a public name; raises ParameterError with the names there are."""
-    import meshlearn as ml
-
-    known = [key for key, module in ml._PUBLIC.items() if module.startswith(("models.", "grids."))]
-    if name not in known:
-        raise ParameterError(f"there is no model {name!r}; the models are: {', '.join(known)}.")
-    return getattr(ml, name)
-
-
-def _sort_settings(kind: Any, chosen: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings for the constructor and for `fit`; raises ParameterError for names that neither knows."""
-    of_model = [
-        name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "inputs", "outputs")
-    ]
-    of_fit = [name for name in inspect.signature(kind.fit).parameters if name not in ("self", "meshes")]
-    unknown = [name for name in chosen if name not in of_model and name not in of_fit]
-    if unknown:
-        raise ParameterError(
-            f"{kind.__name__} has no setting {unknown[0]!r}.\n"
-            f"  of the model: {', '.join(of_model) or 'none'}\n  of its training: {', '.join(of_fit) or 'none'}"
-        )
-    constructor = {name: chosen[name] for name in chosen if name in of_model}
-    return constructor, {name: chosen[name] for name in chosen if name not in of_model}

@@ -31,10 +31,9 @@ def info(files: Files) -> None:
 
       meshlearn info 'runs/*.vtu'
     """
-    paths = common.expand(files)
-    failed = common.for_each(paths, _show)
+    n_files, failed = common.for_each(files, _show)
     if failed:
-        typer.echo(f"{len(paths)} files, {failed} could not be read")
+        typer.echo(f"{n_files} files, {failed} could not be read")
         raise typer.Exit(1)
 
 
@@ -52,8 +51,11 @@ def _show(path: Path) -> None:
 def _facts(mesh: Any) -> list[tuple[str, str]]:
     from meshlearn.errors import TopologyError
 
+    broken = _not_finite(mesh)
+    if mesh.bounding_box().isnan().any() or mesh.bounding_box().isinf().any():
+        return broken  # nothing can be measured
     low, high = mesh.bounding_box().tolist()
-    facts = [("extent", " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low, high, strict=True)))]
+    facts = [("extent", " x ".join(f"[{a:.6g}, {b:.6g}]" for a, b in zip(low, high, strict=True))), *broken]
     if not mesh.cell_dim:
         return facts
     try:
@@ -68,6 +70,18 @@ def _facts(mesh: Any) -> list[tuple[str, str]]:
     except TopologyError as error:
         facts.append(("note", str(error).splitlines()[0]))
     return facts
+
+
+def _not_finite(mesh: Any) -> list[tuple[str, str]]:
+    """How many points, and values of which fields, are NaN or infinite."""
+    fields = {f"{name!r}": [values] for name, values in mesh.point_data.items()}
+    fields |= {f"{name!r}": list(parts.values()) for name, parts in mesh.cell_data.items()}
+    fields |= {f"{name!r}": [values] for name, values in mesh.global_data.items()}
+    counts = {name: sum(int((~values.isfinite()).sum()) for values in parts) for name, parts in fields.items()}
+    found = [f"{count} values of {name}" for name, count in counts.items() if count]
+    if n_points := int((~mesh.points.isfinite()).any(1).sum()):
+        found.insert(0, f"coordinates of {n_points} of {mesh.n_points} points")
+    return [("not finite", ", ".join(found))] if found else []
 
 
 def _quality(mesh: Any) -> list[tuple[str, str]]:
@@ -97,7 +111,6 @@ def check(
       meshlearn check 'runs/*.vtu'
     """
     import meshlearn as ml
-    from meshlearn.mesh.validity import check_mesh
 
     colors = {"error": typer.colors.RED, "warning": typer.colors.YELLOW, "note": None}
     failed = 0
@@ -105,24 +118,49 @@ def check(
     def check_one(path: Path) -> None:
         nonlocal failed
         item = ml.read(path)
-        issues = (
-            [] if isinstance(item, ml.Mesh) else [f"note: a time series of {len(item)} frames; the first is checked"]
-        )
-        found = check_mesh(item if isinstance(item, ml.Mesh) else item[0])
-        failed += any(issue.severity == "error" or (strict and issue.severity == "warning") for issue in found)
-        typer.echo(f"{path}: {'no defects' if not found else ''}")
-        for line in issues:
-            typer.echo(f"  {line}")
-        for issue in found:
-            typer.secho(f"  {issue.severity}: {issue.message}", fg=colors[issue.severity])
+        single = isinstance(item, ml.Mesh)
+        found = _issues([item] if single else item)
+        failed += any(severity == "error" or (strict and severity == "warning") for severity, _ in found)
+        frames = "" if single else f" ({len(item)} frames)"
+        typer.echo(f"{path}: {'no defects' if not found else ''}{frames}")
+        for (severity, message), numbers in found.items():
+            where = "" if single else f" [frame{'s' * (len(numbers) > 1)} {_ranges(numbers)}]"
+            typer.secho(f"  {severity}: {message}{where}", fg=colors[severity])
 
-    paths = common.expand(files)
-    unreadable = common.for_each(paths, check_one)
-    if len(paths) > 1:
+    n_files, unreadable = common.for_each(files, check_one)
+    if n_files > 1:
         bad = f", {unreadable} could not be read" if unreadable else ""
-        typer.echo(f"{len(paths)} files, {failed} with serious defects{bad}")
+        typer.echo(f"{n_files} files, {failed} with serious defects{bad}")
     if failed or unreadable:
         raise typer.Exit(1)
+
+
+def _issues(meshes: Any) -> dict[tuple[str, str], list[int]]:
+    """{(severity, message): numbers of the meshes that have it}, errors first."""
+    from meshlearn.mesh.validity import check_mesh
+
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, mesh in enumerate(meshes):
+        for issue in check_mesh(mesh):
+            found.setdefault((issue.severity, issue.message), []).append(number)
+    rank = {"error": 0, "warning": 1, "note": 2}
+    return dict(sorted(found.items(), key=lambda entry: rank[entry[0][0]]))
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Ascending numbers in short.
+
+    >>> from meshlearn.cli.look import _ranges
+    >>> _ranges([0, 1, 2, 5])
+    '0-2, 5'
+    """
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], number]
+        else:
+            parts.append([number])
+    return ", ".join("-".join(map(str, part)) for part in parts)
 
 
 def plot(
@@ -165,7 +203,7 @@ def plot(
         output = Path(file.name.split(".")[0] + (f"_{field}" if field else "") + ".png")
     if output is not None:
         _check_picture(output)
-    mesh = _one_time(ml.read(file), frame, file)
+    mesh, which = _one_time(ml.read(file), frame, file)
     if not show:
         import matplotlib
 
@@ -180,13 +218,13 @@ def plot(
         clim=limits,
         edges=edges,
         tags=tags,
-        title=file.name,
+        title=file.name + which,
         up=up,
         backend=backend,
         show=show,
     )
     if output is not None:
-        typer.echo(f"wrote {output}")
+        typer.echo(f"wrote {output}{which}")
 
 
 def _check_picture(file: Path) -> None:
@@ -197,15 +235,16 @@ def _check_picture(file: Path) -> None:
         raise ParameterError(f"{file}: pictures are written as {', '.join('.' + suffix for suffix in sorted(known))}.")
 
 
-def _one_time(item: Any, frame: int | None, file: Path) -> Any:
-    """The mesh of a file, or the mesh at one time of a time series."""
+def _one_time(item: Any, frame: int | None, file: Path) -> tuple[Any, str]:
+    """The mesh of a file, or the mesh at one time of a time series; and which, in words."""
     import meshlearn as ml
 
     if isinstance(item, ml.Mesh):
         if frame is not None:
             raise ParameterError(f"{file} is no time series but a single mesh: leave --frame out.")
-        return item
+        return item, ""
     number = -1 if frame is None else frame
     if not -len(item) <= number < len(item):
         raise ParameterError(f"{file} has frames 0 to {len(item) - 1}; there is no frame {number}.")
-    return item[number]
+    number %= len(item)
+    return item[number], f", frame {number} of 0 to {len(item) - 1}, time {float(item.times[number]):g}"

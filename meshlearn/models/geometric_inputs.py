@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import no_type_check
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from meshlearn import ops
-from meshlearn.errors import ParameterError
+from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.boundary import tagged_points
 from meshlearn.mesh.mesh import Mesh
 
@@ -31,6 +31,17 @@ def matching_points(mesh: Mesh, pattern: str) -> Int[Tensor, " k"]:
     if not names:
         return torch.zeros(0, dtype=torch.int64, device=mesh.device)
     return torch.unique(torch.cat([tagged_points(mesh, name) for name in names]))
+
+
+def check_patterns(patterns: Sequence[str], names: Iterable[str]) -> None:
+    """Raise FieldError for a pattern of `boundary_sets` that matches none of the sets of all training meshes."""
+    names = sorted(names)
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise FieldError(
+                f"boundary_sets={list(patterns)!r}: no set of any training mesh matches {pattern!r}.\n"
+                f"  The meshes have the sets {', '.join(names) or '(none)'}."
+            )
 
 
 @no_type_check  # `patterns` come from a user's argument, which is checked here

@@ -11,6 +11,7 @@ from meshlearn.train.normalizer import Normalizer
 from meshlearn.train.registry import register_estimator
 from meshlearn.train.sample import GraphSample, Sample, collate
 from meshlearn.train.steps import steps_in_time, time_pairs
+from meshlearn.train.survey import FitWarning
 
 __all__ = [
     "Callback",
@@ -19,6 +20,7 @@ __all__ = [
     "FieldSpec",
     "FitContext",
     "FitInterruptedWarning",
+    "FitWarning",
     "GraphSample",
     "NetworkEstimator",
     "Normalizer",

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from torch import nn
 
+from meshlearn.io.quiet import quiet
+
 
 def compile_module(module: nn.Module) -> Any:
     """The module compiled for varying sizes (one graph for all batches, not one per size)."""
-    with warnings.catch_warnings():
-        # raised by torch's own imports, not by the module
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.script.* is deprecated", category=DeprecationWarning)
-        import torch
+    import torch
 
+    with quiet(DeprecationWarning):  # raised by torch's own imports, not by the module
         return torch.compile(module, dynamic=True)

@@ -20,7 +20,7 @@ from meshlearn.train.items import Items, as_items, hide_fields, is_single
 from meshlearn.train.params import HasParams, json_params
 from meshlearn.train.registry import find_estimator, register_estimator
 from meshlearn.train.scoring import mean_scores, pair_scores
-from meshlearn.train.steps import Work, frames_to_trajectory, work_of
+from meshlearn.train.steps import Work, check_still, frames_to_trajectory, work_of
 
 E = TypeVar("E", bound="Estimator")
 
@@ -162,6 +162,8 @@ class Estimator(HasParams):
         scores = []
         with torch.no_grad():
             for work, prediction in self._predictions(items, False):
+                if not isinstance(work.item, Trajectory):
+                    check_still(self.fields_, work.where)
                 self.fields_.check(work.target, work.where, roles=("outputs",))
                 scores.append(pair_scores(prediction, work.target, self.fields_, work.where))
         return mean_scores(scores)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from meshlearn.errors import ParameterError
+from meshlearn.io.quiet import quiet
 from meshlearn.train.options import FitOptions
-
-# Advice for cluster jobs, also given to those who only work on a machine where srun exists.
-_SRUN = r"The `srun` command is available on your system but is not used.*"
 
 
 def make_fabric(options: FitOptions) -> Any:
     """A Fabric for the accelerator, devices, strategy and precision of a fit (not launched yet)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=_SRUN)
-        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # an error, below
+    # Advice for cluster jobs, given wherever srun exists, and fp16 on the CPU, which is an error below.
+    with quiet(UserWarning):
         from lightning_fabric import Fabric
 
         try:

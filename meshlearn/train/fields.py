@@ -157,7 +157,8 @@ class FieldSet:
         if mesh.dim != self.dim:
             raise MeshError(
                 f"{where} is {mesh.dim}-dimensional, but the model was set up for {self.dim} space dimensions.\n"
-                "  One model works in one dimension: fit 2-D and 3-D meshes apart, or drop the constant coordinate."
+                "  One model works in one dimension: fit 2-D and 3-D meshes apart. Files of plane surfaces are read in "
+                "2-D: among surfaces in space, read all with ml.read_many(…, dim=3)."
             )
         if not mesh.domain_types and (specs := self.at("inputs", "cell") + self.at("outputs", "cell")):
             raise FieldError(f"{where} is a point cloud, but the model has fields on cells: {[s.name for s in specs]}.")

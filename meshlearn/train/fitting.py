@@ -23,6 +23,7 @@ from meshlearn.train.normalization import Normalizers
 from meshlearn.train.options import FitOptions
 from meshlearn.train.sample import Sample
 from meshlearn.train.store import SampleStore
+from meshlearn.train.survey import Survey
 
 
 def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
@@ -46,6 +47,7 @@ def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
         model.module_.load_state_dict(safetensors.torch.load(result.weights))
         model.module_.eval()
         model.history_ = result.history
+        model.interrupted_ = result.interrupted
     except BaseException:  # the model is as it was, fitted or not; an interrupt or divergence in the loop returns here
         _restore(model, before)
         raise
@@ -144,7 +146,9 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     see = None if options.warm_start else model.normalizers_.see
 
     make = SampleMaker(model, dtype)
-    train = SampleStore(training, fields, make, options.cache_samples, see, train_numbers, dtype)
+    survey = Survey()
+    train = SampleStore(training, fields, make, options.cache_samples, see, train_numbers, dtype, look=survey.see)
+    model.check_sets(survey.set_names)
     model.normalizers_.to(dtype)
     if not options.warm_start:
         model.normalizers_.finish()
@@ -153,7 +157,9 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     if validation is not None:
         check = model.normalizers_.check
         role = "validation " if not isinstance(options.validation, float) else ""
-        valid = SampleStore(validation, fields, make, options.cache_samples, check, valid_numbers, dtype, role)
+        keep = options.cache_samples
+        valid = SampleStore(validation, fields, make, keep, check, valid_numbers, dtype, role, survey.see)
+    survey.warn()
     budget = default_budget(train.costs, options.batch_points, options.batch_edges, device)
     statistics = {name: values.tolist() for name, values in model.normalizers_.state_dict().items()}
     seen = repr((train.costs, None if valid is None else valid.costs, statistics)).encode()

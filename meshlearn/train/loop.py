@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from typing import Any, NamedTuple
 
 import safetensors.torch
@@ -23,6 +24,7 @@ from meshlearn.train.sample import Sample
 from meshlearn.train.schedule import learning_rate_factor
 from meshlearn.train.state import Position, TrainingState
 from meshlearn.train.store import SampleStore
+from meshlearn.train.survey import FitWarning
 
 
 class Job:
@@ -45,7 +47,7 @@ class Job:
 
 
 class Result(NamedTuple):
-    """What a fit leaves: the weights to keep, the history, and a message if the loss did not stay finite.
+    """What a fit leaves: weights to keep, history, a message if the loss did not stay finite, whether Ctrl-C ended it.
 
     The weights are safetensors bytes: tensors do not outlive a process they were made in.
     """
@@ -53,6 +55,7 @@ class Result(NamedTuple):
     weights: bytes
     history: list[dict[str, Any]]
     diverged: str | None
+    interrupted: bool
 
 
 class Diverged(Exception):
@@ -122,6 +125,7 @@ class Trainer:
         """Run until the epochs, the steps, the time or the patience are used up."""
         if self.options.resume:
             self.state.resume()
+            self._warn_if_done()
         self.context.history, self.context.epoch, self.context.step = self.at.history, self.at.epoch, self.at.step
         self.good = copy_weights(self.module)
         diverged = None
@@ -146,7 +150,17 @@ class Trainer:
             if not self.at.closed and not self.torn:  # a step cut in two is not kept: the checkpoint before it is
                 self.state.save()
         weights = {name: value.cpu().contiguous() for name, value in self.final_weights().items()}
-        return Result(safetensors.torch.save(weights), self.at.history, diverged)
+        return Result(safetensors.torch.save(weights), self.at.history, diverged, guard.requested)
+
+    def _warn_if_done(self) -> None:
+        """A FitWarning when a resumed fit had come to its end before."""
+        if self.fabric.is_global_zero and (self.at.epoch >= self.options.epochs or self._finished()):
+            warnings.warn(
+                f"the fit in {self.options.checkpoint} is finished: {self.at.epoch} epochs of {self.options.epochs}, "
+                f"{self.at.step} steps; nothing is trained.\n  Ask for more epochs (or max_steps) to go on.",
+                FitWarning,
+                stacklevel=2,
+            )
 
     def _finished(self) -> bool:
         out_of_patience = self.options.patience is not None and self.at.stale >= self.options.patience

@@ -57,6 +57,8 @@ class NetworkEstimator(Estimator):
     `settle(self)`
         sets learned state that the shape of the network depends on; called before `build`, once per fit, when all
         training samples were seen.
+    `check_sets(self, names)`
+        raises an error when an argument names sets that no training mesh has; `names` are those that there are.
     `build_optimizer(self, module, learning_rate, weight_decay)`
         -> torch optimizer; default AdamW (fused), without decay for vectors (biases, norms).
     `loss`
@@ -86,13 +88,14 @@ class NetworkEstimator(Estimator):
     True
 
     After `fit`: `module_` (nn.Module), `normalizers_`, `fields_`, `history_`: a list with one dictionary per epoch
-    (epoch, step, train_loss, val_loss, lr, seconds).
+    (epoch, step, train_loss, val_loss, lr, seconds); `interrupted_`: True if Ctrl-C ended the fit.
     """
 
     loss: str = "mse"
     module_: nn.Module
     normalizers_: Normalizers
     history_: list[dict[str, Any]]
+    interrupted_: bool
 
     # -- what a subclass writes ------------------------------------------------------------------------------------
 
@@ -102,6 +105,9 @@ class NetworkEstimator(Estimator):
 
     def settle(self) -> None:
         """Set learned state that the shape of the network depends on; see the class docstring. Default: none."""
+
+    def check_sets(self, names: set[str]) -> None:
+        """Raise an error when an argument names sets that no training mesh has. Default: nothing to check."""
 
     def prepare(self, mesh: Mesh) -> Sample:
         """The sample of one mesh, features in physical units; see the class docstring."""
@@ -221,10 +227,11 @@ class NetworkEstimator(Estimator):
                        folder for `history.csv`, and for TensorBoard's files if asked for
         progress       show a progress bar (plain lines where the output is not a terminal)
 
-        An interrupt (Ctrl-C) ends the fit after the step at hand: a checkpoint is written, a FitInterruptedWarning
-        given, and the model is usable. Raises ParameterError, FieldError and MeshError before training begins, and
-        ConvergenceError when the loss is no longer finite (the last good weights are kept). After any other error
-        the model is as it was before the fit.
+        Meshes with defects (degenerate cells, coincident points, points of no cell) are trained on, with one
+        FitWarning that names them. An interrupt (Ctrl-C) ends the fit after the step at hand: a checkpoint is written,
+        a FitInterruptedWarning given, and the model is usable. Raises ParameterError, FieldError and MeshError before
+        training begins, and ConvergenceError when the loss is no longer finite (the last good weights are kept). After
+        any other error the model is as it was before the fit.
         """
         options = {name: value for name, value in locals().items() if name not in ("self", "meshes", "__class__")}
         from meshlearn.train.fitting import fit_network

@@ -58,6 +58,18 @@ def time_pairs(trajectory: Trajectory, fields: FieldSet) -> list[tuple[int, int]
     return [(i, i + 1) for i in range(n - 1)]
 
 
+def check_still(fields: FieldSet, where: str) -> None:
+    """Raise ParameterError when the model steps in time: a single mesh has no next frame, and would show the truth."""
+    if steps_in_time(fields):
+        inputs = {spec.name for spec in fields.inputs}
+        both = ", ".join(repr(spec.name) for spec in fields.outputs if spec.name in inputs)
+        raise ParameterError(
+            f"{both} is an input and an output: the model learns the step from one frame of a Trajectory to the next.\n"
+            f"  But {where} is a single mesh, where the answer would be among the inputs. Take {both} out of the "
+            "inputs, or give trajectories (ml.Trajectory.from_meshes makes them of meshes)."
+        )
+
+
 def steps_in_time(fields: FieldSet) -> bool:
     """True if an output is also an input, so that a model maps a frame to the next one."""
     return bool({spec.name for spec in fields.outputs} & {spec.name for spec in fields.inputs})

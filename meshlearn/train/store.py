@@ -13,7 +13,7 @@ from meshlearn.train.fields import FieldSet, describe
 from meshlearn.train.items import Items, check_item
 from meshlearn.train.reach import check_reach
 from meshlearn.train.sample import Sample
-from meshlearn.train.steps import frame_of, time_pairs
+from meshlearn.train.steps import check_still, frame_of, time_pairs
 
 MakeSample = Callable[[Mesh, Mesh], Sample]
 
@@ -22,9 +22,9 @@ class SampleStore:
     """A sequence of samples made from meshes and trajectories; `store[i]` is one sample.
 
     The constructor goes through all items once: it checks every field of every mesh (against `dtype`, that of the fit,
-    too: see `check_reach`), calls `see(sample)` (statistics
-    for normalisers), and notes what each sample costs. With `cache` the samples stay in memory; without, only the item
-    loaded last does, and samples are made again at every access. Errors call the meshes by `numbers`, after `role`.
+    too: see `check_reach`), calls `see(sample)` (statistics for normalisers) and `look(item, name)`, and notes what
+    each sample costs. With `cache` the samples stay in memory; without, only the item loaded last does, and samples
+    are made again at every access. Errors call the meshes by `numbers`, after `role`.
     """
 
     def __init__(
@@ -37,8 +37,9 @@ class SampleStore:
         numbers: Sequence[int] | None = None,
         dtype: torch.dtype = torch.float32,
         role: str = "",
+        look: Callable[[Any, str], None] | None = None,
     ):
-        self.dtype, self.role = dtype, role
+        self.dtype = dtype
         self.items, self.fields, self.make, self.cache = items, fields, make, cache
         self.entries: list[tuple[int, int, int]] = []
         self.costs: list[tuple[int, int]] = []
@@ -48,13 +49,17 @@ class SampleStore:
             number = index if numbers is None else numbers[index]
             item = check_item(items[index], number)
             self._last = (index, item)
+            name = role + describe(item, number)
+            if not isinstance(item, Trajectory):
+                check_still(fields, name)
             pairs = time_pairs(item, fields) if isinstance(item, Trajectory) else [(0, 0)]
             for source, target in pairs:
-                self._add(item, index, number, source, target, see)
+                self._add(item, index, name, source, target, see)
+            if look is not None:
+                look(item, name)
 
-    def _add(self, item: Any, index: int, number: int, source: int, target: int, see: Any) -> None:
+    def _add(self, item: Any, index: int, name: str, source: int, target: int, see: Any) -> None:
         before, after = self._meshes(item, source, target)
-        name = self.role + describe(item, number)
         where = name + (f", frame {source}" if isinstance(item, Trajectory) else "")
         self._check(before, where)
         if after is not before:

@@ -151,18 +151,6 @@ def test_scores_where_the_truth_is_zero_are_null(tmp_path, capsys):
     assert "zero everywhere" in told.err
 
 
-def test_fit_does_not_write_checkpoints_over_a_model(runs, tmp_path, capsys):
-    setting = ["--set", "hidden=8", "--set", "steps=1", "--set", "progress=false", "--set", f"checkpoint={tmp_path}/c"]
-    assert run([*fit_on(runs, tmp_path / "m"), "--epochs", "1", *setting]) == 0
-    assert run([*fit_on(runs, tmp_path / "m"), "--epochs", "1", *setting]) == 1
-    assert "resume=True" in capsys.readouterr().err
-    assert run([*fit_on(runs, tmp_path / "m"), "--epochs", "2", *setting, "--set", "resume=auto"]) == 0
-
-
-def fit_on(runs, folder):
-    return ["fit", str(runs), "--inputs", "load", "--outputs", "displacement", "-o", str(folder)]
-
-
 def test_other_models_may_be_named(runs, tmp_path):
     arguments = [
         "--inputs",
@@ -196,6 +184,7 @@ def fit(*more):
         (["plot", "RUNS/plate_0000.vtu", "-f", "displacement", "--component", "7"], 2, "no component 7"),
         (["plot", "RUNS/plate_0000.vtu", "--frame", "5"], 2, "leave --frame out"),
         (["score", "TMP", "RUNS"], 1, "model"),
+        (["fit", "--settings", "Oracle"], 2, "the models are"),
         (fit("--model", "Oracle"), 2, "the models are"),
         (fit("--set", "depth=3"), 2, "no setting 'depth'"),
         (fit("--set", "hidden"), 2, "name=value"),

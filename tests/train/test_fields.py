@@ -134,7 +134,8 @@ def test_duplicated_points_and_degenerate_cells_are_no_obstacle():
     mesh = wave()
     points = mesh.points.clone()
     points[1] = points[0]
-    assert quick(Tiny(), [mesh.replace(points=points), wave()]).history_
+    with pytest.warns(ml.FitWarning, match="1 point in the place of another"):
+        assert quick(Tiny(), [mesh.replace(points=points), wave()]).history_
 
 
 def test_one_dimensional_meshes():

@@ -13,7 +13,7 @@ from meshlearn.train.options import CHECKS, OPTION_NAMES, FitOptions
 from .tiny import Tiny, quick, waves
 
 BAD = {
-    "validation": ["x", 0.0, 1.0, -0.1, 1, True, float("nan"), 1j, {"a": 1}, object()],
+    "validation": ["x", 0.0, 1.0, -0.1, 1, True, float("nan"), 1j, {"a": 1}, b"x"],
     "epochs": [0, -1, 1.5, "3", None, True],
     "max_steps": [0, -1, 2.0, "a"],
     "time_budget": [0, -1, "a", float("nan"), float("inf"), True],

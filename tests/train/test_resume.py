@@ -68,7 +68,8 @@ def test_resume_needs_a_checkpoint_and_auto_does_not(tmp_path):
     assert not (tmp_path / "missing").exists()
     a = quick(Tiny(), waves(3), checkpoint=tmp_path / "a", resume="auto")
     assert_same_weights(a, quick(Tiny(), waves(3)))
-    assert_same_weights(a, quick(Tiny(), waves(3), checkpoint=tmp_path / "a", resume="auto"))
+    with pytest.warns(ml.FitWarning, match="3 epochs of 3"):
+        assert_same_weights(a, quick(Tiny(), waves(3), checkpoint=tmp_path / "a", resume="auto"))
 
 
 def test_a_new_fit_never_overwrites_a_model(tmp_path):
@@ -115,7 +116,8 @@ def test_the_fused_kernel_is_left_out_where_it_cannot_work(device, precision):
 
 def test_resuming_a_finished_fit_gives_the_model_again(tmp_path):
     a = quick(Tiny(), waves(4), checkpoint=tmp_path, validation=0.25)
-    b = quick(Tiny(), waves(4), checkpoint=tmp_path, validation=0.25, resume=True)
+    with pytest.warns(ml.FitWarning, match="nothing is trained"):
+        b = quick(Tiny(), waves(4), checkpoint=tmp_path, validation=0.25, resume=True)
     assert_same_weights(a, b)
     assert a.history_ == b.history_
 

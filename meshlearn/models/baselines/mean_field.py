@@ -16,6 +16,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.graph import measure_weights
+from meshlearn.train.survey import Survey
 
 
 class MeanField(Estimator):
@@ -40,7 +41,7 @@ class MeanField(Estimator):
         items, fields = resolve(meshes, self.inputs, self.outputs)
         sums: dict[str, Tensor] = {}
         count = 0
-        for work in checked_work(items, fields):
+        for work in checked_work(items, fields, Survey()):
             for location, table in fields.targets(work.target, work.where).items():
                 weights = measure_weights(work.target, location).double()
                 mean = weights @ table.detach().double()

@@ -18,6 +18,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.baselines.descriptors import describe_mesh
 from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.train.estimator import Estimator, Fields
+from meshlearn.train.survey import Survey
 
 
 class NearestNeighbor(Estimator):
@@ -43,7 +44,7 @@ class NearestNeighbor(Estimator):
         """Remember the training meshes; returns self."""
         items, fields = resolve(meshes, self.inputs, self.outputs)
         kept, tables, rows = [], [], []
-        for work in checked_work(items, fields):
+        for work in checked_work(items, fields, Survey()):
             domain = {kind: work.target.cells[kind].cpu() for kind in work.target.domain_types}
             kept.append(Mesh(work.target.points.detach().cpu(), domain))
             tables.append({k: v.detach().cpu() for k, v in fields.targets(work.target, work.where).items()})

@@ -24,10 +24,11 @@ from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.baselines.descriptors import describe_mesh
 from meshlearn.models.baselines.training import checked_work, resolve
-from meshlearn.models.geometric_inputs import boundary_features, centred
+from meshlearn.models.geometric_inputs import boundary_features, centred, check_patterns
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.graph import measure_weights
 from meshlearn.train.normalizer import Normalizer
+from meshlearn.train.survey import Survey
 
 LARGEST = 6000
 
@@ -80,14 +81,15 @@ class RidgeRegression(Estimator):
             raise ParameterError(f"penalties={penalties!r} must be a list of positive numbers.")
         items, fields = resolve(meshes, self.inputs, self.outputs)
         scalers: dict[str, Normalizer] = {}
-        n_work = 0
-        for work in checked_work(items, fields):
+        survey, n_work = Survey(), 0
+        for work in checked_work(items, fields, survey):
             n_work += 1
             for location in fields.output_locations:
                 features = self._features(work.source, location, fields)
                 self._check_size(features.shape[1], location)
                 scaler = scalers.setdefault(location, Normalizer(features.shape[1]))
                 scaler.update(features, measure_weights(work.source, location))
+        check_patterns(self.boundary_sets, survey.set_names)
         for scaler in scalers.values():
             scaler.double().finish()
         folds: dict[str, list[list[Tensor]]] = {location: [] for location in scalers}

@@ -41,7 +41,7 @@ from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.models.geometric_inputs import boundary_features, centred
+from meshlearn.models.geometric_inputs import boundary_features, centred, check_patterns
 from meshlearn.models.meshgraphnet import geometry
 from meshlearn.models.meshgraphnet.arguments import check_build, check_graphs
 from meshlearn.models.meshgraphnet.network import GraphNetwork
@@ -72,6 +72,7 @@ class MeshGraphNet(NetworkEstimator):
     processor          "interaction", or the name of a convolution of torch_geometric.nn such as "GATv2Conv"
     processor_options  arguments of that convolution
     boundary_sets      names or patterns ("left", "hole_*") of point or cell sets: flags, and distances, as inputs.
+                       A pattern may match nothing on some meshes, but must on one of the training.
                        The flag of the whole boundary is always an input
     distances          distance to the boundary and to each boundary set as inputs, and the outward direction of the
                        mesh at the nearest point of each
@@ -203,6 +204,10 @@ class MeshGraphNet(NetworkEstimator):
         for number in range(self.levels_, self.levels):
             for kind in TRANSFERS:
                 del features[f"{kind}_features_{number}"]
+
+    def check_sets(self, names: set[str]) -> None:
+        """Raise FieldError for a pattern of `boundary_sets` that no training mesh matches."""
+        check_patterns(self.boundary_sets, names)
 
     def collate(self, samples: Sequence[Sample]) -> Sample:
         """Samples of several meshes as one batch, with the levels that the network has."""

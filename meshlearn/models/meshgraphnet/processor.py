@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from typing import Any
 
 from torch import Tensor, nn
 
 from meshlearn.errors import ParameterError
+from meshlearn.io.quiet import quietly_imported
 from meshlearn.nn.activation import activation as find_activation
 from meshlearn.nn.interaction import Interaction
 from meshlearn.nn.mlp import MLP, Picked
@@ -87,12 +87,9 @@ class ConvolutionStep(nn.Module):
 
 
 def _find_convolution(name: str) -> Any:
-    with warnings.catch_warnings():  # PyTorch Geometric still scripts some classes when it is imported
-        warnings.filterwarnings("ignore", message=".*torch.jit.script.*", category=DeprecationWarning)
-        import torch_geometric.nn
-
-    found = getattr(torch_geometric.nn, name, None)
-    base = torch_geometric.nn.MessagePassing
+    # PyTorch Geometric still scripts some classes when it is imported.
+    layers = quietly_imported("torch_geometric.nn", DeprecationWarning)
+    found, base = getattr(layers, name, None), layers.MessagePassing
     if not (isinstance(found, type) and issubclass(found, base) and found is not base):
         raise ParameterError(
             f"processor={name!r} is neither 'interaction' nor a convolution of torch_geometric.nn "
