@@ -1,17 +1,22 @@
-"""Poisson's equation -div(k grad u) = f, solved with scikit-fem on a tagged mesh."""
+"""Poisson's equation -div(k grad u) = f on a mesh with named boundaries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import skfem
 import torch
-from skfem.helpers import dot, grad
+from jaxtyping import Float
+from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.fem.constraint import AffineConstraint
+from meshlearn.fem.operators import dot, grad
+from meshlearn.fem.sampling import to_mesh
+from meshlearn.fem.solve import solve
+from meshlearn.fem.space import FESpace
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.sim.space import Space, Value
+from meshlearn.sim.domain import boundary, held, lagrange, quadrature_order, recover
+from meshlearn.sim.values import Value, coefficient, evaluate, positive
 
 
 def poisson(
@@ -25,71 +30,73 @@ def poisson(
 ) -> Mesh:
     """Solve -div(k grad u) = f with u = g on some boundaries and k du/dn = q on others; elsewhere the flux is zero.
 
-    mesh          one cell type: line, triangle, quad, tetra or hexahedron; boundaries are cell sets of facets
-    source        f: a number, a function of points (n, dim) float64, a point field (name or (n_points,) values)
+    mesh          one cell type: line, triangle, quad, tetra or hexahedron; boundaries are cell sets of facets, and
+                  "boundary" is all of it
+    source        f: a number, a function of points (n, dim) float64, or a field: its name, (n_points,) or (n_cells,)
     conductivity  k > 0, the same choices
-    dirichlet     {boundary or point set: g}, g a number or a function; at least one
+    dirichlet     {boundary or point set: g}, g a number or a function; at least one; the later counts where they meet
     neumann       {boundary: q}, inflow per unit area
     order         1 or 2, polynomial order of the elements
 
     Returns the mesh with point fields `name` (n_points,) and `<name>_flux` (n_points, dim) = -k grad u, recovered by
-    an L2 projection, in the dtype of the points. The computation is in float64.
+    an L2 projection, in the dtype of the points. The computation is in float64. Gradients flow to values that require
+    them (tensors, or what functions return), and to the points of the mesh.
     Errors fall as h^(order + 1) in L2 and h^order in H1 for smooth solutions. Raises ParameterError without a
-    Dirichlet value, for a conductivity that is not positive, and the errors of `Space` for unsuitable meshes.
+    Dirichlet value, for a conductivity that is not positive, and the errors of `lagrange` for unsuitable meshes.
 
     >>> mesh = ml.sim.poisson(ml.shapes.square(n=4), dirichlet={"left": 0.0, "right": 1.0})
     >>> bool((mesh.point_data["u"] - mesh.points[:, 0]).abs().max() < 1e-6)
     True
+    >>> k = torch.tensor(2.0, requires_grad=True)
+    >>> mesh = ml.sim.poisson(ml.shapes.square(n=4), 1.0, k, dirichlet={"left": 0.0}, order=2)
+    >>> peak = mesh.point_data["u"].max()  # f / 2 k at the right side
+    >>> round(peak.item(), 6), round(torch.autograd.grad(peak, k)[0].item(), 6)
+    (0.25, -0.125)
     """
-    space = Space(mesh, order)
-    solution = poisson_unknowns(space, source, conductivity, dirichlet, neumann)
-    k = space.evaluate_on(space.basis, conductivity)
-    flux = space.project([-k * slope for slope in np.asarray(space.basis.interpolate(solution).grad)])
-    values = torch.from_numpy(space.at_points(solution))
-    return mesh.with_point_data(
-        **{name: values.to(mesh.points), f"{name}_flux": torch.from_numpy(flux).to(mesh.points)}
+    space = lagrange(mesh, order)
+    dofs = poisson_unknowns(space, source, conductivity, dirichlet, neumann)
+    flux = recover(
+        space,
+        lambda x: -x.k * grad(x.u),
+        mesh.dim,
+        quadrature_order(space),
+        u=space.function(dofs),
+        k=coefficient(space, conductivity),
     )
+    values = to_mesh(space, values=dofs).point_data["values"]
+    return mesh.with_point_data(**{name: values.to(mesh.points), f"{name}_flux": flux.to(mesh.points)})
 
 
 def poisson_unknowns(
-    space: Space,
+    space: FESpace,
     source: Value = 0.0,
     conductivity: Value = 1.0,
     dirichlet: Mapping[str, Value] | None = None,
     neumann: Mapping[str, Value] | None = None,
-) -> np.ndarray:
-    """The solution of `poisson` as the unknowns (n,) of the space, for norms and evaluation with scikit-fem."""
+) -> Float[Tensor, " n_dofs"]:
+    """The solution of `poisson` as dofs of a space, for norms and evaluation."""
     if not dirichlet:
         raise ParameterError("without a Dirichlet value the solution is known up to a constant only: fix one boundary.")
-    basis = space.basis
-    k = space.evaluate_on(basis, conductivity)
-    if not (k > 0).all():
-        raise ParameterError(f"the conductivity must be positive everywhere; its smallest value is {k.min():g}.")
-    stiffness = skfem.BilinearForm(lambda u, v, w: w.k * dot(grad(u), grad(v))).assemble(basis, k=k)
-    load = skfem.LinearForm(lambda v, w: w.f * v)
-    right = load.assemble(basis, f=space.evaluate_on(basis, source))
-    for boundary, inflow in (neumann or {}).items():
-        facets = space.facet_basis(space.facets(boundary))
-        right += load.assemble(facets, f=space.evaluate_on(facets, inflow))
-    fixed, values = [], np.zeros(basis.N)
-    for boundary, value in dirichlet.items():
-        dofs = space.dofs(boundary)
-        fixed.append(dofs)
-        values[dofs] = space.evaluate(value, basis.doflocs[:, dofs])
-    used = basis.get_dofs(elements=True).flatten()
-    return solve(stiffness, right, values, np.unique(np.concatenate(fixed)), used)
+    order = quadrature_order(space)
+    stiffness = space.assemble(
+        lambda u, v, x: positive("the conductivity", x.k) * dot(grad(u), grad(v)),
+        order=order,
+        k=coefficient(space, conductivity),
+    )
+    right = space.assemble(lambda v, x: x.f * v, order=order, f=coefficient(space, source))
+    for name, inflow in (neumann or {}).items():
+        facets = boundary(space, name)
+        right = right + space.assemble(lambda v, x: x.q * v, on=facets, order=order, q=coefficient(space, inflow))  # type: ignore[operator]
+    return solve(stiffness, right, _prescribed(space, dirichlet))  # type: ignore[arg-type]
 
 
-def solve(matrix, right: np.ndarray, values: np.ndarray, fixed: np.ndarray, used: np.ndarray) -> np.ndarray:
-    """Solve for the free unknowns among `used`, the others keep `values`; symmetric positive definite matrices."""
-    from scipy.sparse.linalg import splu
-
-    free = np.setdiff1d(used, fixed)
-    solution = values.copy()
-    if len(free):
-        matrix = matrix.tocsr()
-        rows = matrix[free]
-        solution[free] = splu(rows[:, free].tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(
-            right[free] - rows[:, fixed] @ values[fixed]
-        )
-    return solution
+def _prescribed(space: FESpace, dirichlet: Mapping[str, Value]) -> AffineConstraint:
+    full = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
+    fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
+    places = space.dof_points
+    for name, value in dirichlet.items():
+        dofs = held(space, name)
+        full = full.index_copy(0, dofs, evaluate(value, places.index_select(0, dofs)))
+        fixed[dofs] = True
+    numbers = torch.nonzero(fixed)[:, 0]
+    return AffineConstraint.dirichlet(space.n_dofs, numbers, full.index_select(0, numbers))
