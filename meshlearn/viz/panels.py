@@ -81,7 +81,7 @@ def triptych(
         for ax in axes:
             _relabel(ax)
         if title:
-            figure.get_layout_engine().set(h_pad=0.1)  # type: ignore[union-attr]
+            figure.get_layout_engine().set(h_pad=0.1)  # type: ignore[union-attr, call-arg]
             figure.suptitle(title, x=0.008, horizontalalignment="left", fontsize=11, fontweight="bold")
         finish(figure, file, show, owned=True)
     return figure

@@ -75,7 +75,8 @@ def coarse_levels(disc: Discretisation, levels: int, coarse_dofs: int, method: s
                  element is P1, then the second
     A mesh with too few dofs for all levels repeats its coarsest.
     """
-    finest = _State(*(A.to_scipy().tocsr() for A in (disc.mass, disc.stiffness)), disc.points.cpu().numpy())
+    mass, stiffness = (A.to_scipy().tocsr() for A in (disc.mass, disc.stiffness))
+    finest = _State(mass, stiffness, disc.points.cpu().numpy())
     steps = _nested(disc, coarse_dofs) if method != "aggregation" and disc.element == "P1" else []
     state = finest
     for step in steps:

@@ -62,7 +62,7 @@ class MultigridNetwork(nn.Module):
             names, widths = list(total), [table.shape[1] for table in total.values()]
             lifted = ops.neighbor_sum(torch.cat([x, *total.values()], dim=1), level.up, level.up_values)
             coarse, tables = lifted[:, : x.shape[1]], lifted[:, x.shape[1] :].split(widths, 1)
-            x = self.join[k].residual(skips[k], coarse.contiguous())
+            x = self.join[k].residual(skips[k], coarse.contiguous())  # type: ignore[operator]
             x = self.up[k](x, graphs[k])
             own = self.decode[k](x)
             total = {name: own[name] + table for name, table in zip(names, tables, strict=True)}

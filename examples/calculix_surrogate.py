@@ -1,0 +1,80 @@
+"""Learn the deflection of cantilever beams that CalculiX computed; needs the solver ccx (package calculix-ccx)."""
+
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+import meshlearn as ml
+
+if shutil.which("ccx") is None:
+    print("skipped: the solver ccx is not installed (Debian and Ubuntu: apt-get install calculix-ccx)")
+    sys.exit(0)
+
+DECK = """*INCLUDE, INPUT={name}_mesh.inp
+*MATERIAL, NAME=steel
+*ELASTIC
+210000., 0.3
+*SOLID SECTION, ELSET=beam, MATERIAL=steel
+*BOUNDARY
+fixed, 1, 3
+*STEP
+*STATIC
+*CLOAD
+loaded, 3, {force}
+*NODE FILE
+U
+*END STEP
+"""
+
+
+def compute(folder, name, length, height, load):
+    """A beam of `length` x 10 x `height` mm, held at x = 0; `load` N in z are shared by the points of its end."""
+    box = ml.shapes.box(length, 10.0, height, n=(10, 1, 2), order=2).double()
+    ends = {"fixed": "left", "loaded": "right"}
+    beam = box.replace(
+        cells={"tetra10": box.cells["tetra10"]},
+        point_sets={
+            name: box.cells["triangle6"][box.cell_sets[side]["triangle6"]].unique() for name, side in ends.items()
+        },
+        cell_sets={"beam": {"tetra10": torch.arange(box.n_cells)}},
+    )
+    ml.write(beam, folder / f"{name}_mesh.inp")
+    (folder / f"{name}.inp").write_text(DECK.format(name=name, force=load / len(beam.point_sets["loaded"])))
+    done = subprocess.run(["ccx", name], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert (folder / f"{name}.frd").exists(), done.stdout
+
+
+draw = random.Random(0).uniform
+loads = [draw(50.0, 200.0) for _ in range(24)]
+with tempfile.TemporaryDirectory() as made:
+    folder = Path(made)
+    for k, load in enumerate(loads):
+        compute(folder, f"beam_{k:02d}", draw(60.0, 120.0), draw(8.0, 16.0), load)
+    decks, results = ml.read_many(folder / "*_mesh.inp"), ml.read_many(folder / "*.frd")
+    beams = [
+        result.replace(point_sets=deck.point_sets).with_global_data(load=torch.tensor(load))
+        for deck, result, load in zip(decks, results, loads, strict=True)
+    ]
+
+train, test = beams[:18], beams[18:]
+model = ml.MeshGraphNet(["load"], ["DISP"], hidden=32, steps=2, levels=3, boundary_sets=["fixed", "loaded"])
+model.fit(train, epochs=60, learning_rate=4e-3, validation=None, progress=False)
+scores = {
+    "network": model.score(test)["DISP"],
+    "ridge regression": ml.RidgeRegression(["load"], ["DISP"]).fit(train).score(test)["DISP"],
+    "mean field": ml.MeanField(["load"], ["DISP"]).fit(train).score(test)["DISP"],
+}
+print("displacement of 6 unseen beams, relative L2: " + ", ".join(f"{name} {s:.3f}" for name, s in scores.items()))
+
+prediction = model.predict(test[0])
+ml.write(prediction.replace(point_sets={}, global_data={}), "beam.frd")  # for CalculiX GraphiX
+ml.write(prediction, "beam.vtu")  # for ParaView
+back = ml.read("beam.frd").point_data["DISP"]
+assert torch.allclose(back, prediction.point_data["DISP"].to(back), rtol=1e-4, atol=1e-6)
+assert scores["network"] < scores["mean field"]
