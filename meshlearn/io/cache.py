@@ -15,7 +15,7 @@ from meshlearn.io.referred import referred_files
 from meshlearn.io.told import collected_warnings, tell
 
 # Part of every key: raise it when a reader changes what it returns.
-READER_VERSION = 3
+READER_VERSION = 4
 
 
 def default_folder() -> Path:
@@ -56,11 +56,12 @@ def read_cached(path: Path, folder: Path, dim: str | int = "auto") -> Any:
             entry.unlink(missing_ok=True)
         else:
             for text in said:
-                tell(text, stacklevel=3)
+                tell(f"{path.name}{text}" if text.startswith(": ") else text, stacklevel=3)
             return with_source(found, path)
     with collected_warnings() as said:
         result = read(path, dim=dim)
-    store(result, entry, said)
+    own = f"{path.name}: "  # the next file of this content may have another name
+    store(result, entry, [text.removeprefix(path.name) if text.startswith(own) else text for text in said])
     return result
 
 

@@ -18,10 +18,9 @@ _OF_GRIDS = {".vti": "a VTK image", ".vtr": "a VTK rectilinear grid", ".vts": "a
              ".pvti": "a VTK image in pieces", ".pvtr": "a VTK rectilinear grid in pieces"}  # fmt: skip
 _OF_BLOCKS = {".vtm": "VTK data of several blocks", ".vtmb": "VTK data of several blocks",
               ".case": "an EnSight case", ".foam": "an OpenFOAM case"}  # fmt: skip
-_CAD = "it holds shapes, not a mesh: mesh it first, in Gmsh for instance, and save it as .msh"
-_OTHERS = {".unv": ("an I-deas universal file", "open it in Gmsh or Salome, and save it as .msh or .med")} | {
-    suffix: ("CAD geometry", _CAD) for suffix in (".step", ".stp", ".iges", ".igs", ".brep")
-}
+_CAD = ("CAD geometry", "it holds shapes, not a mesh: mesh it first, in Gmsh for instance, and save it as .msh")
+_UNV = ("an I-deas universal file", "open it in Gmsh or Salome, and save it as .msh or .med")
+_OTHERS = {".unv": _UNV, ".step": _CAD, ".stp": _CAD, ".iges": _CAD, ".igs": _CAD, ".brep": _CAD}
 _XML = {b"ImageData": ".vti", b"RectilinearGrid": ".vtr", b"StructuredGrid": ".vts", b"PImageData": ".pvti",
         b"PRectilinearGrid": ".pvtr", b"vtkMultiBlockDataSet": ".vtm"}  # fmt: skip
 _DYNA = re.compile(rb"^\*(KEYWORD\b|ELEMENT_(SHELL|SOLID|TSHELL|BEAM|DISCRETE))", re.M | re.I)

@@ -79,7 +79,8 @@ def _guarded(reader, path: Path, title: str) -> Any:
     # A damaged file can make a parser (ours, h5py's, meshio's: SystemExit) fail in any way; no reader may end the
     # process.
     except (Exception, SystemExit) as error:
-        detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        name = "" if type(error) is ValueError else f"{type(error).__name__}: "  # its text says it all
+        detail = f"{name}{error}" if str(error) else type(error).__name__
         raise MeshReadError(
             f"{path}: cannot be read as {title}; the file is damaged, cut off, or of an unsupported variant.\n"
             f"  cause: {detail}\n  supported are {' '.join(registry.suffixes())}"

@@ -23,6 +23,8 @@ _TYPES = {
 }
 # formats that keep the numbers of one point or cell, not their shape -> how many numbers keep it as one axis
 _FLATTENS = {"med": 10**9, "avs-ucd": 10**9, "tabular": 10**9, "cgns": 3}
+# formats of three coordinates that do not say how many of them count
+_IN_SPACE = ("abaqus", "avs-ucd", "nastran", "obj", "off", "ply", "stl")
 _HOLD_EMPTY_FIELDS = ("native", "gmsh", "vtk", "npz", "xdmf")
 
 
@@ -96,3 +98,14 @@ def reshaped(given: Any, format_name: str) -> list[str]:
                     what = f"{part.replace('_', ' ')} {name!r}"
                     found.append(f"the shape {shape} of {what} (now components)")
     return found
+
+
+def respaced(given: Any, format_name: str) -> list[str]:
+    """The dimension, where the format writes zeros for the coordinates that a mesh lacks and reading keeps some.
+
+    A plane mesh of lines or faces comes back plane: reading takes it for one.
+    """
+    mesh = given if isinstance(given, Mesh) else given.mesh
+    if format_name not in _IN_SPACE or mesh.dim == 3 or (mesh.dim == 2 and mesh.cell_dim):
+        return []
+    return [f"the dimension {mesh.dim} (written with three coordinates; ml.read(path, dim={mesh.dim}) restores it)"]

@@ -14,8 +14,9 @@ from meshlearn.errors import MeshWriteError, MeshWriteWarning
 from meshlearn.io import registry
 from meshlearn.io.modes import claim, restore_mode
 from meshlearn.io.paths import checked_path
-from meshlearn.io.writable import reshaped, retyped, writable
+from meshlearn.io.writable import reshaped, respaced, retyped, writable
 from meshlearn.mesh.mesh import Mesh
+
 
 def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **options: Any) -> Path:
     """Write a Mesh or Trajectory to a file; the suffix chooses the format. Returns the path.
@@ -68,7 +69,8 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
         if "unexpected keyword argument" in str(error) and options:
             raise MeshWriteError(f"{path}: {chosen.title} does not know one of the options {list(options)}.") from error
         raise
-    losses = [*left_out, *losses, *retyped(mesh, chosen.name), *reshaped(mesh, chosen.name)]
+    losses = [*left_out, *losses]
+    losses += [text for check in (retyped, reshaped, respaced) for text in check(mesh, chosen.name)]
     if losses:
         warnings.warn(
             f"{path.name}: {chosen.title} cannot hold everything; not written: {'; '.join(losses)}",

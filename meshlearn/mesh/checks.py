@@ -96,7 +96,7 @@ _GUESSES = {1: "vertex", 2: "line", 3: "triangle", 4: "tetra", 5: "pyramid", 6: 
 
 
 def _columns(cells: Any) -> int:
-    shape = getattr(cells, "shape", ())
+    shape: Any = getattr(cells, "shape", ())
     return int(shape[1]) if len(shape) == 2 else 0
 
 

@@ -231,3 +231,23 @@ def test_cut_files_that_meshio_waits_for_end(tmp_path, suffix, form):
         path.write_bytes(data[: len(data) * share // 10])
         with contextlib.suppress(ml.MeshReadError):  # what is cut behind the cells can be read
             ml.read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.npz", b"\x80\x04pickled", "no archive of numpy arrays"),
+        ("b.npz", b"\x93NUMPY\x01\x00", r"one array \(\.npy\)"),
+        ("a.obj", b"v 0 0 0\nv a b c\n", "the line 'v a b c' holds no numbers"),
+        ("b.obj", b"v 0 0 0\nf 1 x 3\n", "the line 'f 1 x 3' holds no numbers"),
+        ("a.glb", b"nothing of the kind", "no glb file"),
+        ("a.gltf", b"{ not json", "no gltf file"),
+        ("a.inp", b"*NODE\n1, a, b\n", "cause: could not convert"),
+    ],
+)
+def test_damage_is_told_in_words_for_people(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ml.MeshReadError, match=said) as caught:
+        ml.read(tmp_path / name)
+    assert "ValueError" not in str(caught.value)
+    assert "allow_pickle" not in str(caught.value)

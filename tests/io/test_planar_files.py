@@ -36,3 +36,24 @@ def test_a_curved_surface_stays_in_space(tmp_path):
     bent = FLAT.replace(points=FLAT.points + torch.tensor([[0.0, 0, 0], [0, 0, 0], [0, 0, 1]]))
     for suffix in (".cgns", ".su2", ".mesh", ".exo", ".med"):
         assert ml.read(ml.write(bent, tmp_path / f"bent{suffix}")).dim == 3
+
+
+@pytest.mark.parametrize("suffix", [".inp", ".avs", ".bdf", ".obj", ".off", ".ply", ".frd"])
+def test_a_dimension_that_does_not_come_back_is_told_with_how_to_restore_it(tmp_path, suffix):
+    chain = ml.Mesh([[0.0], [1.0], [2.0]], {"line": [[0, 1], [1, 2]]})
+    for mesh in (chain, ml.Mesh(chain.points), ml.Mesh([[0.0, 1.0], [1.0, 0.5]])):
+        path = tmp_path / f"a{suffix}"
+        if suffix == ".off" and mesh is chain:
+            continue  # holds no lines
+        with pytest.warns(ml.MeshWriteWarning, match=f"the dimension {mesh.dim}"):
+            ml.write(mesh, path)
+        assert ml.read(path).dim > mesh.dim
+        back = ml.read(path, dim=mesh.dim)
+        assert torch.equal(back.points.float(), mesh.points)
+
+
+def test_a_plane_mesh_comes_back_plane_without_a_word(tmp_path):
+    for suffix in (".inp", ".obj", ".off", ".ply"):
+        square = ml.shapes.square(n=2)
+        path = ml.write(ml.Mesh(square.points, {"triangle": square.cells["triangle"]}), tmp_path / f"a{suffix}")
+        assert ml.read(path).dim == 2

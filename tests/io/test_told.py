@@ -47,3 +47,9 @@ def test_the_files_of_a_series_are_one(decks):
     (said,) = told(lambda: ml.read_series([decks / f"{k}.inp" for k in (1, 2, 3)]))
     assert said == f"1.inp: {LOSS} (so in 3 of 3 files)"
     assert told(lambda: ml.read(decks / "2.inp")) == [f"2.inp: {LOSS}"]  # a call of its own tells again
+
+
+def test_a_cached_loss_is_of_the_file_that_is_read(decks):
+    told(lambda: list(ml.read_many([decks / "2.inp"], cache=decks / "store")))
+    (said,) = told(lambda: list(ml.read_many([decks / "3.inp"], cache=decks / "store")))
+    assert said == f"3.inp: {LOSS}"

@@ -75,7 +75,7 @@ def fill_from_meshio(mesh: Any, builder: MeshBuilder) -> None:
 def _physical_groups(mesh: Any, blocks: list[Block], builder: MeshBuilder) -> set[str]:
     """Make cell sets of the numbers in "gmsh:physical"; returns the names that `field_data` has for groups.
 
-    meshio itself makes sets of the named groups of version 4 only. A group whose cells are in a set already is that set.
+    meshio itself makes sets of the named groups of version 4 only. A group whose cells are in a set already needs none.
     """
     if _PHYSICAL not in mesh.cell_data:
         return set()

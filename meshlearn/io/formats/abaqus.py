@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
+from meshlearn.io.endmark import END, HEAD
 from meshlearn.io.formats.abaqus_deck import Deck, Part, parse_deck
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.positions import Positions
@@ -141,7 +142,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     first: dict[str, int] = {}
     number = 1
     with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write("*HEADING\nwritten by meshlearn\n*NODE\n")
+        file.write(f"*HEADING\n{HEAD}\n*NODE\n")
         points = to_numpy(mesh.points).tolist()
         file.writelines(f"{k}, {', '.join(map(repr, row))}\n" for k, row in enumerate(points, start=1))
         for kind, table in mesh.cells.items():
@@ -159,6 +160,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         for name, by_kind in mesh.cell_sets.items():
             numbers = [first[kind] + row for kind, rows in by_kind.items() if kind in first for row in rows.tolist()]
             file.write(f"*ELSET, ELSET={_label(name)}\n" + _lines(numbers))
+        file.write(f"** {END}\n")
     return losses
 
 

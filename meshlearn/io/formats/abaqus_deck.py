@@ -12,6 +12,7 @@ import numpy as np
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.celltypes import NODES
 from meshlearn.io.counts import counted
+from meshlearn.io.endmark import check_end
 from meshlearn.io.texts import split_lines, text_of
 
 _SOLIDS = {4: "tetra", 5: "pyramid", 6: "wedge", 8: "hexahedron", 10: "tetra10", 15: "wedge15", 20: "hexahedron20",
@@ -76,11 +77,26 @@ class Deck:
 
 
 def parse_deck(path: Path, builder: MeshBuilder) -> Deck:
-    """Parse the file and what it includes."""
+    """Parse the file and what it includes.
+
+    The format has no end mark. A file of ours has one; another without any element may have been cut off: an error if
+    its last line has no end, else a loss that says so.
+    """
     deck = Deck()
     state = {"part": "", "instance": "", "assembly": ""}
+    data = path.read_bytes()
+    whole = check_end(data, builder)
     for keyword, options, lines in _blocks(path, builder, depth=0):
         _block(keyword, options, lines, deck, state, builder)
+    no_elements = not any(part.blocks for part in deck.parts.values())
+    if no_elements and any(part.node_ids for part in deck.parts.values()):
+        if not data.endswith((b"\n", b"\r")):
+            raise builder.fail(
+                "there are nodes, no elements, and no end of the last line: cut off?\n"
+                "  if the nodes are all there is, end the last line"
+            )
+        if not whole and not builder.losses:
+            builder.lost("what may follow the nodes: there are no elements (*ELEMENT), the file may be cut off")
     return deck
 
 
@@ -112,7 +128,7 @@ def _blocks(path: Path, builder: MeshBuilder, depth: int):
             keyword = ""
     if keyword:
         yield keyword, options, data
-        if keyword in ("NODE", "ELEMENT") and not text.endswith((b"\n", b"\r")):
+        if keyword in ("NODE", "ELEMENT", "NSET", "ELSET") and not text.endswith((b"\n", b"\r")):
             builder.lost(
                 f"a part of the last line {data[-1] if data else ''!r}, perhaps: it has no line end, "
                 "the file may be cut off"

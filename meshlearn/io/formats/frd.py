@@ -62,6 +62,8 @@ def read(path: Path) -> MeshBuilder:
             break
         else:
             position += 1
+    else:
+        builder.lost("what may follow the last block: there is no end mark 9999, the file may be cut off")
     if ids is None or builder.points is None:
         raise builder.fail("there is no block of nodes (2C)")
     _place(results, ids, builder)

@@ -43,6 +43,8 @@ _ORDER = {
     "wedge15": [*range(9), *range(12, 15), *range(9, 12)],
 }
 
+_NO_END = "what may follow the last line: there is no ENDDATA, the file may be cut off"
+
 
 def read(path: Path) -> MeshBuilder:
     """Read a bulk data file."""
@@ -68,6 +70,11 @@ def read(path: Path) -> MeshBuilder:
             ignored.add(name)
     for name, count in unknown.items():
         builder.lost(f"{counted(count, 'element')} of card {name}, which is not known")
+    if ids and not rows and not unknown and _NO_END in builder.losses:
+        raise builder.fail(
+            "there are grid points, no elements and no ENDDATA: cut off?\n"
+            "  if the points are all there is, end the file with ENDDATA"
+        )
     if not ids:
         raise builder.fail("there are no GRID cards")
     if len(set(ids)) != len(ids):
@@ -142,7 +149,7 @@ def _cards(path: Path, builder: MeshBuilder):
     if not closed and starts:
         raise builder.fail("there is no ENDDATA after BEGIN BULK: the file is cut off")
     if not closed:
-        builder.lost("what may follow the last line: there is no ENDDATA, the file may be cut off")
+        builder.lost(_NO_END)
     if card:
         yield card
 

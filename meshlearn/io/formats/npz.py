@@ -25,6 +25,14 @@ _CELLS = {"faces": "", "triangles": "triangle", "elements": "", "cells": "", "si
 def read(path: Path) -> MeshBuilder:
     """Read an archive."""
     builder = MeshBuilder(path, "numpy arrays")
+    if not zipfile.is_zipfile(path):
+        with open(path, "rb") as file:
+            single = file.read(6) == b"\x93NUMPY"
+        raise builder.fail(
+            "this is one array (.npy), not an archive of named arrays: numpy.savez(file, points=...)"
+            if single
+            else "this is no archive of numpy arrays: damaged, cut off, or a pickle, which is never loaded"
+        )
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: _array(archive, name, builder) for name in archive.files}

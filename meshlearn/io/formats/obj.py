@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from meshlearn.errors import MeshReadError
 from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.components import spelled
+from meshlearn.io.endmark import END, HEAD, check_end
 from meshlearn.io.faces import add_faces, check_indices
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.tensors import to_numpy
@@ -64,14 +66,25 @@ def read(path: Path) -> MeshBuilder:
     data = path.read_bytes()
     if b"\x00" in data[:4096]:
         raise builder.fail("the file is binary, OBJ is text")
+    check_end(data, builder)
     obj = _Obj(builder)
     for line in data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
         words = line.split(b"#")[0].split()
         if words:
-            _statement(obj, words[0].decode(errors="replace"), words[1:])
+            try:
+                _statement(obj, words[0].decode(errors="replace"), words[1:])
+            except MeshReadError:
+                raise
+            except ValueError:
+                raise builder.fail(f"the line {line.decode(errors='replace')[:80]!r} holds no numbers") from None
     if not obj.numbers["v"]:
         raise builder.fail("there is no point (no line starts with 'v')")
     if not data.endswith((b"\n", b"\r")):
+        if not (obj.faces or obj.lines or obj.dots):
+            raise builder.fail(
+                "there are points, no faces, and no end of the last line: cut off?\n"
+                "  if the points are all there is, end the last line"
+            )
         _warn_of_a_cut(data, builder)
     _points(obj)
     _cells(obj)
@@ -228,6 +241,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
     if "color" in mesh.point_data:
         points = np.column_stack([points, to_numpy(mesh.point_data["color"])])
     with open(path, "w", newline="\n", encoding="utf-8") as file:
+        file.write(f"# {HEAD}\n")
         file.writelines(f"v {' '.join(map(repr, row))}\n" for row in points.tolist())
         for name, key in (("texture", "vt"), ("normals", "vn")):
             if name in extra:
@@ -236,6 +250,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         for kind in kinds:
             if kind in mesh.cells:
                 _write_kind(file, mesh, kind, pattern if cell_dim(kind) == 2 else "{0}", names)
+        file.write(f"# {END}\n")
     return losses
 
 

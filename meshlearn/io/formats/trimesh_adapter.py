@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from meshlearn.errors import MissingDependencyError
 from meshlearn.io.builder import MeshBuilder
 
 
@@ -12,7 +13,17 @@ def read(path: Path) -> MeshBuilder:
     import trimesh
 
     builder = MeshBuilder(path, "a format of trimesh")
-    scene = trimesh.load_scene(str(path), process=False)
+    try:
+        scene = trimesh.load_scene(str(path), process=False)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{path}: trimesh needs another package for {path.suffix} files ({error}).\n"
+            "  Install what it needs with: pip install 'trimesh[easy]'"
+        ) from error
+    # parsers of several libraries meet a damaged file: any of their errors means that it cannot be read
+    except Exception as error:
+        kind = path.suffix.lower().removeprefix(".")
+        raise builder.fail(f"this is no {kind} file, or it is damaged or lacks a file it names ({error})") from error
     surface = scene.to_mesh()
     if not len(surface.faces):
         raise builder.fail("the scene holds no triangles")
