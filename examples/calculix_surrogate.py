@@ -73,8 +73,9 @@ scores = {
 print("displacement of 6 unseen beams, relative L2: " + ", ".join(f"{name} {s:.3f}" for name, s in scores.items()))
 
 prediction = model.predict(test[0])
-ml.write(prediction.replace(point_sets={}, global_data={}), "beam.frd")  # for CalculiX GraphiX
-ml.write(prediction, "beam.vtu")  # for ParaView
-back = ml.read("beam.frd").point_data["DISP"]
+with tempfile.TemporaryDirectory() as made:
+    ml.write(prediction.replace(point_sets={}, global_data={}), Path(made) / "beam.frd")  # for CalculiX GraphiX
+    ml.write(prediction, Path(made) / "beam.vtu")  # for ParaView
+    back = ml.read(Path(made) / "beam.frd").point_data["DISP"]
 assert torch.allclose(back, prediction.point_data["DISP"].to(back), rtol=1e-4, atol=1e-6)
 assert scores["network"] < scores["mean field"]
