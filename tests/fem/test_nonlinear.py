@@ -80,5 +80,5 @@ def test_failure_carries_the_residuals():
 
 def test_known_field_must_be_a_function_of_a_space():
     space = fem.FESpace(ml.shapes.square(n=2), "P1")
-    with pytest.raises(ml.ParameterError, match="space.function"):
+    with pytest.raises(ml.ParameterError, match=r"space.function"):
         space.assemble(fem.tangent(lambda v, x: x.u * v), u=torch.ones(space.mesh.n_cells))
