@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from meshlearn.fem.solve import solve
 from meshlearn.fem.space import FESpace
 from meshlearn.mesh.mesh import Mesh
 
+BATCH = -2  # axis of a form's arrays that runs over a batch
 KINDS = ("line", "triangle", "quad", "tetra", "hexahedron")
 
 
@@ -66,18 +68,23 @@ def held(space: FESpace, name: str) -> Int64[Tensor, " k"]:
 
 
 def recover(
-    space: FESpace, form: Callable[[Any], Sequence[Tensor]], width: int, order: int, **coefficients: Any
-) -> Float[Tensor, "n_points width"]:
+    space: FESpace, form: Callable[[Any], Sequence[Tensor]], order: int, **coefficients: Any
+) -> Float[Tensor, "n_points k"]:
     """Values at the points of what is known in the cells: the L2 projection on first-order elements.
 
-    form          function of the place x that returns `width` scalars, made of coefficients such as x.u
+    form          function of the place x that returns k scalars, made of coefficients such as x.u
     order         of the quadrature
     coefficients  as in `FESpace.assemble`; gradients flow to them
     """
-    nodal, many = space.with_element("P1"), space.with_element("P1", width)
+    nodal = space.with_element("P1")
     mass = nodal.assemble(lambda u, v, x: u * v, order=order)
-    right = many.assemble(lambda v, x: sum(part * v[k] for k, part in enumerate(form(x))), order=order, **coefficients)
-    return solve(mass, right.reshape(-1, width))  # type: ignore[arg-type, union-attr]
+    right = nodal.assemble(lambda v, x: _side_by_side(form(x)) * v, order=order, **coefficients)
+    return solve(mass, right.reshape(-1, space.mesh.n_points).t())  # type: ignore[arg-type, union-attr]
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """Scalars of a form along its batch axis: one right-hand side each."""
+    return torch.cat(torch.broadcast_tensors(*parts), dim=BATCH)
 
 
 def quadrature_order(space: FESpace) -> int:

@@ -78,7 +78,7 @@ def elasticity(
         tensor = stress(x.u, x)
         return [tensor[i, j] for i, j in axes]
 
-    at_points = recover(space, components, len(axes), quadrature, u=space.function(dofs), young=modulus)
+    at_points = recover(space, components, quadrature, u=space.function(dofs), young=modulus)
     displacement = to_mesh(space, u=dofs).point_data["u"]
     equivalent = von_mises(at_points)
     return mesh.with_point_data(

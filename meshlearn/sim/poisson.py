@@ -57,8 +57,7 @@ def poisson(
     dofs = poisson_unknowns(space, source, conductivity, dirichlet, neumann)
     flux = recover(
         space,
-        lambda x: -x.k * grad(x.u),
-        mesh.dim,
+        lambda x: list(-x.k * grad(x.u)),
         quadrature_order(space),
         u=space.function(dofs),
         k=coefficient(space, conductivity),
