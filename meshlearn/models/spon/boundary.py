@@ -1,4 +1,4 @@
-"""Prescribed values of output dofs, as `meshlearn.fem.AffineConstraint`s."""
+"""Prescribed values of output dofs, as affine constraints (`meshlearn.fem.AffineConstraint`)."""
 
 from __future__ import annotations
 
