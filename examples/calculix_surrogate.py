@@ -64,14 +64,17 @@ with tempfile.TemporaryDirectory() as made:
     ]
 
 train, test = beams[:18], beams[18:]
-model = ml.MeshGraphNet(["load"], ["DISP"], hidden=32, steps=2, levels=3, boundary_sets=["fixed", "loaded"])
-model.fit(train, epochs=60, learning_rate=4e-3, validation=None, progress=False)
-scores = {
-    "network": model.score(test)["DISP"],
-    "ridge regression": ml.RidgeRegression(["load"], ["DISP"]).fit(train).score(test)["DISP"],
-    "mean field": ml.MeanField(["load"], ["DISP"]).fit(train).score(test)["DISP"],
-}
-print("displacement of 6 unseen beams, relative L2: " + ", ".join(f"{name} {s:.3f}" for name, s in scores.items()))
+names, sets = (["load"], ["DISP"]), ["fixed"]
+networks = []
+for seed in range(3):  # 18 beams are few: the spread between seeds is part of the answer
+    model = ml.MeshGraphNet(*names, hidden=24, steps=2, levels=3, boundary_sets=sets)
+    model.fit(train, epochs=40, learning_rate=4e-3, batch_points=1000, seed=seed, progress=False)
+    networks.append(model.score(test)["DISP"])
+ridges = [ml.RidgeRegression(*names, degree=k, boundary_sets=sets).fit(train).score(test)["DISP"] for k in (2, 3)]
+mean = ml.MeanField(*names).fit(train).score(test)["DISP"]
+print(f"displacement of {len(test)} unseen beams, relative L2 (learned from {len(train)}):")
+print(f"  network {', '.join(f'{score:.3f}' for score in networks)} (three seeds)")
+print(f"  ridge regression {ridges[0]:.3f} (degree 2), {ridges[1]:.3f} (degree 3), mean field {mean:.3f}")
 
 prediction = model.predict(test[0])
 with tempfile.TemporaryDirectory() as made:
@@ -81,4 +84,4 @@ with tempfile.TemporaryDirectory() as made:
     ml.write(prediction, Path(made) / "beam.vtu")  # for ParaView
     back = ml.read(Path(made) / "beam.frd").point_data["DISP"]
 assert torch.allclose(back, prediction.point_data["DISP"].to(back), rtol=1e-4, atol=1e-6)
-assert scores["network"] < scores["mean field"]
+assert sum(networks) / 3 < min(ridges) < mean
