@@ -12,6 +12,7 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.ops import Adjacency, SparseOperator, counts_to_ptr, gather
+from meshlearn.ops.entries import entries_of_rows, same_pattern
 
 
 class GalerkinProduct:
@@ -37,8 +38,8 @@ class GalerkinProduct:
                 f"P^T A P needs a square A with as many rows as P; A has shape {pattern.shape}, P {P.shape}."
             )
         self.pattern = pattern
-        entry, left = _expand(P.ptr, pattern.receivers)
-        again, right = _expand(P.ptr, gather(pattern.index, entry))
+        entry, left = entries_of_rows(P.ptr, pattern.receivers)
+        again, right = entries_of_rows(P.ptr, gather(pattern.index, entry))
         entry, left = entry.index_select(0, again), left.index_select(0, again)
         keys = gather(P.index, left) * P.n_cols + gather(P.index, right)
         keys, order = torch.sort(keys, stable=True)
@@ -56,7 +57,7 @@ class GalerkinProduct:
 
     def __call__(self, A: SparseOperator) -> SparseOperator:
         """P^T A P, for A on the pattern of this product."""
-        if A.adjacency is not self.pattern and not _same(A.adjacency, self.pattern):
+        if not same_pattern(A.adjacency, self.pattern):
             raise ParameterError(f"this product was set up for another pattern: {self.pattern}; got {A.adjacency}.")
         return SparseOperator.from_adjacency(self.adjacency, self.values(A.values))
 
@@ -64,16 +65,3 @@ class GalerkinProduct:
 def galerkin(A: SparseOperator, P: SparseOperator) -> SparseOperator:
     """P^T A P (n_coarse, n_coarse), differentiable in the values of A and P; see `GalerkinProduct` to use it again."""
     return GalerkinProduct(A.adjacency, P)(A)
-
-
-def _expand(ptr: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """For every element of `rows` all entries of that row: (which element, entry)."""
-    counts = gather(ptr.diff(), rows)
-    start = counts_to_ptr(counts)
-    which = torch.repeat_interleave(counts)
-    entry = torch.arange(len(which), device=ptr.device) - gather(start, which) + gather(gather(ptr, rows), which)
-    return which, entry
-
-
-def _same(a: Adjacency, b: Adjacency) -> bool:
-    return a.shape == b.shape and a.device == b.device and torch.equal(a.ptr, b.ptr) and torch.equal(a.index, b.index)

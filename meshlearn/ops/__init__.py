@@ -13,7 +13,8 @@ from meshlearn.ops.neighbors import knn, radius_neighbors
 from meshlearn.ops.pointers import check_ptr, counts_to_ptr, ptr_to_rows
 from meshlearn.ops.sampling import farthest_point_sampling
 from meshlearn.ops.segment import segment_max, segment_mean, segment_min, segment_softmax, segment_sum
-from meshlearn.ops.sparse import SparseOperator, neighbor_sum, sampled_product, spmm
+from meshlearn.ops.sparse import SparseOperator
+from meshlearn.ops.spmm import neighbor_sum, sampled_product, spmm
 
 __all__ = [
     "Adjacency",
