@@ -143,4 +143,4 @@ def _reference_places(space: FESpace, k: int) -> np.ndarray:
         places[: count * len(middles)] = np.repeat(middles, count, axis=0)
         return places
     known = np.asarray(getattr(block.element, "doflocs", np.zeros((0, 0))), np.float64)
-    return known if len(known) == block.n_functions and np.isfinite(known).all() else places
+    return np.where(np.isfinite(known), known, places) if len(known) == block.n_functions else places

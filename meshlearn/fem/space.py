@@ -188,6 +188,34 @@ class FESpace:
 
         return prescribe(self, where, values, component)
 
+    def periodic(
+        self,
+        first: Any,
+        second: Any,
+        translation: Any = None,
+        component: int | None = None,
+        factor: float = 1.0,
+        tolerance: float | None = None,
+    ) -> AffineConstraint:
+        """u on the part `second` equals u on the part `first`, a translation away; parts are named as in `dofs`.
+
+        translation  (dim,) vector from `first` to `second`; from their bounding boxes if not given
+        component    of a vector-valued space, or part of a composite one: only this is periodic
+        factor       u(second) = factor * u(first): -1 for anti-periodic sides
+        tolerance    distance at which places count as equal; 1e-6 of the size of the mesh if not given
+
+        For Lagrange and other spaces with one dof per place, and RT0, N1 (whose directions are minded). Several pairs
+        of sides, and Dirichlet values, are joined by `&`. Raises MeshError, with the worst distance, for sides that do
+        not match, ParameterError for spaces with several dofs in one place.
+
+        >>> space = ml.fem.FESpace(ml.shapes.square(n=4), "P2")
+        >>> space.periodic("left", "right") & space.periodic("bottom", "top")
+        AffineConstraint(n=81, n_free=64, linear)
+        """
+        from meshlearn.fem.periodic import periodic
+
+        return periodic(self, first, second, translation, component, factor, tolerance)
+
     @cached_property
     def locator(self) -> PointLocator:
         """Finds the cells of points; made once."""

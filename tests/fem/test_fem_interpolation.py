@@ -216,3 +216,11 @@ def test_operators_of_known_functions_are_those_of_the_space():
     p2 = FESpace(space.mesh, "P2")
     square = p2.function(p2.interpolate(lambda x: x[0] ** 2))
     assert abs(p2.assemble(lambda x: grad(x.f)[0], f=square) - 1) < 1e-12
+
+
+@pytest.mark.parametrize("kind", ["line", "triangle", "tetra"])
+def test_bubbles_sit_in_the_middle_and_the_other_dofs_at_the_nodes(kind):
+    mesh = plain(kind, 2)
+    places = FESpace(mesh, "MINI").dof_points
+    assert torch.equal(places[: mesh.n_points], mesh.points)
+    torch.testing.assert_close(places[mesh.n_points :], mesh.cell_centroids()[kind])
