@@ -1,0 +1,20 @@
+"""Morphings: maps from every mesh of a family to one common shape, chosen by topology or by name."""
+
+from meshlearn.models.mmgp.morphing.choose import MORPHERS, choose_morphing, make_morpher
+from meshlearn.models.mmgp.morphing.identity import IdentityMorpher
+from meshlearn.models.mmgp.morphing.morph import Morph, Morpher
+from meshlearn.models.mmgp.morphing.topology import Signature, check_same_topology, signature
+from meshlearn.models.mmgp.morphing.tutte import TutteMorpher
+
+__all__ = [
+    "MORPHERS",
+    "IdentityMorpher",
+    "Morph",
+    "Morpher",
+    "Signature",
+    "TutteMorpher",
+    "check_same_topology",
+    "choose_morphing",
+    "make_morpher",
+    "signature",
+]
