@@ -123,7 +123,7 @@ def dof_points(space: FESpace) -> Tensor:
     """(n_dofs, dim) where the dofs sit."""
     made = torch.zeros(space.n_dofs, space.dim, dtype=space.dtype, device=space.device)
     for k, block in enumerate(space.blocks):
-        places = _reference_places(space, k)
+        places = reference_places(space, k)
         points = space.geometry.at(places.T).points.permute(2, 1, 0)  # (functions, cells, dim)
         points = points.repeat_interleave(block.components or 1, dim=0).reshape(-1, space.dim)
         dofs, first = owners(space, k)
@@ -131,7 +131,7 @@ def dof_points(space: FESpace) -> Tensor:
     return made
 
 
-def _reference_places(space: FESpace, k: int) -> np.ndarray:
+def reference_places(space: FESpace, k: int) -> np.ndarray:
     """(n_functions, dim) where the dofs of field k sit on the reference cell."""
     block, refdom = space.blocks[k], space.element.refdom
     corners = np.asarray(refdom.p, np.float64)

@@ -216,6 +216,23 @@ class FESpace:
 
         return periodic(self, first, second, translation, component, factor, tolerance)
 
+    def slip(self, where: Any, component: int | None = None, corner: float = 45.0) -> AffineConstraint:
+        """A slip wall or roller support: the normal component of a vector field is zero on a named boundary.
+
+        component  part of a composite space: the one with as many components as dimensions
+        corner     angle in degrees: facets whose normals differ by more are different walls, and a node between them
+                   slides along all of them; at less they are one curved wall, whose nodes have one normal
+
+        For Lagrange vector spaces ("P1^d", "P2^d" …); walls parallel to an axis give prescribed components, others
+        relations between the components of a node. Raises ParameterError for other spaces.
+
+        >>> ml.fem.FESpace(ml.shapes.disc(size=0.2), "P1^d").slip("boundary")
+        AffineConstraint(n=200, n_free=168, linear)
+        """
+        from meshlearn.fem.slip import slip
+
+        return slip(self, where, component, corner)
+
     @cached_property
     def locator(self) -> PointLocator:
         """Finds the cells of points; made once."""
