@@ -7,7 +7,8 @@ for any law that is written in torch, and costs one evaluation per component of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +24,11 @@ from meshlearn.io.quiet import quietly_imported
 if TYPE_CHECKING:
     from meshlearn.fem.constraint import AffineConstraint
     from meshlearn.fem.space import FESpace
+    from meshlearn.ops import SparseOperator
+
+
+class _Independent(ParameterError):
+    """A form without a derivative: the solution does not occur in it."""
 
 
 def tangent(form: Callable[..., Any], name: str = "u") -> Callable[..., Any]:
@@ -50,7 +56,7 @@ def tangent(form: Callable[..., Any], name: str = "u") -> Callable[..., Any]:
             value = value.value if isinstance(value, Argument) else value
             moved = forward_ad.unpack_dual(value).tangent if isinstance(value, Tensor) else None
             if moved is None:
-                raise ParameterError(f"the form does not depend on x.{name}.")
+                raise _Independent(f"the form does not depend on x.{name}.")
             return moved
 
     return derivative
@@ -71,6 +77,7 @@ def solve_nonlinear(
     initial: Float[Tensor, " n_dofs"] | None = None,
     name: str = "u",
     order: int | None = None,
+    on: Mapping[Any, Callable[..., Any]] | None = None,
     options: dict[str, Any] | None = None,
     **coefficients: Any,
 ) -> Float[Tensor, " n_dofs"]:
@@ -80,26 +87,38 @@ def solve_nonlinear(
     constraint    Dirichlet and other affine constraints
     initial       first guess (n_dofs,); 0 if not given
     order         of the quadrature
-    options       of `newton`: tolerance, max_iterations, derivatives, method …
-    coefficients  of the form; gradients of the result flow to them by the implicit function theorem
+    on            {boundary or subdomain: form}: further terms of F, integrated there only, such as fluxes and radiation
+                  through boundaries; names as in `assemble`, a tuple of names for several
+    options       of `newton` and of its linear solves: tolerance, max_iterations, derivatives, info; method="cg",
+                  preconditioner="amg" …
+    coefficients  of the forms; gradients of the result flow to them by the implicit function theorem
 
     Raises ConvergenceError with `.residuals` if the iteration fails: load in steps, each started from the last.
 
     >>> space = ml.fem.FESpace(ml.shapes.square(n=4), "P1")
     >>> law = lambda v, x: (1 + x.u**2) * ml.fem.dot(ml.fem.grad(x.u), ml.fem.grad(v)) - x.f * v
-    >>> u = ml.fem.solve_nonlinear(space, law, space.dirichlet("boundary"), f=10.0)
+    >>> u = ml.fem.solve_nonlinear(space, law, space.dirichlet("left"), f=10.0, on={"right": lambda v, x: x.u**3 * v})
     >>> space.assemble(law, u=space.function(u), f=10.0)[12].abs().item() < 1e-9
     True
     """
     start = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device) if initial is None else initial
-    derived = tangent(form, name)
+    terms = [(form, None), *((term, list(at) if isinstance(at, tuple) else at) for at, term in (on or {}).items())]
+
+    def assembled(u: Tensor, forms: Callable[..., Any]) -> list[Any]:
+        given: Any = {name: space.function(u), **coefficients}
+        made = []
+        for term, where in terms:
+            with suppress(_Independent):  # a given flux has no tangent
+                made.append(space.assemble(forms(term), on=where, order=order, **given))
+        return made
 
     def residual(u: Tensor) -> Tensor:
-        given: Any = {name: space.function(u), **coefficients}
-        return space.assemble(form, order=order, **given)  # type: ignore[return-value]
+        return sum(assembled(u, lambda term: term))
 
-    def jacobian(u: Tensor) -> Any:
-        given: Any = {name: space.function(u), **coefficients}
-        return space.assemble(derived, order=order, **given)
+    def jacobian(u: Tensor) -> SparseOperator:
+        parts = assembled(u, lambda term: tangent(term, name))
+        if not parts:
+            raise ParameterError(f"no form depends on x.{name}: the solution is called x.{name} in them.")
+        return sum(parts)
 
     return newton(residual, jacobian, start, constraint, **(options or {}))

@@ -82,3 +82,42 @@ def test_known_field_must_be_a_function_of_a_space():
     space = fem.FESpace(ml.shapes.square(n=2), "P1")
     with pytest.raises(ml.ParameterError, match=r"space.function"):
         space.assemble(fem.tangent(lambda v, x: x.u * v), u=torch.ones(space.mesh.n_cells))
+
+
+def test_radiation_from_a_boundary_balances_the_sources():
+    """-u'' = 0 on (0, 1) with u(0) = 2 and -u' = s u^4 at 1: u(1) solves 2 - w = s w^4, and u is linear."""
+    space = fem.FESpace(ml.shapes.rectangle(1.0, 0.3, n=(4, 2), dtype=torch.float64), "P1")
+    s = torch.tensor(0.3, dtype=torch.float64, requires_grad=True)
+
+    def warm(s, **options):
+        return fem.solve_nonlinear(
+            space,
+            lambda v, x: dot(grad(x.u), grad(v)),
+            space.dirichlet("left", 2.0),
+            on={"right": lambda v, x: x.s * x.u**4 * v, ("top", "bottom"): lambda v, x: 0.0 * x[0] * v},
+            s=s,
+            options=options,
+        )
+
+    u = warm(s)
+    w = u[space.dofs("right")][0]
+    assert abs((2 - w - s * w**4).item()) < 1e-10
+    torch.testing.assert_close(u, 2 + (w - 2) * space.dof_points[:, 0])
+    (slope,) = torch.autograd.grad(w, s)
+    torch.testing.assert_close(slope, (-(w**4) / (1 + 4 * s * w**3)).detach())
+    info = fem.NewtonInfo()
+    iterated = warm(s.detach(), method="cg", preconditioner="jacobi", info=info)
+    torch.testing.assert_close(iterated, u.detach(), rtol=1e-8, atol=1e-8)
+    assert info.iterations > 1
+
+
+def test_terms_on_boundaries_are_those_of_one_assembled_by_hand():
+    space = fem.FESpace(ml.shapes.square(n=4, dtype=torch.float64), "P2")
+    bulk = lambda v, x: (1 + x.u**2) * dot(grad(x.u), grad(v)) - v  # noqa: E731
+    side = lambda v, x: (x.u**3 + x.u - x[1]) * v  # noqa: E731
+    u = fem.solve_nonlinear(space, bulk, on={"right": side})
+    known = {"u": space.function(u)}
+    force = space.assemble(bulk, **known) + space.assemble(side, on="right", **known)
+    assert force.abs().max() < 1e-10
+    with pytest.raises(ml.ParameterError, match=r"no form depends on x\.w"):
+        fem.solve_nonlinear(space, lambda v, x: v, name="w", on={"right": lambda v, x: 2 * v})
