@@ -101,7 +101,7 @@ def test_radiation_from_a_boundary_balances_the_sources():
 
     u = warm(s)
     w = u[space.dofs("right")][0]
-    assert abs((2 - w - s * w**4).item()) < 1e-10
+    assert abs((2 - w - s * w**4).item()) < 1e-8
     torch.testing.assert_close(u, 2 + (w - 2) * space.dof_points[:, 0])
     (slope,) = torch.autograd.grad(w, s)
     torch.testing.assert_close(slope, (-(w**4) / (1 + 4 * s * w**3)).detach())
