@@ -1,4 +1,4 @@
-"""Which dofs lie on a part of the mesh, and values prescribed there."""
+"""Which dofs lie on a part of the mesh."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
-from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.domain import vertices
 
 if TYPE_CHECKING:
@@ -90,51 +89,3 @@ def _of_component(space: FESpace, component: int) -> Tensor:
     if n is None or not 0 <= component < n:
         raise ParameterError(f"component={component}: this space has {n or 'no'} components.")
     return torch.unique(space.block_dofs(0)[component::n])
-
-
-def prescribe(space: FESpace, where: Any, values: Any, component: int | None) -> AffineConstraint:
-    """Dirichlet values; see `FESpace.dirichlet`."""
-    if isinstance(where, dict):
-        parts = [(key, value) for key, value in where.items()]
-    else:
-        parts = [(where, values)]
-    full = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
-    fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
-    for key, value in parts:
-        dofs = select(space, key, component)
-        given = value if isinstance(value, Tensor) else None
-        if given is not None and given.shape == (len(dofs),) and len(dofs) != space.n_dofs:
-            picked = given.to(full)
-        elif given is not None and given.shape == (space.n_dofs,):
-            picked = given.to(full).index_select(0, dofs)
-        else:
-            picked = _interpolant(space, value, component).index_select(0, dofs)
-        full = full.index_copy(0, dofs, picked)
-        fixed[dofs] = True
-    numbers = torch.nonzero(fixed)[:, 0]
-    return AffineConstraint.dirichlet(space.n_dofs, numbers, full.index_select(0, numbers))
-
-
-def _interpolant(space: FESpace, value: Any, component: int | None) -> Tensor:
-    """Of one component: a vector with the value in every component, of which only that one is read."""
-    if component is None or len(space.blocks) > 1:
-        if len(space.blocks) > 1:
-            return _of_part(space, value, component)
-        return space.interpolate(value)
-    n = space.blocks[0].components or 1
-    if callable(value):
-        return space.interpolate(lambda x: [value(x)] * n)
-    if isinstance(value, Tensor) and value.dim() == 1:
-        return space.interpolate(value[:, None].expand(-1, n))
-    if isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.dim() == 0):
-        return space.interpolate([value] * n)
-    raise ParameterError(f"values of component {component}: expected a number, a function or a tensor, got {value!r}.")
-
-
-def _of_part(space: FESpace, value: Any, part: int | None) -> Tensor:
-    from meshlearn.fem.interpolation import interpolate_part
-
-    if part is None and not (isinstance(value, (int, float)) and value == 0):
-        raise ParameterError("on a composite space say which part the values are for: component=0, 1, …")
-    made = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
-    return made if part is None else interpolate_part(space, part, value)

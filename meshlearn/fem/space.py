@@ -180,11 +180,14 @@ class FESpace:
         """Prescribed values on a part of the mesh.
 
         where   as in `dofs`, or {where: values} for several parts (the later one counts where they meet)
-        values  anything that `interpolate` takes; for `component`, of that component
+        values  a number, a function of the place, a `Function`, the name of a field; or a tensor or array with one
+                value per dof of the space, per selected dof (in ascending order, or as `where` lists them), or per
+                point of the mesh; for `component`, of that component
 
-        For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part.
+        For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part. Raises FieldError for a
+        tensor whose shape fits several of these with different results: `space.function(values)` are dofs for sure.
         """
-        from meshlearn.fem.selection import prescribe
+        from meshlearn.fem.prescribed import prescribe
 
         return prescribe(self, where, values, component)
 

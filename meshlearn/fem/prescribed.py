@@ -1,0 +1,145 @@
+"""Values prescribed on a part of the mesh: numbers, functions, and tensors whose meaning must be definite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.coefficients import Function
+from meshlearn.fem.constraint import AffineConstraint
+from meshlearn.fem.selection import select
+
+if TYPE_CHECKING:
+    from meshlearn.fem.space import FESpace
+
+
+def prescribe(space: FESpace, where: Any, values: Any, component: int | None) -> AffineConstraint:
+    """Dirichlet values; see `FESpace.dirichlet`."""
+    parts = where.items() if isinstance(where, dict) else [(where, values)]
+    full = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
+    fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
+    for key, value in parts:
+        dofs = select(space, key, component)
+        value = _tensor(value, space.device)
+        if isinstance(value, Tensor) and value.shape == (len(dofs),):
+            value = _ascending(key, value, dofs)
+        full = full.index_copy(0, dofs, _values(space, value, dofs, component))
+        fixed[dofs] = True
+    numbers = torch.nonzero(fixed)[:, 0]
+    return AffineConstraint.dirichlet(space.n_dofs, numbers, full.index_select(0, numbers))
+
+
+def _tensor(value: Any, device: torch.device) -> Any:
+    """Arrays as tensors, numpy's numbers as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if not isinstance(value, np.ndarray):
+        return value
+    if value.dtype.kind not in "fiu":
+        raise FieldError(f"values are an array of {value.dtype}, expected numbers.")
+    return torch.as_tensor(value, device=device)
+
+
+def _ascending(where: Any, values: Tensor, dofs: Tensor) -> Tensor:
+    """Values for dofs that were listed in another order, in ascending order."""
+    if callable(where) or isinstance(where, str):
+        return values
+    if isinstance(where, (list, tuple)) and any(isinstance(name, str) for name in where):
+        return values
+    numbers = torch.as_tensor(where, device=dofs.device)
+    if numbers.dtype == torch.bool or len(numbers) != len(values):
+        return values
+    return values.index_select(0, torch.argsort(numbers))
+
+
+def _values(space: FESpace, value: Any, dofs: Tensor, component: int | None) -> Tensor:
+    """(k,) values of the dofs. Raises FieldError for a tensor that fits nothing, or several things that differ."""
+    if isinstance(value, Function) and same_space(space, value.space) and value.dofs.shape == (space.n_dofs,):
+        return value.dofs.to(space.like).index_select(0, dofs)
+    if not isinstance(value, Tensor) or value.dim() == 0:
+        return _interpolant(space, value, component).index_select(0, dofs)
+    made = _readings(space, value, dofs, component)
+    if not made:
+        shape = _value_shape(space, component)
+        raise FieldError(
+            f"values have the shape {tuple(value.shape)}: expected one per dof of the space ({space.n_dofs},), one per "
+            f"selected dof ({len(dofs)},), one per point of the mesh {(space.mesh.n_points, *shape)} or one per cell "
+            f"{(len(space.element_dofs), *shape)}."
+        )
+    (first, picked), *others = made.items()
+    for second, other in others:
+        if not torch.allclose(picked.detach(), other.detach(), rtol=1e-9, atol=0.0):
+            raise FieldError(
+                f"values of the shape {tuple(value.shape)} may be one per {first} or one per {second}, which differ.\n"
+                "  Say which: space.function(values) takes dofs of the space; ml.fem.AffineConstraint.dirichlet("
+                "space.n_dofs, space.dofs(where), values) takes selected dofs in ascending order; the name of a field, "
+                "mesh.with_point_data(g=values) and then 'g', takes points."
+            )
+    return picked
+
+
+def same_space(space: FESpace, other: FESpace) -> bool:
+    """Whether dofs of one space are dofs of the other."""
+    return space is other or (
+        type(space.element) is type(other.element)
+        and space.same_mesh(other)
+        and torch.equal(space.element_dofs, other.element_dofs)
+    )
+
+
+def _readings(space: FESpace, value: Tensor, dofs: Tensor, component: int | None) -> dict[str, Tensor]:
+    """{meaning: values of the dofs} for every meaning that the shape allows; cells only if it allows no other."""
+    made: dict[str, Tensor] = {}
+    if value.shape == (space.n_dofs,):
+        made["dof of the space"] = value.to(space.like).index_select(0, dofs)
+    if value.shape == (len(dofs),):
+        made["selected dof"] = value.to(space.like)
+    shape = _value_shape(space, component)
+    if value.shape == (space.mesh.n_points, *shape) and not (made and _dofs_are_points(space)):
+        made["point of the mesh"] = _interpolant(space, value, component).index_select(0, dofs)
+    if not made and value.shape == (len(space.element_dofs), *shape):
+        made["cell"] = _interpolant(space, value, component).index_select(0, dofs)
+    return made
+
+
+def _value_shape(space: FESpace, component: int | None) -> tuple[int, ...]:
+    """Of one place's value: of a part of a composite space, of a component, or of the whole function."""
+    if len(space.blocks) > 1:
+        return () if component is None else space.blocks[component].shapes(space.dim)["value"]
+    return () if component is not None else space.blocks[0].shapes(space.dim)["value"]
+
+
+def _dofs_are_points(space: FESpace) -> bool:
+    """P1 on a first-order mesh, or curved cells with the numbering of their nodes."""
+    return space.geometry.nodes.shape == space.element_dofs.shape and torch.equal(
+        space.geometry.nodes, space.element_dofs
+    )
+
+
+def _interpolant(space: FESpace, value: Any, component: int | None) -> Tensor:
+    """Of one component: a vector with the value in every component, of which only that one is read."""
+    if len(space.blocks) > 1:
+        return _of_part(space, value, component)
+    if component is None:
+        return space.interpolate(value)
+    n = space.blocks[0].components or 1
+    if callable(value):
+        return space.interpolate(lambda x: [value(x)] * n)
+    if isinstance(value, Tensor) and value.dim() == 1:
+        return space.interpolate(value[:, None].expand(-1, n))
+    if isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.dim() == 0):
+        return space.interpolate([value] * n)
+    raise ParameterError(f"values of component {component}: expected a number, a function or a tensor, got {value!r}.")
+
+
+def _of_part(space: FESpace, value: Any, part: int | None) -> Tensor:
+    from meshlearn.fem.interpolation import interpolate_part
+
+    if part is None and not (isinstance(value, (int, float)) and value == 0):
+        raise ParameterError("on a composite space say which part the values are for: component=0, 1, …")
+    made = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
+    return made if part is None else interpolate_part(space, part, value)

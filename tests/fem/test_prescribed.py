@@ -1,0 +1,109 @@
+"""Dirichlet values given as tensors have one meaning, or are refused."""
+
+import numpy as np
+import pytest
+import torch
+from space_cases import plain, uneven
+
+import meshlearn as ml
+from meshlearn.fem import AffineConstraint, FESpace
+from meshlearn.mesh.elevation import second_order
+
+DOUBLE = torch.float64
+
+
+def _shuffled(mesh):
+    """The same mesh with its points numbered in another order."""
+    order = torch.randperm(mesh.n_points, generator=torch.Generator().manual_seed(0))
+    number = torch.argsort(order)
+    return mesh.replace(points=mesh.points[order], cells={k: number[table] for k, table in mesh.cells.items()})
+
+
+def _wave(x):
+    return torch.sin(3 * x[0]) + x[1] ** 2
+
+
+@pytest.mark.parametrize("element", ["P1", "P2", "P3", "CR"])
+def test_values_of_dofs_of_selected_dofs_and_of_points_mean_the_same(element):
+    space = FESpace(uneven("triangle"), element)
+    linear = lambda x: 1 + 2 * x[0] - x[1]  # noqa: E731
+    wanted = space.dirichlet("left", linear)
+    all_dofs = space.interpolate(linear)
+    at_points = linear(space.mesh.points.t())
+    for values in (all_dofs, all_dofs[space.dofs("left")], at_points):
+        for given in (values, values.numpy()):
+            made = space.dirichlet("left", given)
+            assert torch.equal(made.constrained, wanted.constrained)
+            assert torch.allclose(made.g, wanted.g, rtol=1e-13, atol=1e-15)
+
+
+def test_dofs_and_selected_dofs_come_back_to_the_last_bit():
+    space = FESpace(uneven("triangle"), "P2")
+    values = torch.rand(space.n_dofs, dtype=DOUBLE)
+    dofs = space.dofs("boundary")
+    for given in (values, values[dofs], values.numpy(), space.function(values)):
+        assert torch.equal(space.dirichlet("boundary", given).g[dofs], values[dofs])
+
+
+def test_on_second_order_meshes_points_and_dofs_are_told_apart():
+    space = FESpace(_shuffled(second_order(plain("triangle"))), "P2")
+    assert space.n_dofs == space.mesh.n_points
+    dofs, points = space.interpolate(_wave), _wave(space.mesh.points.t())
+    left = space.dofs("left")
+    for values in (dofs, points):
+        with pytest.raises(ml.FieldError, match="one per dof of the space or one per point of the mesh, which differ"):
+            space.dirichlet("left", values)
+    named = FESpace(space.mesh.with_point_data(g=points), "P2").dirichlet("left", "g")
+    for made in (space.dirichlet("left", space.function(dofs)), named):
+        assert torch.allclose(made.g[left], _wave(space.dof_points.t())[left], rtol=1e-13)
+    assert torch.equal(
+        space.dirichlet("left", 2 * torch.ones(space.n_dofs)).g[left], torch.full((len(left),), 2.0).double()
+    )
+
+
+def test_a_length_that_fits_twice_is_refused_only_where_it_matters():
+    space = FESpace(plain("triangle", 2), "P2")  # as many points as dofs on two sides
+    where = space.dofs("boundary")[: space.mesh.n_points]
+    with pytest.raises(ml.FieldError, match=r"selected dof or one per point of the mesh.*\n.*space.function"):
+        space.dirichlet(where, torch.arange(space.mesh.n_points).double())
+    assert space.dirichlet(where, torch.ones(space.mesh.n_points)).g[where].eq(1).all()
+
+
+def test_values_follow_the_order_in_which_dofs_are_listed():
+    space = FESpace(plain("triangle", 3), "P1")
+    made = space.dirichlet([7, 2, 5], torch.tensor([70.0, 20.0, 50.0]))
+    assert made.g[[2, 5, 7]].tolist() == [20.0, 50.0, 70.0]
+    assert torch.equal(
+        made.g, AffineConstraint.dirichlet(16, torch.tensor([7, 2, 5]), torch.tensor([70.0, 20.0, 50.0])).g
+    )
+
+
+def test_gradients_flow_to_every_kind_of_tensor():
+    space = FESpace(uneven("triangle"), "P2")
+    for n in (space.n_dofs, len(space.dofs("left")), space.mesh.n_points):
+        values = torch.rand(n, dtype=DOUBLE, requires_grad=True)
+        (slope,) = torch.autograd.grad(space.dirichlet("left", values).g.sum(), values)
+        assert slope.sum().item() == pytest.approx(len(space.dofs("left")))
+
+
+def test_vectors_and_parts():
+    space = FESpace(uneven("triangle"), "P2^d")
+    points = space.mesh.points
+    made = space.dirichlet("left", torch.stack([1 + points[:, 1], points[:, 1]], 1).numpy())
+    wanted = space.dirichlet("left", lambda x: [1 + x[1], x[1]])
+    assert torch.allclose(made.g, wanted.g, rtol=1e-13)
+    pair = FESpace(space.mesh, ("P2^d", "P1"))
+    dofs = pair.interpolate((lambda x: [x[0], x[1]], lambda x: 3 * x[0]))
+    for component in (0, 1, None):
+        where = pair.dofs("left", component)
+        assert torch.equal(pair.dirichlet("left", dofs, component).g[where], dofs[where])
+    assert torch.allclose(pair.dirichlet("top", 3 * points[:, 0], 1).g, pair.dirichlet("top", dofs, 1).g, rtol=1e-13)
+
+
+def test_shapes_that_fit_nothing_and_arrays_of_words_are_refused():
+    space = FESpace(plain("triangle"), "P2")
+    with pytest.raises(ml.FieldError, match=r"one per dof of the space .*selected dof .*point of the mesh"):
+        space.dirichlet("left", np.zeros(3))
+    with pytest.raises(ml.FieldError, match="expected numbers"):
+        space.dirichlet("left", np.array(["a"] * space.n_dofs))
+    assert space.dirichlet("left", np.float32(2.0)).g.max() == 2.0
