@@ -11,7 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import MeshError, TopologyError
 from meshlearn.fem.elements import ELEMENTS
-from meshlearn.fem.geometry import Geometry
+from meshlearn.fem.geometry import Geometry, version
 from meshlearn.fem.reference import blocks
 from meshlearn.io.bridges.skfem import SECOND, facet_numbers, to_skfem
 from meshlearn.mesh.cells import cell_dim
@@ -19,7 +19,7 @@ from meshlearn.mesh.mesh import Mesh
 
 _AFFINE = ("line", "triangle", "tetra")
 _CORNERS = {"line3": 2, "triangle6": 3, "quad8": 4, "quad9": 4}  # of facets of second-order cells
-_MADE: WeakKeyDictionary[Mesh, Any] = WeakKeyDictionary()
+_MADE: WeakKeyDictionary[Mesh, tuple[int | None, Any]] = WeakKeyDictionary()
 
 
 def skfem_mesh(mesh: Mesh) -> Any:
@@ -28,25 +28,26 @@ def skfem_mesh(mesh: Mesh) -> Any:
     Raises TopologyError for several kinds of cells, kinds without elements, and surfaces in space; MeshError for
     cells that are turned inside out or have no measure, points that are not finite or belong to no cell.
     """
-    if mesh in _MADE:
-        return _MADE[mesh]
+    state = version(mesh.points)
+    if mesh not in _MADE or _MADE[mesh][0] != state:
+        _MADE[mesh] = state, _made(mesh)
+    return _MADE[mesh][1]
+
+
+def _made(mesh: Mesh) -> Any:
     _check(mesh)
+    if mesh.domain_types[0] in SECOND:
+        return _second_order(mesh)
     sets = {
         name: held
         for name, by in mesh.cell_sets.items()
         if (held := {k: rows for k, rows in by.items() if cell_dim(k) >= mesh.cell_dim - 1})
     }
-    if mesh.domain_types[0] in SECOND:
-        made = _second_order(mesh)
-        _MADE[mesh] = made
-        return made
     cells = {k: table for k, table in mesh.cells.items() if cell_dim(k) >= mesh.cell_dim - 1}
     if not sets:
         cells = {k: cells[k] for k in mesh.domain_types}
     plain = Mesh(mesh.points.detach().double(), cells, cell_sets=sets)
-    made = to_skfem(plain.to("cpu"))
-    _MADE[mesh] = made
-    return made
+    return to_skfem(plain.to("cpu"))
 
 
 def _second_order(mesh: Mesh) -> Any:
@@ -125,9 +126,8 @@ def geometry(mesh: Mesh, skmesh: Any, dtype: torch.dtype) -> Geometry:
     nodes = np.asarray(table.T, np.int64)
     if type(skmesh).__name__.endswith("2"):
         nodes = _numbers(skmesh.doflocs.T, mesh.points)[nodes]
-    points = mesh.points.to(dtype)
     affine = mesh.domain_types[0] in _AFFINE
-    return Geometry(points, torch.from_numpy(np.ascontiguousarray(nodes)).to(points.device), shape, affine)
+    return Geometry(mesh.points, torch.from_numpy(np.ascontiguousarray(nodes)).to(mesh.device), shape, affine, dtype)
 
 
 def _numbers(places: np.ndarray, points: Tensor) -> np.ndarray:

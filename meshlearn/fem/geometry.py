@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn import ops
+from meshlearn.errors import MeshError
 from meshlearn.fem.reference import Block
 
 Cells = Tensor | slice | None  # numbers of cells, a run of them, or all
@@ -23,6 +24,11 @@ def pick(values: Tensor, axis: int, cells: Cells) -> Tensor:
     if isinstance(cells, slice):
         return values.narrow(axis, cells.start, cells.stop - cells.start)
     return values.index_select(axis, cells)
+
+
+def version(points: Tensor) -> int | None:
+    """A number that grows with every change in place; None where torch keeps no count (inference mode)."""
+    return None if points.is_inference() else points._version
 
 
 class Maps:
@@ -64,15 +70,26 @@ class Maps:
 class Geometry:
     """Nodes of the cells, in scikit-fem's order, and the functions that interpolate between them.
 
-    points  (n_nodes, dim) float tensor, may require a gradient
+    points  (n_nodes, dim) float tensor, may require a gradient; MeshError once it has been changed in place
     nodes   (n_cells, n_local) int64
     shape   the block of the geometry's own element
     """
 
-    def __init__(self, points: Tensor, nodes: Tensor, shape: Block, affine: bool) -> None:
-        self.points, self.nodes, self.shape, self.affine = points, nodes, shape, affine
+    def __init__(self, points: Tensor, nodes: Tensor, shape: Block, affine: bool, dtype: torch.dtype) -> None:
+        self._points, self.nodes, self.shape, self.affine = points.to(dtype), nodes, shape, affine
+        self._given, self._version = points, version(points)
         self._corners: Tensor | None = None
         self._affine: Maps | None = None
+
+    @property
+    def points(self) -> Float[Tensor, "n_nodes dim"]:
+        """The points, in the dtype of the space."""
+        if version(self._given) != self._version:
+            raise MeshError(
+                "mesh.points was changed in place after this space was made, which holds maps, numbers and tables of "
+                "the old ones.\n  Make a new mesh and space: FESpace(mesh.replace(points=new_points), element)."
+            )
+        return self._points
 
     @property
     def curved(self) -> bool:
@@ -82,14 +99,16 @@ class Geometry:
     @property
     def corners(self) -> Float[Tensor, "dim n_local n_cells"]:
         """Coordinates of the nodes of every cell."""
-        if self._corners is None or self.points.requires_grad:
-            self._corners = ops.gather(self.points, self.nodes.t().reshape(-1)).t()
+        points = self.points
+        if self._corners is None or points.requires_grad:
+            self._corners = ops.gather(points, self.nodes.t().reshape(-1)).t()
             self._corners = self._corners.reshape(-1, self.nodes.shape[1], len(self.nodes))
         return self._corners
 
     def at(self, places: np.ndarray, cells: Cells = None) -> Maps:
         """The maps at places (dim, n_places) of the reference cell, for all cells or the given ones."""
-        value, slope = (t.to(self.points.device) for t in self.shape.tables(places, self.points.dtype).values())
+        nodes = self.points
+        value, slope = (t.to(nodes.device) for t in self.shape.tables(places, nodes.dtype).values())
 
         def points() -> Tensor:
             return torch.einsum("aq,dac->dcq", value[..., 0], self._nodes_of(cells))
@@ -100,7 +119,7 @@ class Geometry:
             return self._affine.at(points, cells)
         jacobian = torch.einsum("ak,dac->dkc", slope[:, 0], self._nodes_of(cells))[..., None]
         made = Maps(jacobian, points)
-        if cells is None and not self.points.requires_grad:
+        if cells is None and not nodes.requires_grad:
             self._affine = made  # the same for every rule
         return made
 
