@@ -15,6 +15,7 @@ from meshlearn.fem.fields import Place
 from meshlearn.fem.forms import Jets, coefficients, n_arguments, probe
 from meshlearn.fem.geometry import pick
 from meshlearn.fem.local import Side, matrices, unit_coefficients, vectors
+from meshlearn.fem.parts import cells_of
 from meshlearn.fem.pattern import scatter, scatter_batch
 from meshlearn.fem.places import Region, cell_rule, facet_groups, place, region
 from meshlearn.fem.stacked import StackedOperator
@@ -36,7 +37,7 @@ def assemble(
     order: int | None = None,
     given: dict[str, Any] | None = None,
 ) -> Assembled:
-    """The integral of a form over the cells, or over the facets `on`; see `FESpace.assemble`."""
+    """The integral of a form over the cells, or over the part `on` of the mesh; see `FESpace.assemble`."""
     given = given or {}
     count = n_arguments(form)
     sides = [(trial, Jets.of("u", trial.blocks, test.dim)), (test, Jets.of("v", test.blocks, test.dim))][3 - count :]
@@ -79,21 +80,23 @@ def _finish(total: Tensor, pattern: Any, batched: bool) -> Assembled:
 
 def _regions(space: FESpace, on: Any, order: int, spaces: list[FESpace], given: dict[str, Any]) -> Iterator[Region]:
     """Facets by their local number, or cells in runs whose arrays stay small: fresh memory costs more than sums."""
-    if on is not None:
+    some = None if on is None else cells_of(space, on)
+    if on is not None and some is None:
         for cells, rule in facet_groups(space, on, order):
             yield region(space, cells, rule)
         return
     rule = cell_rule(space, order)
-    n_cells = len(space.element_dofs)
+    n_cells = len(space.element_dofs) if some is None else len(some)
     widths = [sum(sum(torch.Size(s).numel() for s in b.shapes(space.dim).values()) for b in s.blocks) for s in spaces]
     batch = max([batch_size(space, value) or 1 for value in given.values()], default=1)
     entries = math.prod(s.element_dofs.shape[1] for s in spaces)
     step = max(CHUNK // (batch * max(math.prod(widths) * len(rule.weights), entries)), 1)
     if n_cells <= step:
-        yield region(space, None, rule)
+        yield region(space, some, rule)
         return
     for start in range(0, n_cells, step):
-        yield region(space, slice(start, min(start + step, n_cells)), rule)
+        run = slice(start, min(start + step, n_cells))
+        yield region(space, run if some is None else some[run], rule)
 
 
 def _first(space: FESpace, where: Region, given: dict[str, Any]) -> Place:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem.domain import vertices
+from meshlearn.fem.parts import dofs_of_cells, subdomains
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
@@ -59,11 +60,14 @@ def _named(space: FESpace, name: str) -> Tensor:
         found = _at_points(space, points[name].cpu().numpy())
     elif name == "boundary" or name in named:
         found = space.numbering.get_facet_dofs(space.facets(name)).flatten()
+    elif name in subdomains(space):
+        return dofs_of_cells(space, name)
     else:
         raise FieldError(
-            f"the mesh has no boundary or point set named {name!r}.\n  boundaries: "
+            f"the mesh has no boundary or point set named {name!r}, and no subdomain.\n  boundaries: "
             f"{', '.join(map(repr, named)) or 'none'}, and 'boundary' for all of it; point sets: "
-            f"{', '.join(map(repr, points)) or 'none'}\n  mesh: {space.mesh.source or 'made in memory'}"
+            f"{', '.join(map(repr, points)) or 'none'}; subdomains: {', '.join(map(repr, subdomains(space))) or 'none'}"
+            f"\n  mesh: {space.mesh.source or 'made in memory'}"
         )
     return torch.from_numpy(np.unique(np.asarray(found, np.int64))).to(space.device)
 

@@ -145,9 +145,9 @@ class FESpace:
     def dofs(self, where: Any, component: int | None = None) -> Int64[Tensor, " k"]:
         """Sorted numbers of the dofs on a part of the mesh.
 
-        where      "boundary" (all of it), the name of a boundary of the mesh, or of a point set (dofs at the points,
-                   and on boundary facets between them), a list of names, a function of the dofs' points (dim, n) that
-                   gives a mask, a mask (n_dofs,), or dof numbers
+        where      "boundary" (all of it), the name of a boundary of the mesh, of a point set (dofs at the points, and
+                   on boundary facets between them) or of a set of cells, a list of names, a function of the dofs'
+                   points (dim, n) that gives a mask, a mask (n_dofs,), or dof numbers
         component  only this component of a vector-valued space; of a composite space: this part
 
         Raises FieldError for an unknown name.
@@ -303,7 +303,8 @@ class FESpace:
                       composite spaces. x[0], x[1] are coordinates, x.normal and x.size the facet's normal and the
                       cell's size, x.name the coefficient of that name
         trial         space of u, if it is not this one (then the matrix is rectangular: rows are dofs of this space)
-        on            name of a boundary, list of names or "boundary": integrate over its facets instead of the cells
+        on            part of the mesh to integrate over: name of a boundary, several, or "boundary" (facets); name of
+                      a subdomain (a set of cells), several, a mask (n_cells,) or cell numbers. All cells if not given
         order         polynomial degree that the quadrature is exact for; the sum of the degrees of u and v if not given
         coefficients  numbers; fields of the mesh by name or as tensors (n_cells, ...) or (n_points, ...); functions of
                       a space, `space.function(dofs)`; functions of x. With a leading batch axis the result is a batch
