@@ -11,13 +11,13 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.fem.coefficients import batch_size
-from meshlearn.fem.fields import Place
 from meshlearn.fem.forms import Jets, coefficients, n_arguments, probe
 from meshlearn.fem.geometry import pick
 from meshlearn.fem.local import Side, matrices, unit_coefficients, vectors
 from meshlearn.fem.parts import cells_of
 from meshlearn.fem.pattern import scatter, scatter_batch
 from meshlearn.fem.places import Region, cell_rule, facet_groups, place, region
+from meshlearn.fem.pointwise import check_pointwise, few_cells
 from meshlearn.fem.stacked import StackedOperator
 from meshlearn.ops import SparseOperator
 
@@ -50,7 +50,9 @@ def assemble(
     total: Tensor | None = None
     for where in _regions(test, on, order, [s for s, _ in sides], given):
         if total is None:
-            probe(form, jets, _first(test, where, given), test.like)
+            few = few_cells(test, where)
+            check_pointwise(test, form, jets, few, given)
+            probe(form, jets, place(test, few, given), test.like)
         c, slices = coefficients(form, jets, place(test, where, given), test.like)
         if total is None:
             total = test.like.new_zeros(n, c.shape[3])
@@ -97,14 +99,6 @@ def _regions(space: FESpace, on: Any, order: int, spaces: list[FESpace], given: 
     for start in range(0, n_cells, step):
         run = slice(start, min(start + step, n_cells))
         yield region(space, run if some is None else some[run], rule)
-
-
-def _first(space: FESpace, where: Region, given: dict[str, Any]) -> Place:
-    """The place of the first cell alone, on which the form is tried."""
-    with torch.no_grad():
-        some = where.cells
-        cells = some[:1] if isinstance(some, Tensor) else torch.zeros(1, dtype=torch.int64, device=space.device)
-        return place(space, region(space, cells, where.rule), given)
 
 
 def _sides(space: FESpace, where: Region, slices: list[dict[str, slice]]) -> list[tuple[int, Side]]:

@@ -137,6 +137,17 @@ class Place:
         """Size of the cell."""
         return self._size()[:, None, None]
 
+    def alter(self, change: Callable[[Any], Any], points: Callable[[Tensor], Tensor]) -> None:
+        """Pass coefficients (functions of the place see changed ones), normals and sizes through a change; coordinates
+        (dim, cells, places) through another."""
+        for name, make in self._coefficients.items():
+            self._coefficients[name] = lambda make=make: change(make())
+        normal, size, where = self._normal, self._size, self._points
+        if normal is not None:
+            self._normal = change(normal.unsqueeze(-2)).squeeze(-2)  # cells third from behind
+        self._size = lambda: change(size()[:, None, None])[:, 0, 0]
+        self._points = lambda: points(where())
+
     def replacing(self, name: str, value: Any) -> Place:
         """The same place with another value of a coefficient."""
         made = Place(self._points, self._normal, self._size, self._coefficients)

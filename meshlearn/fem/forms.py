@@ -77,15 +77,15 @@ def coefficients(form: Callable[..., Any], jets: list[Jets], place: Place, like:
             raise ParameterError(f"the form does not depend on {mine.name}.")
         arguments.append(mine.arguments(partial(_part, arrays)))
         slices.append(where)
-    return _call(form, arguments, place, like), slices
+    return call(form, arguments, place, like), slices
 
 
 def _part(arrays: list[dict[str, Tensor]], k: int, part: str) -> Tensor:
     return arrays[k][part]
 
 
-def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor) -> None:
-    """Try the form on the place of one cell: note the parts that it uses, refuse one that is not linear."""
+def random_fields(jets: list[Jets], like: Tensor) -> list[list[dict[str, Tensor]]]:
+    """{part: (2, *components, 1, 1, 1, 1, 1)} with two values in 0.5 … 1.5 for each field of trial and test."""
     generator = torch.Generator().manual_seed(0)
     known: list[list[dict[str, Tensor]]] = []
     for mine in jets:
@@ -95,6 +95,12 @@ def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor
                 p: torch.rand((2, *s, *[1] * HIDDEN), generator=generator, dtype=like.dtype) for p, s in shapes.items()
             }
             known[-1].append({p: 0.5 + values.to(like.device) for p, values in made.items()})
+    return known
+
+
+def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor) -> None:
+    """Try the form on the place of a few cells: note the parts that it uses, refuse one that is not linear."""
+    known = random_fields(jets, like)
 
     def arguments(weights: list[tuple[float, float]]) -> list[Any]:
         def arrays(mine: Jets, fields: list[dict[str, Tensor]], a: float, b: float):
@@ -115,7 +121,7 @@ def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor
         n = len(jets)
         for k, mine in enumerate(jets):
             one, two, both = (
-                _call(form, arguments([w if i == k else (1.0, 0.0) for i in range(n)]), place, like)
+                call(form, arguments([w if i == k else (1.0, 0.0) for i in range(n)]), place, like)
                 for w in ((1.0, 0.0), (0.0, 1.0), (2.0, -3.0))
             )
             wanted = 2 * one - 3 * two
@@ -128,7 +134,8 @@ def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor
                 )
 
 
-def _call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Tensor) -> Tensor:
+def call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Tensor) -> Tensor:
+    """Values of a form (trial, test, cells, batch, places), axes of length 1 where nothing changes."""
     result = form(*arguments, place)
     if isinstance(result, Argument):
         result = result.value
