@@ -1,0 +1,89 @@
+"""What the data sets of varied domains share: designs that fill the space of their parameters, and folders of files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from meshlearn.errors import ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.sim.plate import Range
+
+
+def bounds(name: str, value: Range, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
+    """(smallest, largest) from a number or a pair. Raises ParameterError for anything else, or outside the limits."""
+    pair = [value, value] if isinstance(value, (int, float)) else list(value)
+    low, high = pair if len(pair) == 2 else (1.0, 0.0)
+    if not (lowest <= low <= high <= highest and math.isfinite(low) and math.isfinite(high)):
+        limits = f" from {lowest:g} to {highest:g}" if math.isfinite(lowest) or math.isfinite(highest) else ""
+        raise ParameterError(f"{name} is a number or a pair (smallest, largest){limits}, not {value}.")
+    return float(low), float(high)
+
+
+def design(n: int, seed: int, ranges: Mapping[str, tuple[float, float]]) -> list[dict[str, float]]:
+    """`n` points of a scrambled Sobol sequence in a box: {name: value} each.
+
+    They fill the box more evenly than independent draws do. Point i depends on the seed, on i and on the number of
+    ranges only, so a larger design begins with the smaller one. Raises ParameterError for a bad number or seed.
+
+    >>> from meshlearn.sim.collection import design
+    >>> [sorted(int(p["x"]) for p in design(4, seed, {"x": (0.0, 4.0)})) for seed in (0, 1)]
+    [[0, 1, 2, 3], [0, 1, 2, 3]]
+    """
+    from scipy.stats import qmc
+
+    if n < 1:
+        raise ParameterError(f"n is the number of meshes to make, at least 1, not {n}.")
+    if seed < 0:
+        raise ParameterError(f"seed is a whole number of at least 0, not {seed}.")
+    sequence = qmc.Sobol(len(ranges), scramble=True, seed=np.random.default_rng(seed))
+    share = sequence.random_base2(math.ceil(math.log2(n)))[:n]
+    low, high = np.array(list(ranges.values())).T
+    return [dict(zip(ranges, row, strict=True)) for row in (low + (high - low) * share).tolist()]
+
+
+def mesher_seed(seed: int, i: int) -> int:
+    """The seed of the triangulation of mesh i, so that no two meshes have their interior points in common."""
+    return int(np.random.default_rng([seed, i]).integers(2**31))
+
+
+def collect(
+    make: Callable[[int], Mesh], n: int, folder: str | Path | None, prefix: str, progress: bool = False
+) -> list[Mesh]:
+    """make(0), …, make(n - 1) in float32; written as `<prefix>_0000.vtu` … when a folder is given.
+
+    Raises ParameterError for a folder with meshes of that name that these would not overwrite (two data sets would be
+    mixed), MeshWriteError for a folder that cannot be written.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    import meshlearn as ml
+
+    names = [f"{prefix}_{i:04d}.vtu" for i in range(n)]
+    if folder is not None:
+        _refuse_others(Path(folder), prefix, names)
+    console = Console(stderr=True)
+    silent = not (progress and console.is_terminal)
+    meshes = []
+    for i in track(range(n), "making meshes", console=console, disable=silent, transient=True):
+        mesh = make(i).float()
+        if folder is not None:
+            path = Path(folder) / names[i]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ml.write(mesh, path)
+            mesh = mesh.replace(source=str(path))
+        meshes.append(mesh)
+    return meshes
+
+
+def _refuse_others(folder: Path, prefix: str, names: list[str]) -> None:
+    others = sorted({path.name for path in folder.glob(f"{prefix}_*.vtu")} - set(names))
+    if others:
+        raise ParameterError(
+            f"{folder} holds {len(others)} meshes that {len(names)} new ones would not overwrite ({others[0]}"
+            f"{', …' if len(others) > 1 else ''}): two data sets would be mixed.\n  Choose an empty folder."
+        )
