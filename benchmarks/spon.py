@@ -21,7 +21,7 @@ from common import in_turns, write_results
 
 import meshlearn as ml
 from meshlearn.fem import FESpace, dot, grad, solve
-from meshlearn.fem.transfer import prolongation
+from meshlearn.fem.mesh_prolongation import prolongation
 
 LENGTH, WAVES = 0.15, 24
 

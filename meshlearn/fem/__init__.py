@@ -8,6 +8,7 @@ from meshlearn.fem.galerkin import GalerkinProduct, galerkin
 from meshlearn.fem.gauss_seidel import GaussSeidel
 from meshlearn.fem.hierarchy import Hierarchy
 from meshlearn.fem.learned_smoothers import LearnedDiagonal, LearnedPolynomial
+from meshlearn.fem.mesh_prolongation import prolongation
 from meshlearn.fem.multigrid import VCycle
 from meshlearn.fem.newton import NewtonInfo, newton
 from meshlearn.fem.nonlinear import solve_nonlinear, tangent
@@ -31,10 +32,9 @@ from meshlearn.fem.sampling import to_mesh
 from meshlearn.fem.smoothers import Chebyshev, Jacobi
 from meshlearn.fem.solve import solve
 from meshlearn.fem.space import FESpace
-from meshlearn.fem.space_transfer import space_prolongation
+from meshlearn.fem.space_prolongation import space_prolongation
 from meshlearn.fem.stacked import StackedOperator
 from meshlearn.fem.system import SolveInfo
-from meshlearn.fem.transfer import prolongation
 
 __all__ = [
     "AffineConstraint",

@@ -14,8 +14,8 @@ from torch import Tensor
 from meshlearn.errors import ParameterError
 from meshlearn.fem import algebraic
 from meshlearn.fem.galerkin import GalerkinProduct
+from meshlearn.fem.mesh_prolongation import find_refinement, prolongation, refinement_prolongation
 from meshlearn.fem.restriction import coarse_free, expand_components, submatrix
-from meshlearn.fem.transfer import find_refinement, prolongation, refinement_prolongation
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.refinement import refine_once
 from meshlearn.ops import Adjacency, SparseOperator
@@ -115,7 +115,7 @@ class Hierarchy:
         `method` is "spaces". Raises ParameterError for fewer than two spaces or dofs that do not grow, and what
         `space_prolongation` raises.
         """
-        from meshlearn.fem.space_transfer import space_prolongation
+        from meshlearn.fem.space_prolongation import space_prolongation
 
         counts = [space.n_dofs for space in spaces]
         if len(spaces) < 2 or any(a >= b for a, b in pairwise(counts)):

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from meshlearn.errors import ParameterError
-from meshlearn.fem.coarse import CoarseSolve
+from meshlearn.fem.coarse_solve import CoarseSolve
 from meshlearn.fem.gauss_seidel import GaussSeidel
 from meshlearn.fem.hierarchy import Hierarchy
 from meshlearn.fem.learned_smoothers import LearnedDiagonal, LearnedPolynomial

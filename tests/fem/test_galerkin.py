@@ -5,7 +5,7 @@ from torch.testing import assert_close
 
 from meshlearn.errors import ParameterError
 from meshlearn.fem.galerkin import GalerkinProduct, galerkin
-from meshlearn.fem.transfer import prolongation
+from meshlearn.fem.mesh_prolongation import prolongation
 from meshlearn.ops import SparseOperator
 
 

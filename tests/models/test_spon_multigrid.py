@@ -7,7 +7,7 @@ import torch
 from spon_cases import meshes, poisson
 
 import meshlearn as ml
-from meshlearn.fem.transfer import prolongation
+from meshlearn.fem.mesh_prolongation import prolongation
 from meshlearn.models.spon.discretisation import Discretisation
 from meshlearn.models.spon.levels import coarse_levels, coarse_mesh
 from meshlearn.testing import check_estimator

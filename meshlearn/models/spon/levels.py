@@ -14,7 +14,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from meshlearn.fem.transfer import find_refinement, refinement_prolongation
+from meshlearn.fem.mesh_prolongation import find_refinement, refinement_prolongation
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.meshgraphnet.coarsening import coarsen, independent_roots, priorities
 from meshlearn.models.spon.discretisation import Discretisation

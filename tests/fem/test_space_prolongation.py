@@ -7,9 +7,9 @@ import meshlearn as ml
 from meshlearn.errors import MeshError, ParameterError
 from meshlearn.fem import FESpace, dot, grad, inner
 from meshlearn.fem.hierarchy import Hierarchy
+from meshlearn.fem.mesh_prolongation import prolongation
 from meshlearn.fem.multigrid import VCycle
-from meshlearn.fem.space_transfer import space_prolongation
-from meshlearn.fem.transfer import prolongation
+from meshlearn.fem.space_prolongation import space_prolongation
 from meshlearn.mesh.refinement import refine
 
 MESHES = {

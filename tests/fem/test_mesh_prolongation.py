@@ -5,8 +5,8 @@ from torch.testing import assert_close
 
 import meshlearn as ml
 from meshlearn.errors import MeshError, ParameterError, TopologyError
+from meshlearn.fem.mesh_prolongation import find_refinement, prolongation
 from meshlearn.fem.restriction import coarse_free, expand_components, submatrix
-from meshlearn.fem.transfer import find_refinement, prolongation
 from meshlearn.mesh.elevation import second_order
 from meshlearn.mesh.refinement import refine
 from meshlearn.ops import SparseOperator

@@ -25,7 +25,7 @@ def space_prolongation(coarse: FESpace, fine: FESpace) -> SparseOperator:
     Raises ParameterError for elements without nodal values or unequal components, MeshError for a node of `fine`
     farther from the coarse mesh than the longest edge of its cell.
 
-    >>> from meshlearn.fem.space_transfer import space_prolongation
+    >>> from meshlearn.fem.space_prolongation import space_prolongation
     >>> mesh = ml.shapes.interval(n=1)
     >>> space_prolongation(ml.fem.FESpace(mesh, "P1"), ml.fem.FESpace(mesh, "P2")).to_dense()
     tensor([[1.0000, 0.0000],

@@ -44,7 +44,7 @@ def prolongation(
     Raises TopologyError for cells that are not of first order or for a `fine` that is no refinement, MeshError for a
     fine point farther from the coarse mesh than its longest edge, ParameterError for unknown arguments.
 
-    >>> from meshlearn.fem.transfer import prolongation
+    >>> from meshlearn.fem.mesh_prolongation import prolongation
     >>> prolongation(ml.shapes.interval(n=1)).to_dense()
     tensor([[1.0000, 0.0000],
             [0.0000, 1.0000],
