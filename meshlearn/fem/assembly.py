@@ -41,6 +41,7 @@ def assemble(
     given = given or {}
     count = n_arguments(form)
     sides = [(trial, Jets.of("u", trial.blocks, test.dim)), (test, Jets.of("v", test.blocks, test.dim))][3 - count :]
+    order = test.order if order is None else order
     if order is None:
         order = sum(s.degree for s, _ in sides) if count == 3 else 2 * test.degree
         order += test.dim * test.geometry.curved

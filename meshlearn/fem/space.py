@@ -15,6 +15,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem import assembly
+from meshlearn.fem.basis import basis_order, check_basis
 from meshlearn.fem.coefficients import Function
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.domain import geometry, skfem_mesh
@@ -31,7 +32,7 @@ class FESpace:
     """A finite-element space on a mesh, in torch: scikit-fem's elements, numbering and orientation.
 
     mesh        a `Mesh` with one kind of cell (line, triangle, quad, tetra, hexahedron, wedge, or second order), or a
-                `skfem.Basis`, whose element is taken too
+                `skfem.Basis` on all cells, whose element and order of quadrature (`order`) are taken too
     element     name, tuple of names, or scikit-fem element; see `meshlearn.fem.elements.make_element`
     components  number of components, for vector-valued spaces of scalar elements ("P2^d" is short for as many as
                 dimensions)
@@ -58,12 +59,14 @@ class FESpace:
         components: int | None = None,
         dtype: torch.dtype = torch.float64,
     ) -> None:
+        self.order: int | None = None  # of quadrature, where assemble is given none
         if isinstance(mesh, Mesh):
             self.mesh, self.skmesh = mesh, skfem_mesh(mesh)
             kind = mesh.domain_types[0]
             self.element = make_element("P1" if element is None else element, kind, components)
         else:
-            self.skmesh = mesh.mesh
+            check_basis(mesh)
+            self.skmesh, self.order = mesh.mesh, basis_order(mesh)
             self.mesh = Mesh.from_skfem(self.skmesh)
             kind = self.mesh.domain_types[0]
             self.element = mesh.elem if element is None else make_element(element, kind, components)
@@ -118,7 +121,7 @@ class FESpace:
 
     def basis(self, order: int | None = None) -> skfem.CellBasis:
         """The same space in scikit-fem: equal numbering, so dofs can go back and forth as arrays."""
-        return skfem.Basis(self.skmesh, self.element, intorder=order)
+        return skfem.Basis(self.skmesh, self.element, intorder=self.order if order is None else order)
 
     def function(self, dofs: Float[Tensor, "*batch n_dofs"]) -> Function:
         """The function with these dofs, for use as a coefficient: x.name in a form has values, grad, div or curl."""
@@ -305,7 +308,8 @@ class FESpace:
         trial         space of u, if it is not this one (then the matrix is rectangular: rows are dofs of this space)
         on            part of the mesh to integrate over: name of a boundary, several, or "boundary" (facets); name of
                       a subdomain (a set of cells), several, a mask (n_cells,) or cell numbers. All cells if not given
-        order         polynomial degree that the quadrature is exact for; the sum of the degrees of u and v if not given
+        order         polynomial degree that the quadrature is exact for; if not given that of the `skfem.Basis` from
+                      which the space was made, else the sum of the degrees of u and v
         coefficients  numbers; fields of the mesh by name or as tensors (n_cells, ...) or (n_points, ...); functions of
                       a space, `space.function(dofs)`; functions of x. With a leading batch axis the result is a batch
 

@@ -1,0 +1,55 @@
+"""What of a basis of scikit-fem a space can take over: all cells, its numbering, and the order of its quadrature."""
+
+from __future__ import annotations
+
+import numpy as np
+import skfem
+from skfem.assembly.dofs import Dofs
+from skfem.quadrature import get_quadrature
+
+from meshlearn.errors import ParameterError
+
+_HIGHEST = 40  # order of quadrature that is looked for
+
+
+def check_basis(basis: skfem.AbstractBasis) -> None:
+    """Raises ParameterError for bases on facets or on a part of the cells, and for dofs numbered in another way."""
+    name = type(basis).__name__
+    if not isinstance(basis, skfem.CellBasis):
+        raise ParameterError(
+            f"a space lives on all cells of a mesh, {name} on facets.\n  Make it of skfem.Basis(mesh, element), and "
+            "name facets where they are integrated over: space.assemble(form, on='left')."
+        )
+    if basis.tind is not None and not np.array_equal(np.sort(basis.tind), np.arange(basis.mesh.nelements)):
+        raise ParameterError(
+            f"a space lives on all cells of a mesh, this {name} on {len(basis.tind)} of {basis.mesh.nelements}.\n"
+            "  Give a coefficient that is 1 on these cells and 0 elsewhere, assemble(lambda v, x: x.inside * v, "
+            "inside=...), or restrict the mesh: basis.mesh.restrict(elements)."
+        )
+    usual = Dofs(basis.mesh, basis.elem).element_dofs
+    if not np.array_equal(basis.dofs.element_dofs, usual):
+        raise ParameterError(f"this {name} has a numbering of dofs of its own; give one without dofs=...")
+
+
+def basis_order(basis: skfem.AbstractBasis) -> int | None:
+    """The order of quadrature that a basis was made with, None for scikit-fem's choice.
+
+    Raises ParameterError for a rule that is not among scikit-fem's.
+    """
+
+    def is_rule(order: int) -> bool:
+        try:
+            places, weights = get_quadrature(basis.mesh.refdom, order)
+        except NotImplementedError:  # so high an order has no rule
+            return False
+        return places.shape == basis.X.shape and np.allclose(places, basis.X) and np.allclose(weights, basis.W)
+
+    if is_rule(2 * basis.elem.maxdeg):
+        return None
+    fitting = [order for order in range(_HIGHEST) if is_rule(order)]
+    if not fitting:
+        raise ParameterError(
+            f"the basis has a quadrature of its own ({basis.X.shape[1]} places), which is none of scikit-fem's rules: "
+            "leave it out, and give order=... to assemble."
+        )
+    return max(fitting)
