@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
 
 
+_CLOSE = 1e-6  # of the size of the mesh: points of a mesh in single and in double precision
+
+
 class Function(NamedTuple):
     """A function of a finite-element space: `dofs` (n_dofs,), or (n_batch, n_dofs). In forms it has grad, div, curl."""
 
@@ -38,9 +41,10 @@ def coefficient(space: FESpace, name: str, value: Any, cells: Cells, rule: Rule,
 
     Known are numbers and lists of them (components); tensors (n_cells, ...) and (n_points, ...), with a leading batch
     axis if that is the only way to read them; names of fields of the mesh; `Function`; functions of the place. Raises
-    FieldError for other shapes and types.
+    FieldError for other shapes and types, and for functions on another mesh.
     """
     if isinstance(value, Function):
+        check_mesh(space, name, value.space)
         return lambda: known_function(value, name, cells, rule, maps)
     if isinstance(value, str):
         value = _mesh_field(space, value)
@@ -75,6 +79,25 @@ def coefficient(space: FESpace, name: str, value: Any, cells: Cells, rule: Rule,
     if where == n_cells:
         return lambda: _on_cells(values, cells)
     return lambda: _on_points(space, values, cells, rule)
+
+
+def check_mesh(space: FESpace, name: str, other: FESpace) -> None:
+    """Dofs of a function count on its own mesh: elements may differ, cells and points may not."""
+    here, there = space.skmesh, other.skmesh
+    if here is there:
+        return
+    what = ""
+    if not space.same_mesh(other) or here.doflocs.shape != there.doflocs.shape:
+        what = f"{other} lies on another mesh than {space}"
+    else:
+        moved = float(np.abs(here.doflocs - there.doflocs).max(initial=0.0))
+        if moved > _CLOSE * float(np.ptp(here.doflocs, axis=1).max(initial=0.0)):
+            what = f"{other} has the cells of {space}, but its points lie elsewhere, by up to {moved:.3g}"
+    if what:
+        raise FieldError(
+            f"function {name!r}: {what}.\n  Make its space from the same mesh; or carry it over: dofs = "
+            "space.interpolate(lambda x: ...), or other.evaluate(dofs, space.dof_points) for a Lagrange space."
+        )
 
 
 def batch_size(space: FESpace, value: Any) -> int | None:

@@ -9,12 +9,19 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
-from meshlearn.fem.coefficients import Function
+from meshlearn.fem.coefficients import Function, check_mesh
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.selection import select
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
+
+
+_NOTHING = (
+    "where={where!r} selects no dof of {space}, so that nothing would be prescribed.\n"
+    "  A function is called with the dofs' points, x[0] the first coordinates of all; they lie in {box}. A boundary "
+    "has dofs if the element has some on facets, or at points and edges of them."
+)
 
 
 def prescribe(space: FESpace, where: Any, values: Any, component: int | None) -> AffineConstraint:
@@ -24,6 +31,8 @@ def prescribe(space: FESpace, where: Any, values: Any, component: int | None) ->
     fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
     for key, value in parts:
         dofs = select(space, key, component)
+        if not len(dofs) and not _is_empty_list(key):
+            raise ParameterError(_NOTHING.format(where=key, space=space, box=_box(space)))
         value = _tensor(value, space.device)
         if isinstance(value, Tensor) and value.shape == (len(dofs),):
             value = _ascending(key, value, dofs)
@@ -31,6 +40,18 @@ def prescribe(space: FESpace, where: Any, values: Any, component: int | None) ->
         fixed[dofs] = True
     numbers = torch.nonzero(fixed)[:, 0]
     return AffineConstraint.dirichlet(space.n_dofs, numbers, full.index_select(0, numbers))
+
+
+def _is_empty_list(where: Any) -> bool:
+    """Dof numbers that somebody counted: none is what was meant."""
+    if isinstance(where, (Tensor, np.ndarray)):
+        return len(where) == 0
+    return isinstance(where, (list, tuple)) and not where
+
+
+def _box(space: FESpace) -> str:
+    low, high = space.mesh.bounding_box().tolist()
+    return " x ".join(f"[{a:.4g}, {b:.4g}]" for a, b in zip(low, high, strict=True))
 
 
 def _tensor(value: Any, device: torch.device) -> Any:
@@ -58,8 +79,10 @@ def _ascending(where: Any, values: Tensor, dofs: Tensor) -> Tensor:
 
 def _values(space: FESpace, value: Any, dofs: Tensor, component: int | None) -> Tensor:
     """(k,) values of the dofs. Raises FieldError for a tensor that fits nothing, or several things that differ."""
-    if isinstance(value, Function) and same_space(space, value.space) and value.dofs.shape == (space.n_dofs,):
-        return value.dofs.to(space.like).index_select(0, dofs)
+    if isinstance(value, Function):
+        check_mesh(space, "values", value.space)
+        if same_element(space, value.space) and value.dofs.shape == (space.n_dofs,):
+            return value.dofs.to(space.like).index_select(0, dofs)
     if not isinstance(value, Tensor) or value.dim() == 0:
         return _interpolant(space, value, component).index_select(0, dofs)
     made = _readings(space, value, dofs, component)
@@ -82,12 +105,10 @@ def _values(space: FESpace, value: Any, dofs: Tensor, component: int | None) -> 
     return picked
 
 
-def same_space(space: FESpace, other: FESpace) -> bool:
-    """Whether dofs of one space are dofs of the other."""
+def same_element(space: FESpace, other: FESpace) -> bool:
+    """Whether dofs of one space are dofs of the other on the same mesh."""
     return space is other or (
-        type(space.element) is type(other.element)
-        and space.same_mesh(other)
-        and torch.equal(space.element_dofs, other.element_dofs)
+        type(space.element) is type(other.element) and torch.equal(space.element_dofs, other.element_dofs)
     )
 
 

@@ -132,3 +132,35 @@ def test_projection_and_interpolation_take_the_same(space):
     assert (
         abs(vector.assemble(lambda x: inner(x.f, x.f), f=vector.function(vector.interpolate([1.0, 2.0]))) - 5) < 1e-12
     )
+
+
+def test_functions_on_another_mesh_are_refused(space):
+    mesh = space.mesh
+    turned = mesh.replace(points=mesh.points.flip(1) * torch.tensor([1.0, -1.0]))  # as many cells, points and dofs
+    swapped = mesh.replace(cells={**mesh.cells, "triangle": mesh.cells["triangle"].flip(0)})
+    for other, words in (
+        (turned, "points lie elsewhere"),
+        (swapped, "another mesh"),
+        (plain("triangle", 4), "another"),
+    ):
+        strange = FESpace(other, "P2")
+        f = strange.function(torch.ones(strange.n_dofs, dtype=torch.float64))
+        for call in (
+            lambda f=f: load(space, f),
+            lambda f=f: space.interpolate(f),
+            lambda f=f: space.project(f),
+            lambda f=f: space.norm(torch.zeros(space.n_dofs), minus=f),
+            lambda f=f: space.dirichlet("boundary", f),
+        ):
+            with pytest.raises(ml.FieldError, match=words):
+                call()
+
+
+def test_functions_of_other_elements_and_copies_of_the_mesh_are_taken(space):
+    wanted = space.assemble(lambda v, x: x[0] * v)
+    mesh = space.mesh
+    for other in (mesh, mesh.replace(points=mesh.points.clone()), mesh.float()):
+        for element in ("P1", "P2", "P3", "P1DG"):
+            f = FESpace(other, element).interpolate(lambda x: x[0])
+            made = load(space, FESpace(other, element).function(f))
+            assert torch.allclose(made, wanted, rtol=1e-5, atol=1e-8)

@@ -107,3 +107,21 @@ def test_shapes_that_fit_nothing_and_arrays_of_words_are_refused():
     with pytest.raises(ml.FieldError, match="expected numbers"):
         space.dirichlet("left", np.array(["a"] * space.n_dofs))
     assert space.dirichlet("left", np.float32(2.0)).g.max() == 2.0
+
+
+@pytest.mark.parametrize(
+    "where", [lambda x: x[0] > 99, torch.zeros(25, dtype=torch.bool), {"left": 0.0, "nobody": 1.0}]
+)
+def test_a_condition_on_nothing_is_refused(where):
+    mesh = plain("triangle")
+    space = FESpace(mesh.replace(point_sets={"nobody": torch.zeros(0, dtype=torch.int64)}), "P2")
+    with pytest.raises(ml.ParameterError, match=r"selects no dof of .*\n.*lie in \[0, 1\] x \[0, 1\]"):
+        space.dirichlet(where, 0.0)
+
+
+def test_elements_without_dofs_on_facets_have_nothing_to_prescribe():
+    space = FESpace(plain("triangle"), "P0")
+    assert len(space.dofs("boundary")) == 0
+    with pytest.raises(ml.ParameterError, match="if the element has some"):
+        space.dirichlet("boundary", 0.0)
+    assert space.dirichlet([], 0.0).is_identity
