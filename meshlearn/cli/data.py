@@ -16,6 +16,7 @@ class Physics(StrEnum):
 
     elasticity = "elasticity"
     poisson = "poisson"
+    hyperelasticity = "hyperelasticity"
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +28,9 @@ def make_data(
     folder: Annotated[Path, typer.Argument(help="Folder for plate_0000.vtu, plate_0001.vtu, …", show_default=False)],
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of plates.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same plates.")] = 0,
-    physics: Annotated[Physics, typer.Option(help="Stress under load, or heat conduction.")] = Physics.elasticity,
+    physics: Annotated[
+        Physics, typer.Option(help="Stress under load, heat conduction, or stretched rubber.")
+    ] = Physics.elasticity,
     holes: Annotated[str, typer.Option(help="Number of holes: a number or a range.")] = "1-3",
     size: Annotated[str, typer.Option(help="Edge length of the mesh in mm: a number or a range.")] = "3.5-5",
 ) -> None:

@@ -46,8 +46,9 @@ def newton(
     """u (n,) with B^T F(u) = 0 and u = B z + g, from `initial` (its constrained dofs are overwritten).
 
     - residual: u (n,) -> F(u) (n,), in torch operations; jacobian: u -> dF/du as a `SparseOperator` (n, n).
-    - tolerance: of |B^T F| against its first value; absolute_tolerance: of |B^T F| itself, for warm starts. A step that
-      no longer changes u beyond rounding ends the iteration too.
+    - tolerance: of |B^T F| against its first value; absolute_tolerance: of |B^T F| itself, for warm starts. The
+      iteration ends as well when the residual no longer falls and is rounding: of the size that errors of u in its
+      last digits cause, eps |J| |u| entry by entry.
     - line_search: halve the step until the residual falls (a residual that is not finite does not count as falling).
     - derivatives: order up to which the result may be differentiated. Gradients reach every tensor that `residual`
       uses (parameters, loads, points) and the constraint's data; the iteration itself leaves no graph.
@@ -83,7 +84,7 @@ def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, 
     if not math.isfinite(history[0]):
         raise _failure("the residual at the initial guess is not finite", history)
     goal = max(tolerance * history[0], absolute)
-    rounding = 8 * torch.finfo(u.dtype).eps
+    eps = torch.finfo(u.dtype).eps
     while history[-1] > goal:
         if len(lengths) == max_iterations:
             raise _failure(
@@ -91,8 +92,10 @@ def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, 
                 "in steps, or allow more max_iterations",
                 history,
             )
-        step = solve(jacobian(u), -force, steps, **linear)
-        small = float(torch.linalg.vector_norm(step)) <= rounding * float(torch.linalg.vector_norm(u))
+        tangent = jacobian(u)
+        step = solve(tangent, -force, steps, **linear)
+        small = float(torch.linalg.vector_norm(step)) <= 8 * eps * float(torch.linalg.vector_norm(u))
+        small = small or history[-1] <= 8 * eps * _products(tangent, u, steps)
         length, new_u, new_force, size = _search(residual, u, step, steps, history[-1], line_search and not small)
         if small and not size < history[-1]:
             break  # u is right to rounding; the step that shows it is not taken
@@ -107,6 +110,12 @@ def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, 
         lengths.append(length)
     info.iterations, info.residuals, info.step_lengths = len(lengths), tuple(history), tuple(lengths)
     return u
+
+
+def _products(tangent: SparseOperator, u: Tensor, steps: AffineConstraint) -> float:
+    """Norm of |J| |u|, the terms that cancel in J u; an error of u in its last digit moves F by eps times as much."""
+    sizes = tangent.with_values(tangent.values.abs()) @ u.abs()
+    return float(torch.linalg.vector_norm(steps.restrict(sizes)))
 
 
 def _search(residual, u, step, steps, size: float, search: bool) -> tuple[float, Tensor, Tensor, float]:

@@ -2,10 +2,13 @@
 
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
+from meshlearn.sim.hyperelasticity import hyperelasticity
+from meshlearn.sim.moving_hole import make_moving_holes
 from meshlearn.sim.plate import Plate, draw_plate
-from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solve_heat
+from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solve_heat, solve_hyperelasticity
 from meshlearn.sim.poisson import poisson
 from meshlearn.sim.solid import von_mises
+from meshlearn.sim.star import make_stars
 
 __all__ = [
     "Plate",
@@ -13,10 +16,14 @@ __all__ = [
     "distance_to_polygon",
     "draw_plate",
     "elasticity",
+    "hyperelasticity",
+    "make_moving_holes",
     "make_plates",
+    "make_stars",
     "plate_mesh",
     "poisson",
     "solve_elasticity",
     "solve_heat",
+    "solve_hyperelasticity",
     "von_mises",
 ]

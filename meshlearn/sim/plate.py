@@ -32,6 +32,7 @@ class Plate:
     load     tension on the right side and on the top side; negative values push
     young    Young's modulus
     poisson  Poisson's ratio
+    stretch  prescribed elongation of the plate, relative to its length; 0 for one that is loaded
     """
 
     corners: tuple[Corner, ...]
@@ -41,6 +42,7 @@ class Plate:
     load: tuple[float, float]
     young: float
     poisson: float
+    stretch: float = 0.0
 
 
 def draw_plate(
@@ -52,6 +54,7 @@ def draw_plate(
     side: Range = (-50.0, 50.0),
     young: Range = (70e3, 210e3),
     poisson: Range = (0.2, 0.4),
+    stretch: Range | None = None,
 ) -> Plate:
     """Draw one plate, 80 to 130 mm long and 50 to 80 mm high.
 
@@ -62,6 +65,7 @@ def draw_plate(
     pull      tension on the right side in MPa; `side`: on the top side
     young, poisson
               Young's modulus in MPa and Poisson's ratio
+    stretch   elongation relative to the length, above -1; 0 if not given
 
     All of these are a number, or a range to draw from.
     Raises ParameterError for bounds that are no bounds, unknown outlines, and more holes than fit.
@@ -73,6 +77,7 @@ def draw_plate(
         raise ParameterError(f"outlines are among {OUTLINES}, not {unknown or 'none at all'}.")
     given = {"pull": pull, "side": side, "young": young, "poisson": poisson}
     ranges = {name: _range(name, value, lowest) for (name, value), lowest in zip(given.items(), LOWEST, strict=True)}
+    longer = (0.0, 0.0) if stretch is None else _range("stretch", stretch, -0.99)
     corners, sides = _outline(rng, str(rng.choice(list(outlines))))
     count = int(rng.integers(int(fewest), int(most) + 1))
     drawn = {name: float(rng.uniform(*pair)) for name, pair in ranges.items()}
@@ -81,6 +86,7 @@ def draw_plate(
         sides=sides,
         holes=_place_holes(rng, corners, count),
         size=float(rng.uniform(smallest, largest)),
+        stretch=float(rng.uniform(*longer)) if stretch is not None else 0.0,
         load=(drawn["pull"], drawn["side"]),
         young=drawn["young"],
         poisson=drawn["poisson"],

@@ -14,10 +14,13 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.shapes import planar
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
+from meshlearn.sim.hyperelasticity import hyperelasticity
 from meshlearn.sim.plate import OUTLINES, Plate, Range, draw_plate
 from meshlearn.sim.poisson import poisson
 
-PHYSICS = ("elasticity", "poisson")
+PHYSICS = ("elasticity", "poisson", "hyperelasticity")
+RUBBER: dict[str, Range] = {"young": (1.0, 5.0), "poisson": (0.3, 0.45), "stretch": (0.05, 0.15)}
+"""What is drawn for large deformations unless given: MPa, and the elongation relative to the length."""
 
 
 def make_plates(
@@ -37,11 +40,13 @@ def make_plates(
     n, seed   plate i depends on the seed and on i only, so a larger set begins with the smaller one
     holes     number of holes, or (smallest, largest)
     size      edge length of the meshes in mm, or (smallest, largest)
-    physics   "elasticity" or "poisson", see `solve_elasticity` and `solve_heat` for the fields
+    physics   "elasticity", "poisson" or "hyperelasticity"; see `solve_elasticity`, `solve_heat` and
+              `solve_hyperelasticity` for the fields
     outlines  "rectangle", "tapered" and "chamfered" are drawn with equal chances
     order     polynomial order of the finite elements, 1 or 2
     progress  show a progress bar (on a terminal)
-    loads     pull, side, young, poisson: numbers or ranges, see `draw_plate`
+    loads     pull, side, young, poisson; for "hyperelasticity" stretch, young, poisson (`RUBBER` unless given):
+              numbers or ranges, see `draw_plate`
 
     Every mesh is planar, float32, with the boundaries "left", "right", "top", "bottom" ("chamfer"), "hole_0", … as
     cell sets. Raises ParameterError for impossible requests, and for a folder with plates that these would not
@@ -57,6 +62,14 @@ def make_plates(
         raise ParameterError(f"n is the number of plates to make, at least 1, not {n}.")
     if seed < 0:
         raise ParameterError(f"seed is a whole number of at least 0, not {seed}.")
+    large = physics == "hyperelasticity"
+    wrong = sorted(set(loads) & ({"pull", "side"} if large else {"stretch"}))
+    if wrong:
+        raise ParameterError(
+            f"plates with physics={physics!r} are {'stretched, not loaded' if large else 'loaded, not stretched'}: "
+            f"{wrong[0]} has no meaning; give {'stretch' if large else 'pull and side'}."
+        )
+    loads = {**RUBBER, **loads} if large else loads
     if folder is not None:
         _refuse_other_plates(Path(folder), n)
     from rich.console import Console
@@ -64,7 +77,7 @@ def make_plates(
 
     console = Console(stderr=True)
     silent = not (progress and console.is_terminal)
-    solver = {"elasticity": solve_elasticity, "poisson": solve_heat}[physics]
+    solver = {"elasticity": solve_elasticity, "poisson": solve_heat, "hyperelasticity": solve_hyperelasticity}[physics]
     meshes = []
     for i in track(range(n), "making plates", console=console, disable=silent, transient=True):
         rng = np.random.default_rng([seed, i])
@@ -97,11 +110,10 @@ def solve_elasticity(plate: Plate, rng: np.random.Generator | None = None, order
         pressure={"right": -right, "top": -top},
         order=order,
     )
-    traction, held = torch.zeros_like(mesh.points), torch.zeros_like(mesh.points)
+    traction = torch.zeros_like(mesh.points)
     for side, tension in (("right", right), ("top", top)):
         traction[tagged_points(mesh, side)] += tension * _outward(plate, side).to(mesh.points)
-    held[tagged_points(mesh, "left"), 0] = 1.0
-    held[tagged_points(mesh, "bottom"), 1] = 1.0
+    held = _held(mesh, {"left": 0, "bottom": 1})
     constants = {"load": mesh.points.new_tensor(plate.load), "young": plate.young, "poisson": plate.poisson}
     return _describe(mesh, plate, {"traction": traction, "fixed": held}, constants)
 
@@ -128,9 +140,43 @@ def solve_heat(plate: Plate, rng: np.random.Generator | None = None, order: int 
     return _describe(mesh, plate, {"source": source}, constants)
 
 
+def solve_hyperelasticity(plate: Plate, rng: np.random.Generator | None = None, order: int = 2) -> Mesh:
+    """A rubber plate between two rollers (left: u_x = 0, bottom: u_y = 0), its right side drawn out by plate.stretch.
+
+    Large deformations in plane strain; the right side stays straight and is free to slide.
+
+    point_data   hole_distance, edge_distance (): mm; prescribed (2,): the displacement where it is held, mm;
+                 fixed (2,): 1 where a component is held; displacement (2,): mm; stress (4,): true stress xx, yy, zz,
+                 xy, MPa; von_mises (): MPa; energy (): mJ/mm^3 of the undeformed plate
+    global_data  stretch; young: MPa; poisson; max_stress: MPa; stored_energy: mJ per mm of thickness
+    """
+    mesh = plate_mesh(plate)
+    pulled = plate.stretch * max(x for x, _ in plate.corners)
+    mesh = hyperelasticity(
+        mesh,
+        plate.young,
+        plate.poisson,
+        fixed={"left": (0.0, None), "bottom": (None, 0.0), "right": (pulled, None)},
+        order=order,
+    )
+    prescribed = torch.zeros_like(mesh.points)
+    prescribed[tagged_points(mesh, "right"), 0] = pulled
+    constants = {"stretch": plate.stretch, "young": plate.young, "poisson": plate.poisson}
+    held = _held(mesh, {"left": 0, "bottom": 1, "right": 0})
+    return _describe(mesh, plate, {"prescribed": prescribed, "fixed": held}, constants)
+
+
 def plate_mesh(plate: Plate) -> Mesh:
     """Triangles on the plate in float64, with its sides and holes as cell sets of lines."""
     return planar(plate.corners, plate.holes, plate.size, dtype=torch.float64, side_names=plate.sides)
+
+
+def _held(mesh: Mesh, sides: dict[str, int]) -> torch.Tensor:
+    """(n_points, 2): 1 where the component of the displacement is held on a side."""
+    held = torch.zeros_like(mesh.points)
+    for side, axis in sides.items():
+        held[tagged_points(mesh, side), axis] = 1.0
+    return held
 
 
 def _describe(mesh: Mesh, plate: Plate, fields: dict, constants: dict) -> Mesh:

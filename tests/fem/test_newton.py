@@ -129,3 +129,23 @@ def test_a_warm_start_at_the_solution_is_accepted():
     again = newton(lambda u: u**2 - 2, scalar(lambda u: 2 * u), root, info=info)
     assert abs(float(again) - 2**0.5) < 1e-15
     assert info.iterations <= 2
+
+
+@pytest.mark.parametrize("n", [30, 1000])
+def test_the_iteration_ends_where_rounding_begins(n):
+    """A bar of n springs: rounding of u moves the residual by eps n |f|, and no step makes it smaller than that."""
+    rows = torch.arange(n)
+    pairs = [(rows, rows, 2.0), (rows[1:], rows[:-1], -1.0), (rows[:-1], rows[1:], -1.0)]
+    row, column, value = (torch.cat(part) for part in zip(*((r, c, r * 0 + v) for r, c, v in pairs), strict=True))
+    K = SparseOperator.from_coo(row, column, n**2 * value.double(), (n, n))
+    f = torch.randn(n, dtype=DOUBLE)
+    cubic = K.with_values((K.adjacency.receivers == K.index).double())
+    info = NewtonInfo()
+
+    def tangent(u):
+        return K.with_values(K.values + 3 * cubic.values * (u**2).index_select(0, K.adjacency.receivers))
+
+    u = newton(lambda u: K @ u + u**3 - f, tangent, torch.zeros(n, dtype=DOUBLE), tolerance=0.0, info=info)
+    assert info.iterations <= 8
+    assert min(info.step_lengths) == 1
+    assert float((K @ u + u**3 - f).norm()) < 1e-15 * n**2 * float(u.norm()) * 4

@@ -108,6 +108,34 @@ def test_heat_is_hot_where_it_is_not_cooled():
         assert mesh.global_data["max_temperature"] == temperature.max()
 
 
+def test_rubber_is_stretched_as_asked():
+    """What is held is exact, the fields belong together, and the energy grows as the square of a small stretch."""
+    plates = ml.sim.make_plates(4, seed=2, physics="hyperelasticity", size=6.0)
+    for mesh in plates:
+        held, moved = mesh.point_data["fixed"].bool(), mesh.point_data["displacement"]
+        assert torch.equal(moved[held], mesh.point_data["prescribed"][held])
+        right = mesh.point_data["prescribed"][:, 0].max()
+        assert float(right / mesh.points[:, 0].max()) == pytest.approx(float(mesh.global_data["stretch"]), rel=1e-6)
+        assert 0.05 <= float(mesh.global_data["stretch"]) <= 0.15
+        integral = (mesh.point_measures() * mesh.point_data["energy"]).sum()  # projections keep it
+        assert float(integral) == pytest.approx(float(mesh.global_data["stored_energy"]), rel=1e-4)
+        assert mesh.global_data["max_stress"] == mesh.point_data["von_mises"].max()
+    plate = ml.sim.draw_plate(np.random.default_rng(1), holes=2, size=8.0, young=2.0, stretch=1e-4)
+    small, twice = (
+        float(ml.sim.solve_hyperelasticity(ml.sim.Plate(**{**vars(plate), "stretch": s})).global_data["stored_energy"])
+        for s in (1e-4, 2e-4)
+    )
+    assert twice / small == pytest.approx(4, rel=2e-3)
+
+
+def test_plates_without_a_stretch_are_drawn_as_before():
+    drawn = ml.sim.draw_plate(np.random.default_rng(0))
+    stretched = ml.sim.draw_plate(np.random.default_rng(0), stretch=(0.1, 0.2))
+    assert drawn.stretch == 0.0
+    assert 0.1 <= stretched.stretch <= 0.2
+    assert stretched == ml.sim.Plate(**{**vars(drawn), "stretch": stretched.stretch})
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -122,6 +150,10 @@ def test_heat_is_hot_where_it_is_not_cooled():
         ({"n": 1, "holes": 40}, "do not fit"),
         ({"n": 1, "size": 0.0}, "size"),
         ({"n": 1, "outlines": ["star"]}, "outlines"),
+        ({"n": 1, "stretch": 0.1}, "loaded, not stretched"),
+        ({"n": 1, "physics": "hyperelasticity", "pull": 3.0}, "stretched, not loaded.*give stretch"),
+        ({"n": 1, "physics": "hyperelasticity", "stretch": -1.0}, "stretch"),
+        ({"n": 1, "physics": "hyperelasticity", "poisson": 0.5}, "Poisson"),
     ],
 )
 def test_errors_say_what_is_wrong(arguments, words):
