@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.fem import elimination
-from meshlearn.fem.galerkin import GalerkinProduct
-from meshlearn.fem.reduction import Selection, check_size
-from meshlearn.ops import Adjacency, SparseOperator
+from meshlearn.fem.affine import AffineMap, others
+from meshlearn.ops import SparseOperator
 
 
-class AffineConstraint:
+class AffineConstraint(AffineMap):
     """All u of the form B z + g: n degrees of freedom u, n_free unknowns z.
 
     Every unknown is one of the degrees of freedom, z_j = u[independent[j]]; the others follow from them and from g.
@@ -36,21 +33,6 @@ class AffineConstraint:
     >>> clamp.impose(torch.zeros(4))
     tensor([1., 0., 0., 2.])
     """
-
-    def __init__(
-        self,
-        independent: Int64[Tensor, " n_free"],
-        g: Float[Tensor, "n *columns"],
-        rows: SparseOperator | None = None,
-        average: tuple[Float[Tensor, " n"], Float[Tensor, ""]] | None = None,
-        from_number: bool = False,
-        is_homogeneous: bool = False,
-    ):
-        self.independent, self.g, self._rows, self.average = independent, g, rows, average
-        self.from_number, self.is_homogeneous = from_number, is_homogeneous
-        self.n, self.n_free = g.shape[0], independent.shape[0]
-        self.is_identity = self.n == self.n_free
-        self._reductions: weakref.WeakKeyDictionary[Adjacency, Any] = weakref.WeakKeyDictionary()
 
     @classmethod
     def none(cls, n: int) -> AffineConstraint:
@@ -82,7 +64,7 @@ class AffineConstraint:
         if first.shape != dofs.shape:
             dofs, data = dofs.index_select(0, first), data.index_select(0, first)
         g = data.new_zeros((n, *data.shape[1:])).index_copy(0, dofs, data)
-        return cls(_others(n, dofs), g, from_number=number, is_homogeneous=_is_zero(values))
+        return cls(others(n, dofs), g, from_number=number, is_homogeneous=_is_zero(values))
 
     @classmethod
     def periodic(
@@ -116,7 +98,7 @@ class AffineConstraint:
         if weights.numel() == 0 or not bool(torch.isfinite(weights).all()) or float(size.amax()) == 0:
             raise ParameterError("the weights of a mean value must be finite, and some of them not zero")
         n, gone = weights.shape[0], int(size.argmax())
-        independent = _others(n, torch.tensor([gone], device=weights.device))
+        independent = others(n, torch.tensor([gone], device=weights.device))
         number = not isinstance(value, Tensor)
         target = torch.as_tensor(value, dtype=torch.float64 if number else None, device=weights.device)
         unknowns = torch.arange(n - 1, device=weights.device)
@@ -159,129 +141,16 @@ class AffineConstraint:
         g = torch.zeros(operator.n_rows, dtype=torch.float64, device=device)
         return cls(torch.as_tensor(independent, device=device), g, operator, None, True, True)
 
-    @property
-    def free(self) -> Int64[Tensor, " n_free"] | None:
-        """(n_free,) the unknowns' dofs where all others are prescribed, else None."""
-        return self.independent if self._rows is None else None
-
-    @property
-    def constrained(self) -> Int64[Tensor, " n_constrained"]:
-        """(n - n_free,) int64: dofs that are not unknowns."""
-        return _others(self.n, self.independent)
-
-    @property
-    def B(self) -> SparseOperator:
-        """(n, n_free) float64."""
-        if self._rows is not None:
-            return self._rows
-        unknowns = torch.arange(self.n_free, device=self.independent.device)
-        ones = torch.ones(self.n_free, dtype=torch.float64, device=unknowns.device)
-        return SparseOperator.from_coo(self.independent, unknowns, ones, (self.n, self.n_free))
-
-    def expand(self, z: Float[Tensor, "n_free *columns"]) -> Float[Tensor, "n *columns_out"]:
-        """B z + g: (n_free,) -> (n,) or (n_free, k) -> (n, k). Prescribed dofs equal g to the last bit.
-
-        In the common dtype of z and g; data given as a number take the dtype of z.
-        """
-        self._check_rows("z", z, self.n_free)
-        if self.is_identity:
-            return z
-        z, g = self._alike(z)
-        if self._rows is None:
-            return g.index_copy(0, self.independent, z)
-        return self._rows.to(z.dtype) @ z + g
-
-    def restrict(self, r: Float[Tensor, "n *columns"]) -> Float[Tensor, "n_free *columns"]:
-        """B^T r: residuals and right-hand sides of the unknowns."""
-        self._check_rows("r", r, self.n)
-        if self.is_identity:
-            return r
-        return ops.gather(r, self.independent) if self._rows is None else self._rows.to(r.dtype).T @ r
-
-    def impose(self, u: Float[Tensor, "n *columns"]) -> Float[Tensor, "n *columns_out"]:
-        """u with the constrained dofs overwritten: exact boundary values for networks.
-
-        Gradients: exactly 0 for what is overwritten by data, the identity for g.
-        """
-        self._check_rows("u", u, self.n)
-        return u if self.is_identity else self.expand(ops.gather(u, self.independent))
-
-    def reduce(self, A: SparseOperator) -> SparseOperator:
-        """B^T A B (n_free, n_free), differentiable in A.values; what depends on A's pattern only is kept with it."""
-        if A.shape != (self.n, self.n):
-            raise ParameterError(f"{self} cannot reduce {A}: expected ({self.n}, {self.n})")
-        if self.is_identity:
-            return A
-        found = self._reductions.get(A.adjacency)
-        if found is None:
-            if self._rows is None:
-                found = Selection(A.adjacency, self.independent)
-            else:
-                check_size(A.adjacency, self._rows)
-                found = GalerkinProduct(A.adjacency, self._rows)
-            self._reductions[A.adjacency] = found
-        return found(A)
-
-    def homogeneous(self) -> AffineConstraint:
-        """The same B with g = 0: the space of differences of two admissible u."""
-        if self.is_homogeneous:
-            return self
-        g = torch.zeros(self.n, dtype=torch.float64, device=self.g.device)
-        average = None if self.average is None else (self.average[0], torch.zeros_like(self.average[1]))
-        made = AffineConstraint(self.independent, g, self._rows, average, True, True)
-        made._reductions = self._reductions
-        return made
-
     def __and__(self, other: AffineConstraint) -> AffineConstraint:
         """Both constraints at once. Raises ConstraintError where they contradict each other, naming a dof."""
         from meshlearn.fem.combination import combine
 
         return combine(self, other)
 
-    def to(self, target: torch.device | str | torch.dtype) -> AffineConstraint:
-        """On another device, or with data of another dtype."""
-        if isinstance(target, torch.dtype):
-            made = AffineConstraint(
-                self.independent, self.g.to(target), self._rows, self.average, False, self.is_homogeneous
-            )
-            made._reductions = self._reductions
-            return made
-        average = None if self.average is None else (self.average[0].to(target), self.average[1].to(target))
-        rows = None if self._rows is None else self._rows.to(target)
-        return AffineConstraint(
-            self.independent.to(target), self.g.to(target), rows, average, self.from_number, self.is_homogeneous
-        )
-
-    def _alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """z and g in one dtype and with the same number of columns."""
-        dtype = z.dtype if self.from_number else torch.promote_types(z.dtype, self.g.dtype)
-        z, g = z.to(dtype), self.g.to(dtype)
-        if z.dim() == 1 and g.dim() == 2:
-            z = z.unsqueeze(1).expand(-1, g.shape[1])
-        elif g.dim() == 1 and z.dim() > 1:
-            g = g.reshape(-1, *[1] * (z.dim() - 1)).expand(-1, *z.shape[1:])
-        if z.shape[1:] != g.shape[1:]:
-            raise ParameterError(f"z has {tuple(z.shape[1:])} columns, the constraint's data {tuple(g.shape[1:])}")
-        return z, g
-
-    def _check_rows(self, name: str, x: Tensor, n: int) -> None:
-        if x.dim() == 0 or x.shape[0] != n:
-            raise ParameterError(f"{name} has shape {tuple(x.shape)}, {self} expects ({n}, ...)")
-
-    def __repr__(self) -> str:
-        kind = "injection" if self._rows is None else "mean value" if self.average is not None else "linear"
-        return f"AffineConstraint(n={self.n}, n_free={self.n_free}, {kind})"
-
 
 def _is_zero(values: Tensor | float | int) -> bool:
     """Whether data were given as the number 0; tensors may carry gradients, so they count as data."""
     return not isinstance(values, Tensor) and values == 0
-
-
-def _others(n: int, dofs: Tensor) -> Tensor:
-    rest = torch.ones(n, dtype=torch.bool, device=dofs.device)
-    rest[dofs] = False
-    return torch.nonzero(rest).squeeze(1)
 
 
 def _check_dofs(name: str, dofs: Tensor, n: int) -> None:

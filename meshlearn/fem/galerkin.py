@@ -14,6 +14,8 @@ from meshlearn.errors import ParameterError
 from meshlearn.ops import Adjacency, SparseOperator, counts_to_ptr, gather
 from meshlearn.ops.entries import entries_of_rows, same_pattern
 
+_MOST = 200_000_000  # products in B^T A B above which the result is taken to be dense by mistake
+
 
 class GalerkinProduct:
     """A -> P^T A P for all matrices A (n, n) on one pattern.
@@ -65,3 +67,15 @@ class GalerkinProduct:
 def galerkin(A: SparseOperator, P: SparseOperator) -> SparseOperator:
     """P^T A P (n_coarse, n_coarse), differentiable in the values of A and P; see `GalerkinProduct` to use it again."""
     return GalerkinProduct(A.adjacency, P)(A)
+
+
+def check_size(pattern: Adjacency, rows: SparseOperator) -> None:
+    """Refuse a constraint that would turn the matrix into a dense one. Raises ParameterError."""
+    length = rows.adjacency.degree()
+    total = int((length.index_select(0, pattern.receivers) * length.index_select(0, pattern.index)).sum())
+    if total > _MOST:
+        raise ParameterError(
+            f"a constraint whose rows have up to {int(length.max())} entries turns a matrix of {pattern.n_edges} "
+            f"entries into a sum of {total} products: it would be dense.\n"
+            "  Use AffineConstraint.mean_zero alone with solve (it needs no elimination), or nullspace='constant'."
+        )

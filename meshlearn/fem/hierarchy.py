@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.fem import algebraic
 from meshlearn.fem.galerkin import GalerkinProduct
-from meshlearn.fem.mesh_prolongation import find_refinement, prolongation, refinement_prolongation
-from meshlearn.fem.restriction import coarse_free, expand_components, submatrix
+from meshlearn.fem.levels import between_meshes, between_spaces, expand_components, of_refinements, restricted
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.refinement import refine_once
-from meshlearn.ops import Adjacency, SparseOperator
+from meshlearn.ops import SparseOperator
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
@@ -69,19 +66,7 @@ class Hierarchy:
 
         Raises ParameterError for meshes in another order or sizes that do not fit, and what `prolongation` raises.
         """
-        counts = [mesh.n_points for mesh in meshes]
-        if len(meshes) < 2 or any(a >= b for a, b in pairwise(counts)):
-            raise ParameterError(
-                f"Hierarchy.from_meshes needs two or more meshes, coarsest first; got points {counts}."
-            )
-        steps, exact = [], True
-        for coarse, fine in pairwise(meshes):
-            refined = find_refinement(coarse, fine) if how == "auto" else None
-            exact = exact and (refined is not None or how == "refinement")
-            if refined is not None:
-                steps.append(refinement_prolongation(coarse, refined))
-            else:
-                steps.append(prolongation(coarse, fine, how="location" if how == "auto" else how))
+        steps, exact = between_meshes(meshes, how)
         made = cls._of_meshes(meshes, steps, components, "refinement" if exact else "location")
         made = made if free is None else made.restricted(free)
         return made if matrix is None else made.with_matrix(matrix)
@@ -92,13 +77,7 @@ class Hierarchy:
 
         Raises ParameterError for levels < 1, TopologyError for cells that are not of first order.
         """
-        if levels < 1:
-            raise ParameterError(f"levels={levels}: a hierarchy needs one refinement or more.")
-        meshes, steps = [mesh], []
-        for _ in range(levels):
-            refined = refine_once(meshes[-1])
-            steps.append(refinement_prolongation(meshes[-1], refined))
-            meshes.append(refined.mesh)
+        meshes, steps = of_refinements(mesh, levels)
         return cls._of_meshes(meshes, steps, components, "refinement")
 
     @classmethod
@@ -115,12 +94,7 @@ class Hierarchy:
         `method` is "spaces". Raises ParameterError for fewer than two spaces or dofs that do not grow, and what
         `space_prolongation` raises.
         """
-        from meshlearn.fem.space_prolongation import space_prolongation
-
-        counts = [space.n_dofs for space in spaces]
-        if len(spaces) < 2 or any(a >= b for a, b in pairwise(counts)):
-            raise ParameterError(f"Hierarchy.from_spaces needs two or more spaces, coarsest first; got dofs {counts}.")
-        steps = [space_prolongation(a, b) for a, b in pairwise(spaces)]
+        steps = between_spaces(spaces)
         made = cls._of_meshes([space.mesh for space in spaces], steps, 1, "spaces")
         made = made if free is None else made.restricted(free)
         return made if matrix is None else made.with_matrix(matrix)
@@ -192,17 +166,7 @@ class Hierarchy:
         """
         if self.free:
             raise ParameterError("this hierarchy is restricted already: restrict the one it was made from.")
-        mask = self._mask(free)
-        kept, steps = [free], []
-        for level, P in enumerate(self.prolongations):
-            mask = coarse_free(P, mask)
-            kept.append(mask.nonzero().squeeze(1))
-            if not len(kept[-1]):
-                raise ParameterError(
-                    f"every unknown of level {level + 1} (of {P.n_cols}) touches a constrained one, so that level is "
-                    "empty: start from a finer coarsest mesh."
-                )
-            steps.append(submatrix(P, kept[-2], kept[-1]))
+        kept, steps = restricted(self.prolongations, free, self.sizes[0])
         return replace(self, prolongations=tuple(steps), matrices=(), free=tuple(kept), _products=[])
 
     def with_matrix(self, A: SparseOperator) -> Hierarchy:
@@ -220,7 +184,7 @@ class Hierarchy:
         moved = self.to(A.device).to(A.dtype)
         matrices = [A]
         for level, P in enumerate(moved.prolongations):
-            if len(moved._products) <= level or not _fits(moved._products[level], matrices[-1].adjacency):
+            if len(moved._products) <= level or moved._products[level].pattern is not matrices[-1].adjacency:
                 moved._products[level:] = [GalerkinProduct(matrices[-1].adjacency, P)]
             matrices.append(moved._products[level](matrices[-1]))
         return replace(moved, matrices=tuple(matrices))
@@ -247,22 +211,9 @@ class Hierarchy:
             _products=[],
         )
 
-    def _mask(self, free: Tensor) -> Bool[Tensor, " n"]:
-        n = self.sizes[0]
-        ascending = bool((free.diff() > 0).all())
-        if not len(free) or not ascending or int(free[0]) < 0 or int(free[-1]) >= n:
-            raise ParameterError(f"free must hold ascending ids within [0, {n}); got {len(free)} of them: {free}.")
-        mask = torch.zeros(n, dtype=torch.bool, device=free.device)
-        mask[free] = True
-        return mask
-
     def _need_matrices(self) -> None:
         if not self.matrices:
             raise ParameterError("this hierarchy has no matrices yet: use hierarchy.with_matrix(A).")
 
     def __repr__(self) -> str:
         return f"Hierarchy(sizes={self.sizes}, method={self.method!r}, backend={self.backend!r})"
-
-
-def _fits(product: GalerkinProduct, pattern: Adjacency) -> bool:
-    return product.pattern is pattern

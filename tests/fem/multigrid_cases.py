@@ -7,7 +7,7 @@ from skfem.helpers import ddot, dot, eye, grad, sym_grad, trace
 from skfem.models.poisson import laplace
 
 import meshlearn as ml
-from meshlearn.fem.restriction import submatrix
+from meshlearn.fem.submatrix import submatrix
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.ops import SparseOperator
 

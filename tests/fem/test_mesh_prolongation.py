@@ -6,10 +6,8 @@ from torch.testing import assert_close
 import meshlearn as ml
 from meshlearn.errors import MeshError, ParameterError, TopologyError
 from meshlearn.fem.mesh_prolongation import find_refinement, prolongation
-from meshlearn.fem.restriction import coarse_free, expand_components, submatrix
 from meshlearn.mesh.elevation import second_order
 from meshlearn.mesh.refinement import refine
-from meshlearn.ops import SparseOperator
 
 MESHES = {
     "line": lambda: ml.shapes.interval(n=3),
@@ -103,34 +101,6 @@ def test_points_without_cells_keep_their_values():
     assert_close(P.sum(1), torch.ones(len(P)).double())
 
 
-def test_components_are_carried_over_one_by_one():
-    P = prolongation(square(2))
-    u = torch.randn(P.n_cols, 3, dtype=torch.float64)
-    assert_close(expand_components(P, 3) @ u.reshape(-1), (P @ u).reshape(-1))
-
-
-def test_submatrix_is_the_dense_one_with_gradients():
-    dense = torch.randn(5, 4, dtype=torch.float64)
-    A = SparseOperator.from_dense(dense)
-    rows, cols = torch.tensor([3, 0]), torch.tensor([1, 3, 2])
-    assert_close(submatrix(A, rows, cols).to_dense(), dense[rows][:, cols])
-    values = A.values.clone().requires_grad_()
-    submatrix(A.with_values(values), rows, cols).values.sum().backward()
-    expected = torch.zeros(5, 4, dtype=torch.float64)
-    expected[rows[:, None], cols] = 1.0
-    assert_close(values.grad, expected.reshape(-1))
-
-
-def test_coarse_functions_respect_constraints_that_end_between_coarse_points():
-    """Constrained for x = 0, y < 0.6: the coarse edge from (0, 1/2) to (0, 1) is constrained in part."""
-    coarse = square(2)
-    fine, P = refine(refine(coarse)), prolongation(coarse, refine(refine(coarse)), how="location")
-    free = ~((fine.points[:, 0] < 1e-9) & (fine.points[:, 1] < 0.8))
-    kept = coarse_free(P, free)
-    assert int((~kept).sum()) == 3  # all of the side: the function of (0, 1) is not zero at (0, 3/4)
-    assert float((P.to_dense()[~free][:, kept]).abs().max()) == 0
-
-
 def test_errors_name_what_is_wrong():
     coarse, fine = square(2), refine(square(2))
     with pytest.raises(TopologyError, match="not what refine"):
@@ -145,5 +115,3 @@ def test_errors_name_what_is_wrong():
         prolongation(coarse, how="guess")
     with pytest.raises(TopologyError, match="first-order"):
         prolongation(second_order(coarse))
-    with pytest.raises(ParameterError, match="components=0"):
-        expand_components(prolongation(coarse), 0)
