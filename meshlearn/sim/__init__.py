@@ -9,6 +9,7 @@ from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solv
 from meshlearn.sim.poisson import poisson
 from meshlearn.sim.solid import von_mises
 from meshlearn.sim.star import make_stars
+from meshlearn.sim.tensile import make_tensile
 
 __all__ = [
     "Plate",
@@ -20,6 +21,7 @@ __all__ = [
     "make_moving_holes",
     "make_plates",
     "make_stars",
+    "make_tensile",
     "plate_mesh",
     "poisson",
     "solve_elasticity",
