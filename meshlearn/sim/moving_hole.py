@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.shapes import planar
 from meshlearn.sim.collection import bounds, collect, design, mesher_seed
 from meshlearn.sim.distance import distance_to_holes
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.plate import Range
 from meshlearn.sim.poisson import poisson
+from meshlearn.sim.triangulation import independent_mesh
 
 LENGTH, HEIGHT, GAP = 100.0, 60.0, 6.0
-CORNERS = ((0.0, 0.0), (LENGTH, 0.0), (LENGTH, HEIGHT), (0.0, HEIGHT))
+CORNERS = np.array([(0.0, 0.0), (LENGTH, 0.0), (LENGTH, HEIGHT), (0.0, HEIGHT)])
 SIDES = ("bottom", "right", "top", "left")
 DRAWN: dict[str, dict[str, Range]] = {
     "elasticity": {"pull": (50.0, 150.0), "side": (-50.0, 50.0), "young": (70e3, 210e3), "poisson": (0.2, 0.4)},
@@ -85,7 +85,7 @@ def make_moving_holes(
         r = values["radius"]
         room = r + GAP
         hole = room + values["x"] * (LENGTH - 2 * room), room + values["y"] * (HEIGHT - 2 * room), r
-        mesh = planar(CORNERS, [hole], values["size"], seed=mesher_seed(seed, i), dtype=torch.float64, side_names=SIDES)
+        mesh = independent_mesh(CORNERS, [hole], values["size"], mesher_seed(seed, i), SIDES)
         mesh = (_heat if physics == "poisson" else _elasticity)(mesh, values, order)
         distance = distance_to_holes(mesh.points, [hole], far=LENGTH)
         return mesh.replace(

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.boundary import tagged_points
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.shapes import planar
+from meshlearn.sim.triangulation import independent_mesh
 
 SIDE = 2.0
 NOTCHES = ("circle", "ellipse", "wedge")
@@ -45,7 +45,7 @@ def specimen(radius: float, size: float, notch: str = "circle", seed: int = 0) -
     k = len(chosen) - 1
     corners = np.concatenate([[(0, 0), (SIDE, 0)], right[chosen], [(SIDE, SIDE), (0, SIDE)], left[chosen]])
     sides = ["bottom", "right", *["notch_right"] * k, "right", "top", "left", *["notch_left"] * k, "left"]
-    mesh = planar(corners, size=2 * size, refine=1, seed=seed, dtype=torch.float64, side_names=sides)
+    mesh = independent_mesh(corners, size=2 * size, seed=seed, side_names=sides, refine=1)
     points = mesh.points.clone()
     for name, curve in (("notch_right", right), ("notch_left", left)):
         rows = tagged_points(mesh, name)

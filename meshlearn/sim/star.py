@@ -12,10 +12,10 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.shapes import planar
 from meshlearn.sim.collection import bounds, collect, design, mesher_seed
 from meshlearn.sim.plate import Range
 from meshlearn.sim.poisson import poisson
+from meshlearn.sim.triangulation import independent_mesh
 
 FIRST = 2  # wave number of the first mode: 1 would be a shift of the domain, nearly
 ROUGHEST = 0.4
@@ -102,7 +102,7 @@ def star_mesh(fourier: Float[Tensor, " k"], size: float, seed: int = 0) -> Mesh:
     start = np.random.default_rng(seed).uniform()
     nodes = torch.from_numpy(np.interp((np.arange(count) + start) * length[-1] / count, length, angle.numpy()))
     corners = radius(fourier, nodes)[:, None] * torch.stack([nodes.cos(), nodes.sin()], 1)
-    return planar(corners.numpy(), size=size, seed=seed, dtype=torch.float64, side_names=["outline"] * count)
+    return independent_mesh(corners.numpy(), size=size, seed=seed, side_names=["outline"] * count)
 
 
 def solve_star(
