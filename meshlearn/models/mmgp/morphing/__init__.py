@@ -3,6 +3,7 @@
 from meshlearn.models.mmgp.morphing.choose import MORPHERS, choose_morphing, make_morpher
 from meshlearn.models.mmgp.morphing.identity import IdentityMorpher
 from meshlearn.models.mmgp.morphing.morph import Morph, Morpher
+from meshlearn.models.mmgp.morphing.rbf import RadialMorpher
 from meshlearn.models.mmgp.morphing.topology import Signature, check_same_topology, signature
 from meshlearn.models.mmgp.morphing.tutte import TutteMorpher
 
@@ -11,6 +12,7 @@ __all__ = [
     "IdentityMorpher",
     "Morph",
     "Morpher",
+    "RadialMorpher",
     "Signature",
     "TutteMorpher",
     "check_same_topology",

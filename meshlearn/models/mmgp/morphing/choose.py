@@ -9,10 +9,13 @@ from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.identity import IdentityMorpher, same_connectivity
 from meshlearn.models.mmgp.morphing.morph import Morpher
+from meshlearn.models.mmgp.morphing.rbf import RadialMorpher
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.tutte import TutteMorpher
 
-MORPHERS: dict[str, type[Morpher]] = {morpher.name: morpher for morpher in (IdentityMorpher, TutteMorpher)}
+MORPHERS: dict[str, type[Morpher]] = {
+    morpher.name: morpher for morpher in (IdentityMorpher, TutteMorpher, RadialMorpher)
+}
 """The morphings by their names."""
 
 

@@ -45,8 +45,8 @@ def sharp_corners(loop: Loop) -> np.ndarray:
 def corner_anchor(loop: Loop, reference: Loop, corner: int, wide: bool = False) -> Anchor:
     """The points of `loop` most like a corner of the reference, by turning angle and by place.
 
-    Places are relative to the curves' centres, in units of the radius of the circle of the same length: a corner that
-    turns as the reference's is preferred to a smooth point in the right place.
+    Places are normalised (`Loop.placed`), about 1 from the centre: a corner that turns as the reference's is preferred
+    to a smooth point in the right place.
     """
     places = np.flatnonzero(loop.corner)
     turning = _TURNING * (loop.turning[places] - reference.turning[corner]) ** 2

@@ -19,6 +19,8 @@ _DIRECTION = np.array([np.cos(3.9), np.sin(3.9)])
 class Loop:
     """k points around a loop, counter-clockwise, the first not repeated; mid-side nodes are in between.
 
+    Places and arc length are measured after an affine normalisation, so that they are the same for stretched copies.
+
     Starts at the point farthest in a fixed direction, so that it does not depend on the numbering of the mesh.
 
     nodes   (k,) int64 point numbers
@@ -40,15 +42,45 @@ class Loop:
         return np.roll(self.points, -1, axis=0) - self.points
 
     @cached_property
-    def length(self) -> float:
-        """Length of the loop."""
-        return float(np.linalg.norm(self.chords, axis=1).sum())
+    def centre(self) -> np.ndarray:
+        """(2,): centre of gravity of the enclosed area."""
+        return self.points[0] + self._moments[1]
+
+    @cached_property
+    def placed(self) -> np.ndarray:
+        """(k, 2): points relative to the centre, stretched until the enclosed area has the moments of the unit disc's.
+
+        Affine images of a loop differ here by a rotation at most, and by none where a circle is stretched.
+        """
+        _, middle, second = self._moments
+        values, vectors = np.linalg.eigh(second)
+        disc = 0.25  # second moment of the unit disc over its area
+        stretch = (vectors * np.sqrt(disc / np.maximum(values, 1e-300))) @ vectors.T
+        return (self.points - self.points[0] - middle) @ stretch
+
+    @cached_property
+    def _moments(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """Area, centre relative to the first point, and (2, 2) second moments about the centre over the area."""
+        a = self.points - self.points[0]
+        b = np.roll(a, -1, axis=0)
+        double = a[:, 0] * b[:, 1] - b[:, 0] * a[:, 1]
+        area = 0.5 * double.sum()
+        middle = (double[:, None] * (a + b)).sum(0) / (6 * area)
+        total = a + b
+        square = np.einsum("n,ni,nj->ij", double, a, a) + np.einsum("n,ni,nj->ij", double, b, b)
+        square += np.einsum("n,ni,nj->ij", double, total, total)
+        return float(area), middle, square / (24 * area) - np.outer(middle, middle)
+
+    @cached_property
+    def steps(self) -> np.ndarray:
+        """(k, 2): from each point to the next, as in `placed`."""
+        return np.roll(self.placed, -1, axis=0) - self.placed
 
     @cached_property
     def fraction(self) -> np.ndarray:
-        """(k,) in [0, 1): arc length from the first point, over the length of the loop."""
-        steps = np.linalg.norm(self.chords, axis=1)
-        return np.concatenate([[0.0], np.cumsum(steps)[:-1]]) / self.length
+        """(k,) in [0, 1): arc length from the first point over that of the loop, measured as in `placed`."""
+        along = np.cumsum(np.linalg.norm(self.steps, axis=1))
+        return np.concatenate([[0.0], along[:-1]]) / along[-1]
 
     @cached_property
     def turning(self) -> np.ndarray:
@@ -58,22 +90,10 @@ class Loop:
         cross = back[:, 0] * ahead[:, 1] - back[:, 1] * ahead[:, 0]
         return np.arctan2(cross, (back * ahead).sum(1))
 
-    @cached_property
-    def centre(self) -> np.ndarray:
-        """(2,): centre of gravity of the curve."""
-        weight = np.linalg.norm(self.chords, axis=1)[:, None]
-        return (weight * (self.points + 0.5 * self.chords)).sum(0) / weight.sum()
-
-    @cached_property
-    def placed(self) -> np.ndarray:
-        """(k, 2): points relative to the centre, in units of the radius of the circle of the same length."""
-        return (self.points - self.centre) * (2 * np.pi / self.length)
-
-    @cached_property
+    @property
     def area(self) -> float:
         """Enclosed area, positive."""
-        x, y = self.points.T
-        return 0.5 * float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum())
+        return self._moments[0]
 
     def at(self, fraction: np.ndarray) -> np.ndarray:
         """(n, 2): points of the curve at fractions of its length; any real numbers, with period 1."""

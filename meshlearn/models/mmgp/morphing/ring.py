@@ -1,4 +1,4 @@
-"""Plates with one hole to a ring between concentric circles, by angle and radius instead of x and y."""
+"""Plates with one hole to a ring between concentric circles: to the disc first, then the hole to its place."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from meshlearn.mesh.cells import cell_type
-from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.corners import sharp_corners
 from meshlearn.models.mmgp.morphing.loop import Loop
 from meshlearn.models.mmgp.morphing.means import MeanMap
+from meshlearn.models.mmgp.morphing.weights import half_tangents
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -19,17 +18,23 @@ _SMALLEST, _LARGEST = 0.1, 0.8
 
 
 class RingMap:
-    """A ring is a cylinder (angle, height) rolled out: there its boundary is convex, in the plane it is not.
+    """The ring whose hole is as large, relative to the outline, as the reference's.
 
-    The height runs from 0 at the hole to 1 at the outline, the radius is inner^(1 - height), and both height and angle
-    of an inner point are means of its neighbours'. The angle is multi-valued: differences along the edges are counted
-    round the hole, which is the method of one-forms (S. Gortler, C. Gotsman, D. Thurston, "Discrete one-forms on meshes
-    and applications to 3D mesh parameterization", Computer Aided Geometric Design 23, 2006). On the cylinder the map is
-    an embedding as Tutte's is; edges are straight in the plane, not on the cylinder, which very flat cells at the hole
-    may not survive, and no cell with three corners on the hole does.
+    1. Outline to the unit circle, all other points, those of the hole too, to means of their neighbours. The hole is
+    a face of the graph like any cell, and counts as one in the weights, so it becomes a convex polygon (W. Tutte, "How
+    to draw a graph", 1963), wherever and however large.
+    2. Rays from the centre of that polygon meet the hole and the outline once each, at points whose positions on the
+    two circles are given; in between, the radius grows and the angle turns from one to the other, leaving both circles
+    at right angles. That is continuous and takes the polygons to polygons, so that only cells that are thin against the
+    bending of the rays may turn over (`repair.repaired` sees to them). A cell with three corners on the hole
+    must: it would lie in the hole.
 
-    A hole without anchors (tags, landmarks, corners of the reference) takes the rotation of least twist against the
-    outline, which changes continuously with the shape.
+    The angles of the hole's points are those of the anchors (tags, landmarks, corners), or of arc length in the
+    rotation of least mean twist between hole and outline; that is continuous in the shape, while an angle of
+    best fit would jump.
+
+    (Angle and logarithm of the radius as means of the neighbours', which is an embedding too, squeeze what lies behind
+    an eccentric hole exponentially.)
 
     inner  radius of the inner circle: the square root of the hole's share of the reference's area, 0.1 to 0.8
     """
@@ -43,104 +48,118 @@ class RingMap:
         ends = (hole.tagged != np.roll(hole.tagged, 1, axis=0)).any()
         return bool(pairs) or bool(ends) or len(sharp_corners(hole)) > 0
 
-    def positions(
-        self,
-        mesh: Mesh,
-        loops: list[Loop],
-        angles: list[np.ndarray],
-        weights: csr_matrix,
-        system: MeanMap,
-        anchored: bool,
-    ) -> np.ndarray:
+    def positions(self, weights: csr_matrix, loops: list[Loop], angles: list[np.ndarray], anchored: bool) -> np.ndarray:
         """(n_points, 2) positions in the ring.
 
+        weights   (n_points, n_points), positive on the edges
+        loops     outline and hole
         angles    of the points of both loops, increasing along them
         anchored  are the hole's angles known? Otherwise only up to one rotation.
         """
-        centre = inner_point(loops[1])
-        offset = mesh.points.numpy() - centre
-        guess = np.arctan2(offset[:, 1], offset[:, 0])
-        known, right = np.zeros(mesh.n_points), _angle_defect(weights, guess)
-        height, excess = np.zeros(mesh.n_points), []
-        height[loops[0].nodes] = 1.0
-        for loop, angle in zip(loops, angles, strict=True):
-            excess.append(angle - _unrolled(guess[loop.nodes]))
-            known[loop.nodes] = excess[-1]
-        height = system.solve(height)
-        if anchored:
-            # the number of turns between hole and outline that twists least
-            turns = np.round((_loop_mean(loops[0], excess[0]) - _loop_mean(loops[1], excess[1])) / (2 * np.pi))
-            known[loops[1].nodes] += 2 * np.pi * turns
-            angle = system.solve(known, -right)
-        else:
-            angle = system.solve(known, -right)
-            angle += (1.0 - height) * _least_twist(mesh, angle, guess, height)
-        angle += guess
-        radius = self.inner ** (1.0 - height)
-        return radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        outline, hole = loops
+        ring = outline.nodes[outline.corner]
+        around = hole.nodes[hole.corner]
+        fixed = np.zeros(weights.shape[0], dtype=bool)
+        fixed[outline.nodes] = True
+        fixed[hole.nodes[~hole.corner]] = True
+        flat = np.zeros((len(fixed), 2))
+        flat[outline.nodes] = _circle(angles[0])
+        flat = MeanMap(weights + face_weights(hole, len(fixed)), fixed).solve(flat)
+
+        centre = _centroid(flat[around])
+        offset = flat - centre
+        outer = _Rim(flat[ring] - centre, _circle(angles[0][outline.corner]))
+        angle = angles[1][hole.corner]
+        # how far the rays through the hole's points turn on their way to the outline
+        met = outer.along(offset[around])[1]
+        twist = _unrolled(np.arctan2(met[:, 1], met[:, 0])) - angle
+        places = hole.placed[hole.corner]
+        step = np.linalg.norm(places - np.roll(places, 1, axis=0), axis=1)
+        mean = float((twist * (step + np.roll(step, -1))).sum() / (2 * step.sum()))
+        mean = 2 * np.pi * round(mean / (2 * np.pi)) if anchored else mean
+        angle, twist = angle + mean, twist - mean
+        inner = _Rim(offset[around], self.inner * _circle(angle))
+
+        used = np.flatnonzero(np.asarray(weights.sum(1)).reshape(-1) > 0)
+        start, near = inner.along(offset[used])
+        stop, far = outer.along(offset[used])
+        room = np.maximum(stop - start, 1e-300)
+        share = (np.linalg.norm(offset[used], axis=1) - start) / room
+        bottom, top = np.linalg.norm(near, axis=1), np.linalg.norm(far, axis=1)
+        # faster at first where the hole grows and the ray becomes shorter, half way to keeping the cells' proportions
+        speed = np.sqrt(self.inner / start * room / (top - bottom))
+        share = share * speed / (share * speed + 1.0 - share)
+        first = np.arctan2(near[:, 1], near[:, 0])
+        turn = np.arctan2(_cross(near, far), (near * far).sum(1))
+        turn += 2 * np.pi * np.round((inner.between(offset[used], twist) - turn) / (2 * np.pi))
+        radius = bottom + share * (top - bottom)
+        result = np.zeros_like(flat)
+        result[used] = radius[:, None] * _circle(first + turn * share**2 * (3 - 2 * share))
+        result[ring], result[around] = outer.targets, inner.targets
+        return result
 
 
-def _angle_defect(weights: csr_matrix, guess: np.ndarray) -> np.ndarray:
-    """(n,): weighted sum over the neighbours of the difference of the guessed angles, each within half a turn."""
-    rows = np.repeat(np.arange(len(guess)), np.diff(weights.indptr))
-    step = _wrapped(guess[weights.indices] - guess[rows])
-    return np.bincount(rows, weights.data * step, minlength=len(guess))
+def face_weights(hole: Loop, n_points: int) -> csr_matrix:
+    """(n_points, n_points): share of the hole in the mean value weights of its points, as if it were a cell.
+
+    Without it points at the hole would be pulled out of place by whatever cells happen to be there.
+    """
+    from scipy.sparse import coo_matrix
+
+    places = np.zeros((n_points, 2))
+    places[hole.nodes] = hole.points
+    i, j, values = half_tangents(places, hole.nodes[hole.corner][None])
+    return coo_matrix((values, (i, j)), (n_points, n_points)).tocsr()
 
 
-def _wrapped(angle: np.ndarray) -> np.ndarray:
-    return angle - 2 * np.pi * np.round(angle / (2 * np.pi))
+class _Rim:
+    """A convex polygon around the origin, counter-clockwise, and where its corners are moved."""
+
+    def __init__(self, corners: np.ndarray, targets: np.ndarray) -> None:
+        self.targets = targets
+        angle = _unrolled(np.arctan2(corners[:, 1], corners[:, 0]))
+        self.start, self.angle = angle[0], np.append(angle, angle[0] + 2 * np.pi)
+        self.corners = np.concatenate([corners, corners[:1]])
+        self.moved = np.concatenate([targets, targets[:1]])
+
+    def between(self, directions: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """(n,) values given at the corners, linear in the angle, in the directions of rays from the origin."""
+        return np.interp(self._angle(directions), self.angle, np.append(values, values[0]))
+
+    def _angle(self, directions: np.ndarray) -> np.ndarray:
+        angle = np.arctan2(directions[:, 1], directions[:, 0])
+        return self.start + np.mod(angle - self.start, 2 * np.pi)
+
+    def along(self, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) distances at which rays from the origin meet the polygon, (n, 2) where that place is moved."""
+        angle = self._angle(directions)
+        side = np.clip(np.searchsorted(self.angle, angle, side="right") - 1, 0, len(self.targets) - 1)
+        a, b = self.corners[side], self.corners[side + 1]
+        unit = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        # a + t (b - a) is parallel to the ray
+        whole = _cross(b - a, unit)
+        share = np.clip(np.where(whole != 0, _cross(unit, a) / np.where(whole != 0, whole, 1.0), 0.5), 0.0, 1.0)
+        place = a + share[:, None] * (b - a)
+        return (place * unit).sum(1), self.moved[side] + share[:, None] * (self.moved[side + 1] - self.moved[side])
+
+
+def _circle(angle: np.ndarray) -> np.ndarray:
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
 def _unrolled(angle: np.ndarray) -> np.ndarray:
     """The same angles, continuous along a loop; the first one is kept."""
-    return angle[0] + np.concatenate([[0.0], np.cumsum(_wrapped(np.diff(angle)))])
+    step = np.diff(angle)
+    return angle[0] + np.concatenate([[0.0], np.cumsum(step - 2 * np.pi * np.round(step / (2 * np.pi)))])
 
 
-def _loop_mean(loop: Loop, values: np.ndarray) -> float:
-    step = np.linalg.norm(loop.chords, axis=1)
-    return float((values * (step + np.roll(step, 1))).sum() / (2 * step.sum()))
-
-
-def inner_point(loop: Loop) -> np.ndarray:
-    """(2,): a point inside a loop, its centre if that is inside, else the middle of the widest chord through it.
-
-    Chords are horizontal, at the height of the centre of gravity.
-    """
-    closed = np.concatenate([loop.points, loop.points[:1]])
-    (x0, y0), (x1, y1) = closed[:-1].T, closed[1:].T
-    level = loop.centre[1]
-    crossing = np.flatnonzero((y0 > level) != (y1 > level))
-    cuts = np.sort(x0[crossing] + (level - y0[crossing]) / (y1 - y0)[crossing] * (x1 - x0)[crossing])
-    left, right = cuts[0::2], cuts[1::2]
-    around = np.flatnonzero((left < loop.centre[0]) & (loop.centre[0] < right))
-    widths = right - left
-    if len(around) and widths[around[0]] > 0.1 * widths.max():
-        return loop.centre
-    best = int(np.argmax(widths))
-    return np.array([0.5 * (left[best] + right[best]), level])
-
-
-def _least_twist(mesh: Mesh, angle: np.ndarray, guess: np.ndarray, height: np.ndarray) -> float:
-    """Factor of (1 - height) that, added to the angle, makes the integral of its squared gradient smallest."""
-    points, top, bottom = mesh.points.numpy(), 0.0, 0.0
-    for kind in mesh.domain_types:
-        n = cell_type(kind).corners
-        nodes = mesh.cells[kind][:, :n].numpy()
-        halves = [[0, 1, 2]] if n == 3 else [[0, 1, 2], [0, 2, 3], [1, 2, 3], [1, 3, 0]]  # both diagonals alike
-        for corners in halves:
-            triangle = nodes[:, corners]
-            x = points[triangle]
-            area = 0.5 * np.abs(_cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0]))
-            # gradients of the linear functions, times twice the area and turned by a quarter
-            edges = np.stack([x[:, 2] - x[:, 1], x[:, 0] - x[:, 2], x[:, 1] - x[:, 0]], axis=1)
-            share = 1.0 / np.maximum(area, 1e-300)
-            full = angle[triangle] + guess[triangle[:, :1]] + _wrapped(guess[triangle] - guess[triangle[:, :1]])
-            slope = (full[..., None] * edges).sum(1)
-            fall = ((1.0 - height[triangle])[..., None] * edges).sum(1)
-            top += float((share * (slope * fall).sum(1)).sum())
-            bottom += float((share * (fall**2).sum(1)).sum())
-    return -top / bottom if bottom > 0 else 0.0
+def _centroid(corners: np.ndarray) -> np.ndarray:
+    """(2,): centre of gravity of a polygon's area."""
+    shifted = corners - corners[0]
+    after = np.roll(shifted, -1, axis=0)
+    area = _cross(shifted, after)
+    return corners[0] + (area[:, None] * (shifted + after)).sum(0) / (3 * area.sum())
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

@@ -13,7 +13,7 @@ _NEWTON_STEPS = 8
 def best_shift(loop: Loop, reference: Loop) -> float:
     """s in [0, 1) such that fraction t of the loop corresponds to fraction t + s of the reference.
 
-    Both curves are taken by arc length and relative to their centres; s maximises the integral of the product of their
+    Both curves are normalised (`Loop.placed`) and taken by arc length; s maximises the integral of the product of their
     positions, as in the alignment of closed curves by Fourier descriptors (C. Zahn, R. Roskies, "Fourier descriptors
     for plane closed curves", IEEE Trans. Computers 21, 1972). The coefficients are exact integrals over the polygons,
     so s changes continuously with the shape as long as the best rotation is the only one.
@@ -38,7 +38,7 @@ def _coefficients(loop: Loop, numbers: np.ndarray) -> np.ndarray:
     """Fourier coefficients of the position (complex) over the fraction of arc length, exact for the polygon."""
     knots = np.append(loop.fraction, 1.0)
     steps = np.diff(knots)
-    slopes = (loop.chords @ np.array([1, 1j])) / np.where(steps > 0, steps, 1.0)
+    slopes = (loop.steps @ np.array([1, 1j])) / np.where(steps > 0, steps, 1.0)
     frequency = 2j * np.pi * numbers
     waves = np.exp(-np.outer(knots, frequency))
     return (slopes @ (waves[:-1] - waves[1:])) / frequency**2

@@ -22,6 +22,7 @@ from meshlearn.models.mmgp.morphing.correspondence import corresponding_fraction
 from meshlearn.models.mmgp.morphing.loop import Loop, common_tags, planar_loops
 from meshlearn.models.mmgp.morphing.means import MeanMap, fill_middles
 from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, landmark_point, plain
+from meshlearn.models.mmgp.morphing.repair import repaired
 from meshlearn.models.mmgp.morphing.ring import RingMap
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.validity import assess
@@ -90,23 +91,21 @@ class TutteMorpher(Morpher):
         tags = common_tags(mesh, self.reference) if self.tags else []
         loops, others = planar_loops(mesh, tags), planar_loops(self._oriented, tags)
         weights = neighbour_weights(mesh, self.weights)
-        fixed = np.zeros(mesh.n_points, dtype=bool)
-        for loop in loops:
-            fixed[loop.nodes] = True
-        system = MeanMap(weights, fixed)
-        angles = []
+        angles, anchored = [], False
         for loop, other in zip(loops, others, strict=True):
             pairs = self._landmark_pairs(mesh, loop, other)
             fractions = corresponding_fractions(loop, other, pairs, of_mesh(mesh.source))
             angles.append(2 * np.pi * (fractions + self._turn))
-        if self._ring is not None:
-            anchored = self._ring.is_anchored(others[1], self._landmark_pairs(mesh, loops[1], others[1]))
-            positions = self._ring.positions(mesh, loops, angles, weights, system, anchored)
-        else:
+            anchored = RingMap.is_anchored(other, pairs)
+        fixed = np.zeros(mesh.n_points, dtype=bool)
+        for loop in loops:
+            fixed[loop.nodes] = True
+        if self._ring is None:
             positions = np.zeros((mesh.n_points, 2))
             positions[loops[0].nodes] = np.stack([np.cos(angles[0]), np.sin(angles[0])], axis=1)
-            positions = system.solve(positions)
-        return torch.from_numpy(fill_middles(mesh, positions))
+            return torch.from_numpy(fill_middles(mesh, MeanMap(weights, fixed).solve(positions)))
+        positions = self._ring.positions(weights, loops, angles, anchored)
+        return torch.from_numpy(repaired(mesh, positions, weights, fixed))
 
     def _landmark_pairs(self, mesh: Mesh, loop: Loop, other: Loop) -> list[tuple[int, int]]:
         pairs = []

@@ -48,7 +48,7 @@ def neighbour_weights(mesh: Mesh, weights: str = "mean_value") -> csr_matrix:
             i, j = nodes.T.reshape(-1), np.roll(nodes, -1, axis=1).T.reshape(-1)
             i, j, value = np.concatenate([i, j]), np.concatenate([j, i]), np.ones(2 * len(i))
         else:
-            i, j, value = _half_tangents(points, nodes)
+            i, j, value = half_tangents(points, nodes)
         rows.append(i)
         columns.append(j)
         values.append(value)
@@ -61,8 +61,11 @@ def neighbour_weights(mesh: Mesh, weights: str = "mean_value") -> csr_matrix:
     return matrix
 
 
-def _half_tangents(points: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each cell's share in the mean value weights: at every corner, one value for each of its two sides."""
+def half_tangents(points: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(i, j, value): each cell's share in the mean value weights, at every corner one for each of its two sides.
+
+    points (n_points, 2), nodes (n_cells, k) corners around each cell.
+    """
     x = points[nodes]
     ahead = np.roll(x, -1, axis=1) - x
     length = np.maximum(np.linalg.norm(ahead, axis=2), 1e-12 * np.ptp(points, axis=0).max())
