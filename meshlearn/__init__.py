@@ -41,6 +41,7 @@ _PUBLIC: dict[str, str] = {
     "MeshGraphNet": "models.meshgraphnet",
     "SPON": "models.spon",
     "SPONMultigrid": "models.spon",
+    "MMGP": "models.mmgp",
     "MeanField": "models.baselines",
     "NearestNeighbor": "models.baselines",
     "RidgeRegression": "models.baselines",

@@ -1,0 +1,37 @@
+"""Checks of the arguments of `MMGP`: ParameterErrors with the name, the value seen and what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from meshlearn.errors import ParameterError
+from meshlearn.models.mmgp.morphing import MORPHERS
+from meshlearn.models.mmgp.transfer import TRANSFERS
+
+
+def check(model: Any) -> None:
+    """What does not depend on the meshes."""
+    known = ["auto", *MORPHERS]
+    if model.morphing not in known:
+        raise ParameterError(f"morphing={model.morphing!r}: expected one of {', '.join(map(repr, known))}.")
+    if model.transfer not in TRANSFERS:
+        raise ParameterError(f"transfer={model.transfer!r}: expected one of {', '.join(map(repr, TRANSFERS))}.")
+    for name in ("modes", "shape_modes"):
+        _modes(name, getattr(model, name))
+    for name, least in (("restarts", 1), ("seed", 0)):
+        value = getattr(model, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ParameterError(f"{name}={value!r} must be a whole number of at least {least}.")
+    for name in ("tied", "calibrate"):
+        if not isinstance(getattr(model, name), bool):
+            raise ParameterError(f"{name}={getattr(model, name)!r} must be True or False.")
+    if not isinstance(model.morphing_options, Mapping):
+        raise ParameterError(f"morphing_options={model.morphing_options!r} must be a dictionary of options.")
+
+
+def _modes(name: str, value: Any) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    share = isinstance(value, float) and 0 < value < 1
+    if not (whole or share):
+        raise ParameterError(f"{name}={value!r}: expected a number of modes, or a share of the energy below 1.")

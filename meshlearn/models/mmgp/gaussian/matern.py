@@ -1,0 +1,46 @@
+"""The Matérn kernel with smoothness 5/2 and one length scale per input, for a batch of length scales.
+
+k(r) = (1 + s + s^2 / 3) exp(-s) with s = sqrt(5) r and r^2 = sum_q (x_q - x'_q)^2 / l_q^2 (Rasmussen and Williams,
+Gaussian Processes for Machine Learning, 2006, eq. 4.17). `gpytorch.kernels.MaternKernel` gives the same values; ours
+returns the factor of the gradient with them, which makes a step of training several times cheaper than by autograd.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+
+def squared_distances(a: Float64[Tensor, "*b n d"], b: Float64[Tensor, "*b m d"]) -> Float64[Tensor, "*b n m"]:
+    """|a_i - b_j|^2 by one matrix product; rounding errors are cut off at 0."""
+    cross = a @ b.transpose(-1, -2)
+    norms = a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :]
+    return cross.mul_(-2).add_(norms).clamp_(min=0)
+
+
+def matern(
+    a: Float64[Tensor, "n d"], b: Float64[Tensor, "m d"], log_scales: Float64[Tensor, "batch d"]
+) -> Float64[Tensor, "batch n m"]:
+    """k(a_i, b_j) for every row of log length scales."""
+    inverse = (-log_scales).exp()[:, None, :]
+    s = squared_distances(a * inverse, b * inverse).mul_(5).sqrt_()
+    return (s.square().div_(3).add_(s).add_(1)).mul_(s.neg_().exp_())
+
+
+def matern_with_slope(
+    x: Float64[Tensor, "n d"], log_scales: Float64[Tensor, "batch d"]
+) -> tuple[Float64[Tensor, "batch n n"], Float64[Tensor, "batch n n"]]:
+    """(k, m) on the pairs of one set, where dk_ij / d log l_q = m_ij (x_iq - x_jq)^2 / l_q^2.
+
+    m = 5/3 (1 + s) exp(-s).
+    """
+    z = x * (-log_scales).exp()[:, None, :]
+    s = squared_distances(z, z).mul_(5)
+    s.diagonal(dim1=-2, dim2=-1).zero_()  # exactly, whatever the rounding of the product
+    s.sqrt_()
+    decay = torch.exp(-s)
+    k = s.square().div_(3).add_(s).add_(1).mul_(decay)
+    return k, s.add_(1).mul_(decay).mul_(5 / 3)
+
+

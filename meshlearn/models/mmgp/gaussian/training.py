@@ -1,0 +1,75 @@
+"""Length scales and noise of a batch of Gaussian processes: restarts on a part of the data, the best on all of it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from meshlearn.models.mmgp.gaussian.lbfgs import minimise
+from meshlearn.models.mmgp.gaussian.likelihood import negative_log_likelihood
+
+SCALES = (1e-2, 1e4)  # of standardised inputs
+NOISE = (1e-10, 1e2)  # variance, relative to that of the process
+ENTRIES = 1 << 18  # of the matrices that are worked on at a time
+SUBSET = 160
+
+
+def train(
+    x: Float64[Tensor, "n d"],
+    y: Float64[Tensor, "batch n m"],
+    restarts: int,
+    iterations: int,
+    generator: torch.Generator,
+) -> tuple[Float64[Tensor, "batch p"], Float64[Tensor, " batch"]]:
+    """(log length scales and log noise ratio of every problem, -log p per target).
+
+    The restarts are random points, and run on at most 160 rows drawn at random; the two best go on with all rows.
+    """
+    n, d = x.shape
+    low = torch.tensor([math.log(SCALES[0])] * d + [math.log(NOISE[0])], dtype=torch.float64)
+    high = torch.tensor([math.log(SCALES[1])] * d + [math.log(NOISE[1])], dtype=torch.float64)
+    start = _starts(restarts, d, generator)  # the same for all problems
+    batch = len(y)
+    theta = start.repeat(batch, 1)
+    owner = torch.arange(batch).repeat_interleave(restarts)
+    if restarts > 1:
+        rows = torch.randperm(n, generator=generator)[: max(SUBSET, 2 * d)].sort().values
+        part = y.index_select(1, rows)
+        theta, value, _ = minimise(_Chunks(x.index_select(0, rows), part, owner), theta, low, high, iterations)
+        best = value.reshape(batch, restarts).topk(min(2, restarts), dim=1, largest=False).indices
+        index = (best + restarts * torch.arange(batch)[:, None]).reshape(-1)
+        theta, owner = theta.index_select(0, index), owner.index_select(0, index)
+        if len(rows) == n:
+            theta, owner = theta[:: best.shape[1]], owner[:: best.shape[1]]
+    theta, value, _ = minimise(_Chunks(x, y, owner), theta, low, high, iterations)
+    choice = value.reshape(batch, -1).argmin(1) + torch.arange(batch) * (len(owner) // batch)
+    return theta.index_select(0, choice), value.index_select(0, choice)
+
+
+def _starts(restarts: int, d: int, generator: torch.Generator) -> Tensor:
+    """The first start: length scales that see all inputs at once, little noise; the others: random around it."""
+    middle = math.log(2.0) + 0.5 * math.log(max(d, 1))
+    theta = torch.empty(restarts, d + 1, dtype=torch.float64)
+    theta[:, :d] = middle + torch.rand(restarts, d, generator=generator, dtype=torch.float64) * 3 - 1.5
+    theta[:, d] = math.log(1e-6) + torch.rand(restarts, generator=generator, dtype=torch.float64) * math.log(1e5)
+    theta[0, :d], theta[0, d] = middle, math.log(1e-4)
+    return theta
+
+
+class _Chunks:
+    """The likelihood of some problems, a few at a time so that the matrices stay small."""
+
+    def __init__(self, x: Tensor, y: Tensor, owner: Tensor) -> None:
+        self.x, self.y, self.owner = x, y, owner
+        self.size = max(1, ENTRIES // max(len(x) ** 2, 1))
+
+    def __call__(self, theta: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        owner = self.owner.index_select(0, which)
+        parts = [
+            negative_log_likelihood(t, self.x, self.y.index_select(0, o))
+            for t, o in zip(theta.split(self.size), owner.split(self.size), strict=True)
+        ]
+        return torch.cat([value for value, _ in parts]), torch.cat([gradient for _, gradient in parts])

@@ -1,0 +1,379 @@
+"""`MMGP`: mesh-morphing Gaussian processes.
+
+Every mesh is morphed to a common shape, its fields are carried to one common mesh and compressed into a few
+coefficients; Gaussian processes regress the coefficients on those of the shape and on the inputs, and the way back gives
+fields with error bands on any mesh of the family. For smooth problems and some hundred samples, on a CPU.
+
+Casenave, Staber and Roynard, "MMGP: a Mesh Morphing Gaussian Process-based machine learning method for regression of
+physical problems under nonparametrized geometrical variability", NeurIPS 2023 (arXiv 2305.12871): morphing,
+finite-element interpolation to a common mesh, POD of coordinates and fields, Matérn-5/2 processes. Departures, each for
+a reason measured by its authors' successors or by us:
+- Tutte maps use mean-value weights and anchored boundaries (uniform weights depend on the triangulation);
+- POD is centred; every mode has length scales and noise of its own (`tied=True` shares them within a field);
+- the variance of fields is exact instead of sampled, holds truncation and transfer too, and is calibrated on
+  predictions that were left out; it widens for shapes unlike the training set.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, no_type_check
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.baselines.training import checked_work, resolve
+from meshlearn.models.mmgp import arguments
+from meshlearn.models.mmgp.bands import factor_for_coverage, field_variance, round_trip
+from meshlearn.models.mmgp.family import Family, Placed
+from meshlearn.models.mmgp.gaussian import GaussianProcesses
+from meshlearn.models.mmgp.morphing import make_morpher
+from meshlearn.models.mmgp.pod import POD
+from meshlearn.models.mmgp.reference import mesh_from_state, mesh_state
+from meshlearn.models.mmgp.training_set import TrainingSet, make_family
+from meshlearn.train.estimator import Estimator, Fields
+from meshlearn.train.fields import FieldSpec
+from meshlearn.train.metrics import relative_l2
+from meshlearn.train.survey import FitWarning, Survey
+
+
+class MMGP(Estimator):
+    """Fields and scalars of a mesh from its shape and its inputs, with error bands.
+
+    inputs, outputs   names of fields; the shape of the mesh is always an input. Global data, point and cell fields
+    morphing          "auto", "identity" (meshes that share their cells), "tutte" (plates with one hole or none), "rbf"
+                      or "elastic"; see `meshlearn.models.mmgp.morphing`
+    landmarks         names of point sets of one point each that correspond in all meshes
+    modes             modes of every output field: a number, or the share of the variance they shall hold. Trailing modes
+                      that no process can predict are dropped
+    shape_modes       the same for the coordinates, and for every input field
+    tied              one set of length scales for all modes of a field (the published method) instead of one per mode
+    transfer          "interpolation", or "projection" in L2, which keeps integrals
+    restarts          starts of the search for length scales
+    calibrate         scale error bands so that 95 % of errors of left-out training samples lie in the 95 % band
+    morphing_options  of the morphing, {"weights": "uniform"}
+    seed              of the restarts
+
+    After `fit`
+      cv_score_   {output: relative L2 error of training samples that were left out}, lengths of scales kept
+      floors_     {output: {"round_trip", "truncation"}}: relative L2 errors of the transfer, and of the modes, alone
+      ranks_      {output: number of modes}
+      morphing_   name of the morphing; `morph_quality_` its worst cell, flipped cells and clamped share over the set
+
+    >>> meshes = [ml.shapes.rectangle(a, 1.0, n=(6, 4)) for a in (1.0, 1.1, 1.25, 1.4, 1.6, 1.75, 1.9, 2.0)]
+    >>> meshes = [mesh.with_point_data(u=mesh.points[:, 0] ** 2) for mesh in meshes]
+    >>> model = ml.MMGP([], ["u"]).fit(meshes[:3] + meshes[4:])
+    >>> model.score(meshes[3:4])["u"] < 1e-2
+    True
+    """
+
+    probabilistic: ClassVar[bool] = True
+
+    family_: Family
+    shape_: POD
+    inputs_: dict[str, POD]
+    pods_: dict[str, POD]
+    processes_: GaussianProcesses
+    transfer_variance_: dict[str, Tensor]
+    factors_: dict[str, float]
+    cv_score_: dict[str, float]
+    floors_: dict[str, dict[str, float]]
+    ranks_: dict[str, int]
+    morphing_: str
+    morph_quality_: dict[str, Any]
+    novelty_limit_: float
+
+    @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
+    def __init__(
+        self,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        morphing: str = "auto",
+        landmarks: Sequence[str] = (),
+        modes: int | float = 0.9999999,
+        shape_modes: int | float = 0.99999,
+        tied: bool = False,
+        transfer: str = "interpolation",
+        restarts: int = 4,
+        calibrate: bool = True,
+        morphing_options: Mapping[str, Any] = {},  # noqa: B006 (never changed)
+        seed: int = 0,
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.morphing = morphing
+        self.landmarks = landmarks
+        self.modes = modes
+        self.shape_modes = shape_modes
+        self.tied = tied
+        self.transfer = transfer
+        self.restarts = restarts
+        self.calibrate = calibrate
+        self.morphing_options = morphing_options
+        self.seed = seed
+
+    # -- fit -------------------------------------------------------------------------------------------------------
+
+    def fit(self, meshes: Any) -> MMGP:
+        """Learn from meshes with inputs and outputs; returns self.
+
+        Raises TopologyError for meshes of unlike topology, FieldError for fields that are missing or not finite,
+        ParameterError for fewer than two meshes, and for meshes that all have the same shape and inputs.
+        """
+        arguments.check(self)
+        items, fields = resolve(meshes, self.inputs, self.outputs)
+        survey = Survey()
+        works = list(checked_work(items, fields, survey))
+        if len(works) < 2:
+            raise ParameterError("MMGP learns from the differences between meshes: give at least two, better fifty.")
+        family = make_family(works, self.morphing, self.landmarks, self.morphing_options, self.transfer)
+        data = TrainingSet(works, fields, family)
+        _warn_of(data.quality, len(works))
+        self.family_, self.morphing_, self.morph_quality_ = family, family.morpher.name, data.quality
+        weights = family.weights("point", fields.dim)
+        self.shape_ = POD(self.shape_modes, seed=self.seed).fit(data.shapes, weights)
+        self.novelty_limit_ = float(self.shape_.rest_norms_.quantile(0.99))
+        self.inputs_ = {
+            spec.name: POD(self.shape_modes, seed=self.seed).fit(rows, family.weights(spec.location, spec.size))
+            for spec, rows in data.inputs.items()
+            if spec.location != "global"
+        }
+        x = torch.cat([self.shape_.coefficients_, *(self._columns(s, r) for s, r in data.inputs.items())], dim=1)
+        self.pods_ = {
+            spec.name: POD(self.modes, seed=self.seed).fit(
+                rows, family.weights(spec.location, spec.size), keep=data.checked
+            )
+            for spec, rows in data.fields.items()
+            if spec.location != "global"
+        }
+        y, groups = self._targets(data.fields)
+        self.processes_ = GaussianProcesses(self.restarts, seed=self.seed).fit(x, y, groups)
+        if not bool(self.processes_.used_.any()):
+            raise ParameterError(
+                "all training meshes have the same shape and the same inputs: there is nothing to learn from.\n"
+                "  Name the inputs that differ (global_data, point_data or cell_data)."
+            )
+        self._fields = fields
+        self._check_on(data, fields.outputs)
+        self.fields_ = fields
+        return self
+
+    def _columns(self, spec: FieldSpec, rows: Tensor) -> Tensor:
+        """Columns of the regressors that an input gives."""
+        return rows if spec.location == "global" else self.inputs_[spec.name].coefficients_
+
+    def _targets(self, fields: dict[FieldSpec, Tensor]) -> tuple[Tensor, list[int]]:
+        """(targets (n, m), group of each): coefficients of fields and values of scalars side by side."""
+        columns, groups = [], []
+        for spec, rows in fields.items():
+            part = rows if spec.location == "global" else self.pods_[spec.name].coefficients_
+            together = self.tied and spec.location != "global"
+            start = groups[-1] + 1 if groups else 0
+            groups += [start + (0 if together else k) for k in range(part.shape[1])]
+            columns.append(part)
+        return torch.cat(columns, dim=1), groups
+
+    def _check_on(self, data: TrainingSet, outputs: Sequence[FieldSpec]) -> None:
+        """Errors of left-out samples: scores, floors, and the factors of the bands."""
+        left_out, variance = self.processes_.leave_one_out()
+        rows = torch.tensor(data.checked)
+        self.cv_score_, self.floors_, self.factors_, self.ranks_ = {}, {}, {}, {}
+        self.transfer_variance_ = {}
+        start = 0
+        for spec in outputs:
+            if spec.location == "global":
+                truth = data.fields[spec]
+                columns = slice(start, start + spec.size)
+                start += spec.size
+                error, std = left_out[:, columns] - truth, variance[:, columns].sqrt()
+                size = truth.norm(dim=1)
+                self.cv_score_[spec.name] = float((error.norm(dim=1) / size)[size > 0].mean())
+                self.factors_[spec.name] = factor_for_coverage((error.abs() / std).reshape(-1))
+                continue
+            pod = self.pods_[spec.name]
+            columns = slice(start, start + pod.rank_)
+            start += pod.rank_
+            self._check_field(spec, pod, data, left_out[rows, columns], variance[rows, columns])
+
+    def _check_field(self, spec: FieldSpec, pod: POD, data: TrainingSet, left_out: Tensor, variance: Tensor) -> None:
+        location, size = spec.location, spec.size
+        trips = {i: round_trip(data.placed[i], data.truth[i][spec], location) for i in data.checked}
+        transfer = torch.stack([square for _, square in trips.values()]).mean(0)
+        bands = field_variance(pod, variance, transfer)
+        coefficients = pod.coefficients_[torch.tensor(data.checked)]
+        errors = pod.rest_ + (coefficients - left_out) @ pod.modes_
+        scores, ratios, trip, rest = [], [], [], []
+        for k, (i, (own, _)) in enumerate(trips.items()):
+            placed, truth = data.placed[i], data.truth[i][spec].detach().double().cpu()
+            back = placed.from_common(torch.stack([errors[k], bands[k], pod.rest_[k]]), location, size)
+            error = back[0] + own
+            weights = _weights(placed.mesh, location)
+            scores.append(relative_l2(truth - error, truth, weights))
+            trip.append(relative_l2(truth - own, truth, weights))
+            rest.append(relative_l2(truth - back[2], truth, weights))
+            ratios.append((error.abs() / back[1].clamp(min=0).sqrt()).reshape(-1))
+        self.transfer_variance_[spec.name] = transfer
+        self.cv_score_[spec.name] = _mean(scores)
+        self.floors_[spec.name] = {"round_trip": _mean(trip), "truncation": _mean(rest)}
+        self.ranks_[spec.name] = pod.rank_
+        self.factors_[spec.name] = factor_for_coverage(torch.cat(ratios)) if self.calibrate else 1.0
+
+    # -- predict ---------------------------------------------------------------------------------------------------
+
+    def predict_fields(self, meshes: Iterator[Mesh], return_std: bool = False) -> Iterator[tuple[Fields, Fields]]:
+        """Means, and standard deviations of what would be observed, on every mesh."""
+        for mesh in meshes:
+            placed, x, novelty = self._place(mesh)
+            mean, variance = self.processes_.predict(x, variance=return_std)
+            noisy = variance + self.processes_.noise_
+            values: Fields = {}
+            deviations: Fields = {}
+            for spec, part, spread in self._split(mean, noisy):
+                if spec.location == "global":
+                    values[spec] = spec.restore(part)
+                    deviations[spec] = spec.restore(spread.sqrt() * self.factors_[spec.name] * novelty)
+                    continue
+                pod = self.pods_[spec.name]
+                flat = [pod.decode(part)]
+                if return_std:
+                    flat.append(field_variance(pod, spread, self.transfer_variance_[spec.name]))
+                back = placed.from_common(torch.cat(flat), spec.location, spec.size)
+                values[spec] = spec.restore(back[0])
+                if return_std:
+                    std = back[1].clamp(min=0).sqrt() * (self.factors_[spec.name] * novelty)
+                    deviations[spec] = spec.restore(std)
+            yield values, (deviations if return_std else {})
+
+    def sample(self, mesh: Mesh, n: int, seed: int = 0) -> list[Mesh]:
+        """n meshes with outputs drawn jointly from the prediction: for quantities that are not linear in the fields.
+
+        Coefficients of the modes are drawn with their noise, scaled as the bands are; what the modes leave and the
+        transfer are not drawn, for they have no known correlation in space. Outputs are independent of each other.
+        """
+        self.check_fitted("sample")
+        if not isinstance(n, int) or n < 1:
+            raise ParameterError(f"n={n!r} must be a whole number of at least 1.")
+        self.fields_.check(mesh, roles=("inputs",))
+        with torch.no_grad():
+            placed, x, novelty = self._place(mesh)
+            mean, variance = self.processes_.predict(x)
+            spread = (variance + self.processes_.noise_).sqrt() * novelty
+            generator = torch.Generator().manual_seed(seed)
+            drawn: list[Fields] = [{} for _ in range(n)]
+            for spec, part, std in self._split(mean, spread):
+                noise = torch.randn(n, part.shape[1], generator=generator, dtype=torch.float64)
+                rows = part + noise * std * self.factors_[spec.name]
+                if spec.location != "global":
+                    rows = placed.from_common(self.pods_[spec.name].decode(rows), spec.location, spec.size)
+                for fields, row in zip(drawn, rows, strict=True):
+                    fields[spec] = spec.restore(row)
+        return [self.fields_.attach(mesh, fields) for fields in drawn]
+
+    def novelty(self, mesh: Mesh) -> float:
+        """How far a shape is from those of the training set: what their modes leave of it, relative to the 99 %
+        quantile of what they leave of training shapes that were left out. Bands widen by it where it is above 1."""
+        self.check_fitted("novelty")
+        return self._novelty(self.family_.place(mesh).shape()[None])
+
+    def _novelty(self, shape: Float64[Tensor, "1 N"]) -> float:
+        weights = self.family_.weights("point", self._dim)
+        rest = shape - self.shape_.decode(self.shape_.encode(shape, weights))
+        norm = float((rest.square() @ weights).sqrt())
+        scale = float((shape.square() @ weights).sqrt())
+        return norm / max(self.novelty_limit_, 1e-9 * scale)
+
+    def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], float]:
+        """(the mesh on the common shape, its regressors, the factor by which bands widen)."""
+        placed = self.family_.place(mesh)
+        if placed.morph.flipped and self.morphing_ != "identity":
+            _warn_of({"flipped": placed.morph.flipped, "flipped_meshes": [mesh.source or "the mesh"]}, 1)
+        shape = placed.shape()[None]
+        columns = [self.shape_.encode(shape, self.family_.weights("point", self._dim))]
+        for spec in self._fields.inputs:
+            table = spec.values(mesh).detach().double().cpu()
+            if spec.location == "global":
+                columns.append(table)
+                continue
+            weights = self.family_.weights(spec.location, spec.size)
+            columns.append(self.inputs_[spec.name].encode(placed.to_common(table, spec.location)[None], weights))
+        return placed, torch.cat(columns, dim=1), max(1.0, self._novelty(shape))
+
+    def _split(self, *tables: Tensor) -> Iterator[Any]:
+        """(spec, its columns of every table) for all outputs."""
+        start = 0
+        for spec in self._fields.outputs:
+            width = spec.size if spec.location == "global" else self.pods_[spec.name].rank_
+            yield spec, *(table[:, start : start + width] for table in tables)
+            start += width
+
+    @property
+    def _dim(self) -> int:
+        return self._fields.dim
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    SUMMARY = ("factors_", "cv_score_", "floors_", "ranks_", "morphing_", "morph_quality_", "novelty_limit_")
+
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Reference mesh, modes, processes and factors."""
+        groups: dict[str, dict[str, Tensor]] = {
+            "reference": mesh_state(self.family_.morpher.reference),
+            "processes": self.processes_.get_state(),
+            "shape": self.shape_.get_state(),
+            "transfer": self.transfer_variance_,
+        }
+        groups |= {f"input.{name}": pod.get_state() for name, pod in self.inputs_.items()}
+        groups |= {f"output.{name}": pod.get_state() for name, pod in self.pods_.items()}
+        tensors = {f"{group}:{name}": value for group, named in groups.items() for name, value in named.items()}
+        return tensors, {name: getattr(self, name) for name in self.SUMMARY}
+
+    def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """The inverse of `get_state`."""
+        for name in self.SUMMARY:
+            setattr(self, name, meta[name])
+        groups: dict[str, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            group, _, name = key.partition(":")
+            groups.setdefault(group, {})[name] = value
+        reference = mesh_from_state(groups["reference"])
+        morpher = make_morpher(self.morphing_, reference, self.landmarks, **dict(self.morphing_options))
+        self.family_ = Family(morpher, self.transfer)
+        self.shape_ = _pod(groups["shape"])
+        self.processes_ = GaussianProcesses(self.restarts, seed=self.seed)
+        self.processes_.set_state(groups["processes"])
+        self.transfer_variance_ = groups.get("transfer", {})
+        self.inputs_ = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("input.")}
+        self.pods_ = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("output.")}
+        self._fields = self.fields_
+
+
+def _pod(tensors: dict[str, Tensor]) -> POD:
+    pod = POD()
+    pod.set_state(tensors)
+    return pod
+
+
+def _weights(mesh: Mesh, location: str) -> Tensor:
+    from meshlearn.train.graph import measure_weights
+
+    return measure_weights(mesh, location).detach().double().cpu()
+
+
+def _mean(values: list[float]) -> float:
+    known = [v for v in values if v == v]
+    return sum(known) / len(known) if known else float("nan")
+
+
+def _warn_of(quality: dict[str, Any], n: int) -> None:
+    if quality["flipped"]:
+        names = ", ".join(quality["flipped_meshes"][:3])
+        warnings.warn(
+            f"the morphing turns {quality['flipped']} cells inside out on {len(quality['flipped_meshes'])} of {n} meshes "
+            f"({names}): values near them are unreliable.\n  Try another morphing, or tag corresponding boundaries.",
+            FitWarning,
+            stacklevel=3,
+        )

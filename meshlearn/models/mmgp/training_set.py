@@ -1,0 +1,101 @@
+"""The training meshes of an MMGP, placed on their common mesh: shapes, inputs and outputs as rows of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from meshlearn.errors import MeshlearnError, ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.mmgp.family import Family, Placed
+from meshlearn.models.mmgp.morphing import choose_morphing, make_morpher
+from meshlearn.train.fields import FieldSet, FieldSpec
+from meshlearn.train.steps import Work
+
+CHECKED = 48  # training meshes on which predictions are checked where the user will see them, on their own points
+
+
+class TrainingSet:
+    """Rows of n samples, and what was noticed on the way.
+
+    shapes    (n, N) coordinates on the common mesh
+    fields    {spec: (n, N)} inputs and outputs that are fields, on the common mesh
+    scalars   {spec: (n, size)} inputs and outputs of the whole mesh
+    checked   numbers of the samples that are looked at on their own points
+    placed    {number: Placed} of these
+    quality   worst smallest_jacobian, flipped cells, meshes with flipped cells, largest share of clamped points
+    """
+
+    def __init__(self, works: Sequence[Work], fields: FieldSet, family: Family) -> None:
+        n = len(works)
+        self.family, self.fields_set = family, fields
+        self.checked = sorted({round(i * (n - 1) / max(CHECKED - 1, 1)) for i in range(CHECKED)} if n > 1 else {0})
+        self.checked = [i for i in self.checked if i < n] if n > CHECKED else list(range(n))
+        self.placed: dict[int, Placed] = {}
+        self.quality: dict[str, Any] = {"smallest_jacobian": float("inf"), "flipped": 0, "flipped_meshes": [], "outside": 0.0}
+        self.truth: dict[int, dict[FieldSpec, Tensor]] = {}
+        shapes: Tensor | None = None
+        self.fields: dict[FieldSpec, Tensor] = {}
+        self.scalars: dict[FieldSpec, Tensor] = {}
+        self.inputs: dict[FieldSpec, Tensor] = {}
+        for i, work in enumerate(works):
+            try:
+                placed = family.place(work.source)
+            except MeshlearnError as error:
+                raise type(error)(f"{work.where}: {error}") from error
+            shape = placed.shape()
+            if shapes is None:
+                shapes = shape.new_empty(n, len(shape))
+            shapes[i] = shape
+            self._put(self.inputs, i, n, fields.inputs, work.source, placed, work.where)
+            self._put(self.fields, i, n, fields.outputs, work.target, placed, work.where)
+            self._look(placed, work.where)
+            if i in self.checked:
+                self.placed[i] = placed
+                self.truth[i] = {s: s.values(work.target, work.where) for s in fields.outputs if s.location != "global"}
+        assert shapes is not None
+        self.shapes = shapes
+
+    def _put(
+        self, table: dict[FieldSpec, Tensor], i: int, n: int, specs: Any, mesh: Mesh, placed: Placed, where: str
+    ) -> None:
+        for spec in specs:
+            values = spec.values(mesh, where).detach().double().cpu()
+            row = values.reshape(-1) if spec.location == "global" else placed.to_common(values, spec.location)
+            if spec not in table:
+                table[spec] = row.new_empty(n, len(row))
+            table[spec][i] = row
+
+    def _look(self, placed: Placed, where: str) -> None:
+        q = self.quality
+        q["smallest_jacobian"] = min(q["smallest_jacobian"], placed.morph.smallest_jacobian)
+        q["outside"] = max(q["outside"], placed.outside)
+        if placed.morph.flipped and self.family.morpher.name != "identity":
+            q["flipped"] += placed.morph.flipped
+            q["flipped_meshes"].append(where)
+
+
+def make_family(works: Sequence[Work], morphing: str, landmarks: Any, options: Any, transfer: str) -> Family:
+    """The morphing of the training meshes and their common mesh: that of the most ordinary one."""
+    meshes = [work.source for work in works]
+    name = choose_morphing(meshes) if morphing == "auto" else morphing
+    return Family(make_morpher(name, meshes[medoid(meshes)], landmarks, **dict(options)), transfer)
+
+
+def medoid(meshes: Sequence[Mesh]) -> int:
+    """The mesh whose extents, measure and number of points are closest to the means; the first of equals."""
+    rows = []
+    for mesh in meshes:
+        extent = mesh.points.detach().double().cpu()
+        size = mesh.measure().detach().double().cpu().reshape(1) if mesh.domain_types else extent.new_zeros(1)
+        boxed = extent.amax(0) - extent.amin(0)
+        rows.append(torch.cat([boxed, size, extent.new_tensor([float(mesh.n_points)]).log()]))
+    table = torch.stack(rows)
+    if not bool(torch.isfinite(table).all()):
+        raise ParameterError("some meshes have no finite extent or measure: repair them, or leave them out.")
+    spread = table.std(0, correction=0)
+    scaled = (table - table.mean(0)) / torch.where(spread > 1e-9 * table.abs().amax(0), spread, torch.inf)
+    return int(scaled.square().sum(1).argmin())
