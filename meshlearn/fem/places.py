@@ -88,16 +88,20 @@ def _check(space: FESpace, given: dict[str, Any]) -> None:
 
 def facet_groups(space: FESpace, on: Any, order: int) -> list[tuple[Tensor, Rule]]:
     """(cells, rule) for each local facet number among the facets of a boundary."""
-    skmesh = space.skmesh
-    facets = space.facets(on)
-    cells = skmesh.f2t[0, facets]
-    local = (skmesh.t2f[:, cells] == facets).argmax(0)
+    cells, local = facet_cells(space, on)
     made = []
-    for k, rule in enumerate(facet_rules(skmesh.refdom, order)):
+    for k, rule in enumerate(facet_rules(space.skmesh.refdom, order)):
         mine = np.flatnonzero(local == k)
         if len(mine):
             own = Rule(rule.places, rule.weights, ("facet", order, k), rule.normal)
-            made.append((torch.from_numpy(cells[mine].astype(np.int64)).to(space.device), own))
+            made.append((torch.from_numpy(cells[mine]).to(space.device), own))
     if not made:
         raise ParameterError(f"on={on!r} names no facets.")
     return made
+
+
+def facet_cells(space: FESpace, on: Any) -> tuple[np.ndarray, np.ndarray]:
+    """For every facet of a boundary the cell (n,) it is integrated from, and its local number there (n,)."""
+    skmesh, facets = space.skmesh, space.facets(on)
+    cells = skmesh.f2t[0, facets]
+    return cells.astype(np.int64), (skmesh.t2f[:, cells] == facets).argmax(0)

@@ -18,7 +18,7 @@ from meshlearn.errors import ParameterError
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.facets import facet_rules
 from meshlearn.fem.interpolation import reference_places
-from meshlearn.fem.places import Rule, region
+from meshlearn.fem.places import Rule, facet_cells, region
 from meshlearn.ops import SparseOperator
 
 if TYPE_CHECKING:
@@ -72,11 +72,10 @@ def _incidences(space: FESpace, where: Any, k: int) -> tuple[np.ndarray, np.ndar
     facets = space.facets(where)
     if len(facets) == 0 or bool((skmesh.f2t[1, facets] >= 0).any()):
         raise ParameterError(f"slip({where!r}): expected facets of the boundary, got none, or some between two cells.")
-    cells = skmesh.f2t[0, facets]
-    local = (skmesh.t2f[:, cells] == facets).argmax(0)
+    cells, local = facet_cells(space, where)
     found = []
     for j, rule in enumerate(facet_rules(skmesh.refdom, 1)):
-        mine = torch.from_numpy(cells[local == j].astype(np.int64)).to(space.device)
+        mine = torch.from_numpy(cells[local == j]).to(space.device)
         on = np.flatnonzero(np.abs((places - rule.places[:, 0]) @ rule.normal) < 1e-9)
         _check_nodal(space, k, places[on], on)
         if not len(mine):
