@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError, SingularMatrixError
+from meshlearn.fem.aggregation import ROUNDING
 from meshlearn.ops import SparseOperator
 
 Map = Callable[[Tensor], Tensor]
@@ -69,8 +70,10 @@ def _amg(matrix: SparseOperator) -> Map:
         own = VCycle(Hierarchy.from_matrix(matrix.with_values(matrix.values.detach().double()), backend="own"))
         return torch.no_grad()(own)
     pyamg = import_module("pyamg")
-    cycle = pyamg.smoothed_aggregation_solver(_host(matrix).tocsr(), symmetry="symmetric").aspreconditioner()
-    return _columns(cycle.matvec)
+    # stored zeros (components that are not coupled) and rounding are no connections to aggregate along
+    strength = ("symmetric", {"theta": ROUNDING})
+    solver = pyamg.smoothed_aggregation_solver(_host(matrix).tocsr(), symmetry="symmetric", strength=strength)
+    return _columns(solver.aspreconditioner().matvec)
 
 
 def _ilu(matrix: SparseOperator) -> Map:
