@@ -45,6 +45,7 @@ class MeshBuilder:
         self.point_sets: dict[str, np.ndarray] = {}
         self.dim: int | None = None  # the dimension that the file itself states; None: unknown
         self.keeps_zeros = False  # the dimension is that of a mesh of ours: 3 stays 3 where all z are 0
+        self.owns_arrays = True  # no caller has them: the mesh takes them without a copy
         self.times: np.ndarray | None = None  # (n_times,): the file is a time series
         self.step_point_data: dict[str, np.ndarray] = {}  # (n_times, n_points, ...)
         self.step_cell_data: dict[str, dict[str, np.ndarray]] = {}  # {type: (n_times, n_cells, ...)}
@@ -149,7 +150,8 @@ class MeshBuilder:
                 global_data["time"] = torch.tensor(float(self.times[0]), dtype=torch.float64)
             if self.step_points is not None:
                 points = plain_array(self.step_points[0])
-        mesh = Mesh(
+        make = Mesh._adopting if self.owns_arrays else Mesh
+        mesh = make(
             points=to_tensor(_fit_columns(points, columns)),
             cells={kind: to_tensor(table.astype(np.int64, copy=False)) for kind, table in cells.items()},
             point_data=point_data,
@@ -169,7 +171,7 @@ class MeshBuilder:
         from meshlearn.mesh.trajectory import Trajectory
 
         moving = self.step_points
-        return Trajectory(
+        return Trajectory._adopting(
             mesh,
             to_tensor(np.asarray(self.times, np.float64)),
             point_data={name: to_tensor(values) for name, values in self.step_point_data.items()},

@@ -54,9 +54,9 @@ class MeshBatch:
         cell_ptr = {
             kind: _pointer([mesh.cell_counts.get(kind, 0) for mesh in meshes], meshes[0].device) for kind in kinds
         }
-        merged = Mesh(
+        merged = Mesh._adopting(
             torch.cat([mesh.points for mesh in meshes]),
-            {kind: _shifted_cells(kind, meshes, point_ptr) for kind in kinds},
+            cells={kind: _shifted_cells(kind, meshes, point_ptr) for kind in kinds},
             point_data=_common([mesh.point_data for mesh in meshes]),
             cell_data=_common_cell_data(meshes),
             point_sets=_shifted_sets([mesh.point_sets for mesh in meshes], point_ptr),

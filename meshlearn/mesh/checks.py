@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ from meshlearn.ops.pointers import integer_range
 
 
 def tensor(values: Any, what: str, device: torch.device | None = None) -> Tensor:
-    """`values` as a tensor: numpy is shared when it is writable and native-endian, anything else is copied."""
+    """`values` as a tensor: numpy is shared when it is writable and native-endian, anything else is copied.
+
+    Meshes copy before (`meshlearn.mesh.owned`)."""
     if isinstance(values, Tensor):
         return values
     try:
@@ -28,7 +31,11 @@ def tensor(values: Any, what: str, device: torch.device | None = None) -> Tensor
             array = array.astype(array.dtype.newbyteorder("="))  # copies, contiguous
         if array.dtype in (np.uint16, np.uint32, np.uint64):
             array = array.astype(np.int64)
-        result = torch.from_numpy(array) if isinstance(values, np.ndarray) else torch.as_tensor(values)
+        if isinstance(values, np.ndarray):
+            result = torch.from_numpy(array)
+        else:  # Python's numbers have torch's default dtype; what else numpy can read keeps its own
+            plain = isinstance(values, (list, tuple, Number, np.generic))
+            result = torch.as_tensor(values) if plain else torch.from_numpy(np.array(array))
     except MeshError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:

@@ -11,6 +11,7 @@ from torch import Tensor
 from meshlearn.errors import FieldError, MeshError
 from meshlearn.mesh.compare import difference
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.owned import owned
 
 
 def stack_frames(meshes: Sequence[Mesh], times: Any = None) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def stack_frames(meshes: Sequence[Mesh], times: Any = None) -> dict[str, Any]:
     names = dict.fromkeys(name for mesh in meshes for name in mesh.cell_data)
     return {
         "mesh": first.without_data().replace(report=_reports(meshes)),
-        "times": times,
+        "times": owned(times),
         "point_data": _stack("point_data", [mesh.point_data for mesh in meshes], places),
         "cell_data": {
             name: _stack(f"cell_data[{name!r}]", [mesh.cell_data.get(name, {}) for mesh in meshes], places)
@@ -74,7 +75,7 @@ def _reports(meshes: Sequence[Mesh]) -> list[str]:
     notes = dict.fromkeys(note for mesh in meshes for note in mesh.report)
     bare = meshes[0].without_data()
     for number, mesh in enumerate(meshes):
-        other = difference(bare, mesh.without_data().replace(points=bare.points))
+        other = difference(bare, mesh.without_data()._replaced(points=bare.points))
         if other:
             return [*notes, f"tags change with time, those of the first frame were kept: in frame {number} {other}"]
     return list(notes)

@@ -15,6 +15,7 @@ from meshlearn.mesh import checks
 from meshlearn.mesh.bridge import Bridges
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.frozen import FrozenDict
+from meshlearn.mesh.owned import owned, version
 from meshlearn.ops import Adjacency
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Mesh(Bridges):
     source       where the mesh came from (a path), for messages
     report       what a reader changed or could not keep
 
-    numpy arrays and lists are accepted and shared where possible, not copied. All tensors live on one device.
+    numpy arrays and lists are accepted. Arrays and tensors are copied, so that a buffer may be used again; tensors that
+    require a gradient are kept as they are, and meshes made from a mesh share what did not change. All tensors live on
+    one device.
     The *domain* is made of the cells of the highest dimension; `n_cells` counts those, and "global cell number"
     numbers them type after type in the order of the dictionary. Quantities that depend only on the cells are
     computed once (`mesh.topology`) and shared by copies with other points or fields.
@@ -77,6 +80,39 @@ class Mesh(Bridges):
         source: str | None = None,
         report: Iterable[str] = (),
     ) -> None:
+        self._fill(
+            points=owned(points),
+            cells=owned(cells),
+            point_data=owned(point_data),
+            cell_data=owned(cell_data),
+            global_data=owned(global_data),
+            point_sets=owned(point_sets),
+            cell_sets=owned(cell_sets),
+            source=source,
+            report=report,
+        )
+
+    @classmethod
+    def _adopting(cls, points: Any, **attributes: Any) -> Mesh:
+        """As the constructor, of arrays and tensors that nobody else will change: they are not copied."""
+        mesh = object.__new__(cls)
+        given = dict.fromkeys(_ATTRIBUTES[1:-1]) | {"report": ()} | attributes
+        mesh._fill(points=points, **given)
+        return mesh
+
+    def _fill(
+        self,
+        points: Any,
+        cells: Any,
+        point_data: Any,
+        cell_data: Any,
+        global_data: Any,
+        point_sets: Any,
+        cell_sets: Any,
+        source: str | None,
+        report: Iterable[str],
+    ) -> None:
+        """Check everything and keep it."""
         points = checks.points_tensor(points, source)
         cells = checks.cell_tables(cells, len(points), source, points.device)
         self._set(
@@ -152,9 +188,13 @@ class Mesh(Bridges):
     def replace(self, **changes: Any) -> Mesh:
         """A copy with other attributes, e.g. `mesh.replace(points=..., source=None)`.
 
-        Attributes given are checked as in the constructor, and so are the fields they must fit. The topology is
-        shared when neither the cells nor the number of points change.
+        Attributes given are copied and checked as in the constructor, and so are the fields they must fit. What is not
+        given is shared, and so is the topology when neither the cells nor the number of points change.
         """
+        return self._replaced(**owned(changes))
+
+    def _replaced(self, **changes: Any) -> Mesh:
+        """`replace` with values that nobody else will change: they are not copied."""
         unknown = set(changes) - set(_ATTRIBUTES)
         if unknown:
             raise MeshError(
@@ -194,7 +234,7 @@ class Mesh(Bridges):
 
     def with_point_data(self, **fields: Any) -> Mesh:
         """A copy with point fields (n_points, ...) added or replaced."""
-        return self.replace(point_data={**self.point_data, **fields})
+        return self._replaced(point_data={**self.point_data, **owned(fields)})
 
     def with_cell_data(self, **fields: Any) -> Mesh:
         """A copy with cell fields added or replaced.
@@ -203,13 +243,13 @@ class Mesh(Bridges):
         """
         per_type = {
             name: value if isinstance(value, Mapping) else self.split_cells(value, name)
-            for name, value in fields.items()
+            for name, value in owned(fields).items()
         }
-        return self.replace(cell_data={**self.cell_data, **per_type})
+        return self._replaced(cell_data={**self.cell_data, **per_type})
 
     def with_global_data(self, **values: Any) -> Mesh:
         """A copy with values of the whole mesh added or replaced."""
-        return self.replace(global_data={**self.global_data, **values})
+        return self._replaced(global_data={**self.global_data, **owned(values)})
 
     def without_data(self) -> Mesh:
         """A copy without point, cell and global data; tags stay."""
@@ -394,7 +434,12 @@ class Mesh(Bridges):
         compute = getattr(geometry, name)
         if self.points.requires_grad:  # a cached graph could be freed by the user's backward
             return compute(self)
-        cache = self.__dict__.setdefault("_geometry", {})
+        cache = self.__dict__.setdefault("_geometry", {"": version(self.points)})
+        if cache[""] != version(self.points):
+            raise MeshError(
+                "mesh.points was changed in place; a Mesh is immutable, and what it had computed is out of date.\n"
+                "  make a changed copy: mesh.replace(points=...)"
+            )
         if name not in cache:
             cache[name] = compute(self)
         value = cache[name]

@@ -85,7 +85,7 @@ def oriented(mesh: Mesh) -> Mesh:
     for kind, flag in flags.items():
         nodes = cells[kind]
         cells[kind] = torch.where(flag[:, None], nodes[:, list(cell_type(kind).flip)], nodes)
-    return mesh.replace(cells=cells)
+    return mesh._replaced(cells=cells)
 
 
 def _negative_cells(mesh: Mesh) -> Tensor:

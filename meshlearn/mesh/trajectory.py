@@ -13,6 +13,7 @@ from meshlearn.errors import FieldError, MeshError
 from meshlearn.mesh import checks
 from meshlearn.mesh.frozen import FrozenDict
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.owned import owned
 
 
 class Trajectory:
@@ -26,7 +27,8 @@ class Trajectory:
     moving_points  (n_times, n_points, dim), or None where the points stay; these and the points of `mesh` get the
                    wider of their dtypes
 
-    All tensors live on the device of `mesh`; arrays and lists are brought there.
+    All tensors live on the device of `mesh`; arrays and lists are brought there. Arrays and tensors are copied, as by
+    `Mesh`; frames and slices share them.
     `trajectory[i]` is the Mesh at time i, with `global_data["time"]`; a slice is a shorter Trajectory.
     Raises MeshError and FieldError for shapes and devices that do not fit and times that do not ascend.
 
@@ -43,6 +45,24 @@ class Trajectory:
     moving_points: Float[Tensor, "n_times n_points dim"] | None
 
     def __init__(
+        self,
+        mesh: Mesh,
+        times: Any,
+        point_data: Mapping[str, Any] | None = None,
+        cell_data: Mapping[str, Mapping[str, Any]] | None = None,
+        global_data: Mapping[str, Any] | None = None,
+        moving_points: Any = None,
+    ) -> None:
+        self._fill(mesh, owned(times), owned(point_data), owned(cell_data), owned(global_data), owned(moving_points))
+
+    @classmethod
+    def _adopting(cls, mesh: Mesh, times: Any, *series: Any, **named: Any) -> Trajectory:
+        """As the constructor, of arrays and tensors that nobody else will change: they are not copied."""
+        trajectory = object.__new__(cls)
+        trajectory._fill(mesh, times, *series, **named)
+        return trajectory
+
+    def _fill(
         self,
         mesh: Mesh,
         times: Any,
@@ -75,7 +95,7 @@ class Trajectory:
             wider = torch.promote_types(mesh.dtype, moving_points.dtype)
             moving_points = moving_points.to(wider)
             if mesh.dtype != wider:
-                mesh = mesh.replace(points=mesh.points.to(wider))
+                mesh = mesh._replaced(points=mesh.points.to(wider))
         for name, value in {
             "mesh": mesh,
             "times": times,
@@ -90,14 +110,18 @@ class Trajectory:
         raise MeshError(f"a Trajectory is immutable: cannot set {name!r}. Make a changed copy with replace(...).")
 
     def replace(self, **changes: Any) -> Trajectory:
-        """A copy with other attributes, checked as in the constructor."""
+        """A copy with other attributes, copied and checked as in the constructor; what is not given is shared."""
+        return self._replaced(**owned(changes))
+
+    def _replaced(self, **changes: Any) -> Trajectory:
+        """`replace` with values that nobody else will change: they are not copied."""
         names = ("mesh", "times", "point_data", "cell_data", "global_data", "moving_points")
         unknown = set(changes) - set(names)
         if unknown:
             raise MeshError(
                 f"replace: a Trajectory has no attribute {sorted(unknown)[0]!r}; it has {', '.join(names)}."
             )
-        return Trajectory(**{name: changes.get(name, getattr(self, name)) for name in names})
+        return Trajectory._adopting(**{name: changes.get(name, getattr(self, name)) for name in names})
 
     @property
     def n_times(self) -> int:
@@ -152,10 +176,10 @@ class Trajectory:
         }
         if self.moving_points is not None:
             changes["points"] = self.moving_points[i]
-        return self.mesh.replace(**changes)
+        return self.mesh._replaced(**changes)
 
     def _part(self, key: slice) -> Trajectory:
-        return self.replace(
+        return self._replaced(
             times=self.times[key],
             point_data={k: v[key] for k, v in self.point_data.items()},
             cell_data={n: {k: v[key] for k, v in per_type.items()} for n, per_type in self.cell_data.items()},
@@ -181,7 +205,7 @@ class Trajectory:
         """
         from meshlearn.mesh.frames import stack_frames
 
-        return Trajectory(**stack_frames(list(meshes), times))
+        return Trajectory._adopting(**stack_frames(list(meshes), times))
 
     def to(self, target: torch.device | str | torch.dtype) -> Trajectory:
         """A copy on another device, or with floating-point data of another dtype."""
@@ -189,7 +213,7 @@ class Trajectory:
         def move(tensor: Tensor) -> Tensor:
             return tensor if isinstance(target, torch.dtype) and not tensor.is_floating_point() else tensor.to(target)
 
-        return Trajectory(
+        return Trajectory._adopting(
             self.mesh.to(target),
             self.times if isinstance(target, torch.dtype) else self.times.to(target),
             {k: move(v) for k, v in self.point_data.items()},

@@ -26,11 +26,6 @@ def test_a_point_cloud_is_a_mesh():
         _ = cloud.point_adjacency
 
 
-def test_numpy_is_shared_not_copied():
-    points = np.random.default_rng(0).random((4, 3))
-    assert ml.Mesh(points).points.data_ptr() == points.ctypes.data
-
-
 def test_read_only_and_foreign_endian_numpy_are_accepted():
     points = np.array(TRIANGLE, dtype=">f8")
     points.setflags(write=False)

@@ -33,6 +33,7 @@ def from_meshio(mesh: Any, source: str | None = None, dim: str | int = "auto") -
     if not all(hasattr(mesh, part) for part in ("points", "cells", "cell_sets", "field_data")):
         raise not_a("a meshio.Mesh", mesh)
     builder = MeshBuilder(source or "meshio.Mesh", "meshio.Mesh")
+    builder.owns_arrays = False
     fill_from_meshio(mesh, builder)
     result = builder.build(dim)
     assert isinstance(result, Mesh)
@@ -133,7 +134,7 @@ def to_meshio(mesh: Mesh) -> Any:
     rows_of: list[tuple[str, np.ndarray]] = []
     back = {ours: theirs for theirs, ours in _NAMES.items()}
     for kind, tensor in mesh.cells.items():
-        table = to_numpy(tensor)
+        table = np.array(to_numpy(tensor))
         if kind not in RAGGED:
             cells.append((back.get(kind, kind), table))
             rows_of.append((kind, np.arange(len(table))))
@@ -156,12 +157,12 @@ def to_meshio(mesh: Mesh) -> Any:
         for name, by in mesh.cell_sets.items()
     }
     return meshio.Mesh(
-        to_numpy(mesh.points),
+        np.array(to_numpy(mesh.points)),
         cells,
-        point_data={name: to_numpy(tensor) for name, tensor in mesh.point_data.items()},
+        point_data={name: np.array(to_numpy(tensor)) for name, tensor in mesh.point_data.items()},
         cell_data=cell_data,
-        field_data={name: to_numpy(tensor) for name, tensor in mesh.global_data.items()},
-        point_sets={name: to_numpy(rows) for name, rows in mesh.point_sets.items()},
+        field_data={name: np.array(to_numpy(tensor)) for name, tensor in mesh.global_data.items()},
+        point_sets={name: np.array(to_numpy(rows)) for name, rows in mesh.point_sets.items()},
         cell_sets=cell_sets,
     )
 

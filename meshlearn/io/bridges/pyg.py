@@ -11,6 +11,7 @@ from meshlearn.io.bridges.lost import not_a, warn_of
 from meshlearn.io.counts import counted
 from meshlearn.io.quiet import quietly_imported
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.owned import owned
 
 _RESERVED = {"pos", "face", "tetra", "edge_index", "adj", "adj_t", "batch", "ptr", "num_nodes"}
 
@@ -72,20 +73,20 @@ def to_pyg(mesh: Mesh) -> Any:
         reason = "have a meaning of their own in PyG" if taken else "are both point data and global data"
         raise MeshError(f"the fields {taken or twice} {reason}: rename them, e.g. with mesh.replace(point_data=...).")
     # PyG's import uses a deprecated decorator of torch
-    data = quietly_imported("torch_geometric.data", DeprecationWarning).Data(pos=mesh.points)
+    data = quietly_imported("torch_geometric.data", DeprecationWarning).Data(pos=owned(mesh.points))
     if mesh.cell_dim:
         data.edge_index = mesh.point_adjacency.edge_index()
     if "triangle" in mesh.domain_types:
-        data.face = mesh.cells["triangle"].t().contiguous()
+        data.face = mesh.cells["triangle"].t().clone(memory_format=torch.contiguous_format)
     if "tetra" in mesh.domain_types:
-        data.tetra = mesh.cells["tetra"].t().contiguous()
+        data.tetra = mesh.cells["tetra"].t().clone(memory_format=torch.contiguous_format)
     held = {"triangle", "tetra"} & {*mesh.domain_types}
     if mesh.domain_types == ["line"]:
         held.add("line")
     for name, value in mesh.point_data.items():
-        data[name] = value
+        data[name] = owned(value)
     for name, value in mesh.global_data.items():
-        data[name] = value.unsqueeze(0)
+        data[name] = owned(value).unsqueeze(0)
     losses = [
         f"{counted(len(table), f'{kind} cell')} as cells"
         for kind, table in mesh.cells.items()

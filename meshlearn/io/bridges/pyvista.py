@@ -34,6 +34,7 @@ def from_pyvista(grid: Any, source: str | None = None, dim: str | int = "auto") 
     if not isinstance(grid, pyvista.DataSet):
         raise not_a("a pyvista data set (UnstructuredGrid, PolyData, StructuredGrid ...)", grid)
     builder = MeshBuilder(source or type(grid).__name__, "pyvista data set")
+    builder.owns_arrays = False
     if not isinstance(grid, pyvista.UnstructuredGrid):
         grid = grid.cast_to_unstructured_grid()
     arrays = VtkArrays(
@@ -82,6 +83,7 @@ def to_pyvista(mesh: Mesh) -> Any:
     """
     pyvista = require("pyvista", "viz", "to_pyvista")
     arrays = from_mesh(mesh)
+    arrays.points = np.array(arrays.points)
     if arrays.faces is not None and arrays.face_offsets is not None:
         grid = pyvista.UnstructuredGrid(*_cells_with_faces(arrays), arrays.types.astype(np.uint8), arrays.points)
     elif len(arrays.types):
@@ -93,7 +95,7 @@ def to_pyvista(mesh: Mesh) -> Any:
         grid.points = arrays.points
     for target, fields in ((grid.point_data, arrays.point_data), (grid.cell_data, arrays.cell_data)):
         for name, values in fields.items():
-            target[name] = values[:, 0] if values.shape[1] == 1 else values
+            target[name] = np.array(values[:, 0] if values.shape[1] == 1 else values)
     for name, values in arrays.field_data.items():
         if values.size:
             grid.field_data[name] = np.array(values[:, 0] if values.shape[1] == 1 else values)

@@ -163,7 +163,7 @@ def _get_trajectory(structure: dict[str, Any], tensors: dict[str, Tensor], path:
     from meshlearn.mesh.trajectory import Trajectory
 
     moving = structure["moving_points"]
-    return Trajectory(
+    return Trajectory._adopting(
         _get_mesh(structure["mesh"], tensors, path),
         tensors[structure["times"]],
         point_data={name: tensors[key] for name, key in structure["point_data"].items()},

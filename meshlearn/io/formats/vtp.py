@@ -80,4 +80,4 @@ def _only(mesh: Mesh, kinds: list[str]) -> Mesh:
         return {n: {k: v for k, v in by.items() if k in kinds} for n, by in nested.items()}
 
     cells = {kind: mesh.cells[kind] for kind in kinds}
-    return mesh.replace(cells=cells, cell_data=cut(mesh.cell_data), cell_sets=cut(mesh.cell_sets))
+    return mesh._replaced(cells=cells, cell_data=cut(mesh.cell_data), cell_sets=cut(mesh.cell_sets))

@@ -74,7 +74,7 @@ def tag_boundary(mesh: Mesh, sides: Mapping[str, Predicate]) -> Mesh:
         on_side = torch.from_numpy(np.ascontiguousarray(test(points)))
         chosen = {kind: on_side[nodes].all(1).nonzero().squeeze(1) for kind, nodes in facets.items()}
         sets[name] = {kind: rows for kind, rows in chosen.items() if len(rows)}
-    return mesh.replace(cells=cells, cell_sets=sets)
+    return mesh._replaced(cells=cells, cell_sets=sets)
 
 
 def check_common(refine: int, order: int) -> None:
