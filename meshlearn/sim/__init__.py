@@ -4,6 +4,7 @@ from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.hyperelasticity import hyperelasticity
 from meshlearn.sim.moving_hole import make_moving_holes
+from meshlearn.sim.plasticity import plasticity
 from meshlearn.sim.plate import Plate, draw_plate
 from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solve_heat, solve_hyperelasticity
 from meshlearn.sim.poisson import poisson
@@ -22,6 +23,7 @@ __all__ = [
     "make_plates",
     "make_stars",
     "make_tensile",
+    "plasticity",
     "plate_mesh",
     "poisson",
     "solve_elasticity",
