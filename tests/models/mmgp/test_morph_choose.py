@@ -147,6 +147,11 @@ def test_choice():
     assert choose_morphing([squares[0], squares[0].replace(points=2 * squares[0].points)]) == "identity"
     assert choose_morphing(squares) == "tutte"
     assert choose_morphing([ml.shapes.annulus(n=(16, 3)), ml.shapes.annulus()]) == "tutte"
+    holes = [ml.shapes.plate_with_holes(TWO_HOLES, size=size) for size in (0.1, 0.15)]
+    assert choose_morphing(holes) == "rbf"
+    assert choose_morphing([ml.shapes.box(n=2), ml.shapes.box(n=3, cells="hexahedron")]) == "rbf"
+    assert choose_morphing([ml.shapes.box(n=2), ml.shapes.box(n=3, boundary=False)]) == "elastic"
+    assert choose_morphing([ml.shapes.torus(), ml.shapes.torus(n=(12, 9))]) == "rbf"
     with pytest.raises(TopologyError, match="a plate with 1 hole"):
         choose_morphing([*squares, ml.shapes.annulus()])
     with pytest.raises(ParameterError, match="no mesh"):

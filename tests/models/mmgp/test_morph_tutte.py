@@ -85,6 +85,19 @@ def test_no_flips_on_stars(weights, stars):
         assert torch.allclose(radius, torch.ones_like(radius))
 
 
+def test_no_flips_on_plates_with_notches():
+    rng = np.random.default_rng(1)
+    morpher = TutteMorpher(notched(0.2, 0.5))
+    for number in range(12):
+        radius = rng.uniform(0.05, 0.35)
+        mesh = notched(
+            radius, rng.uniform(radius + 0.05, 0.95 - radius), rng.uniform(0.06, 0.15), tags=bool(number % 2)
+        )
+        morph = morpher.morph(mesh)
+        assert morph.flipped == 0
+        assert morph.smallest_jacobian > 0
+
+
 @pytest.mark.parametrize("cells", ["triangle", "quad", "mixed"])
 @pytest.mark.parametrize("order", [1, 2])
 def test_every_planar_cell(cells, order):

@@ -1,6 +1,7 @@
 """Morphings: maps from every mesh of a family to one common shape, chosen by topology or by name."""
 
 from meshlearn.models.mmgp.morphing.choose import MORPHERS, choose_morphing, make_morpher
+from meshlearn.models.mmgp.morphing.elastic import ElasticMorpher
 from meshlearn.models.mmgp.morphing.identity import IdentityMorpher
 from meshlearn.models.mmgp.morphing.morph import Morph, Morpher
 from meshlearn.models.mmgp.morphing.rbf import RadialMorpher
@@ -9,6 +10,7 @@ from meshlearn.models.mmgp.morphing.tutte import TutteMorpher
 
 __all__ = [
     "MORPHERS",
+    "ElasticMorpher",
     "IdentityMorpher",
     "Morph",
     "Morpher",

@@ -7,14 +7,16 @@ from typing import Any
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.mmgp.morphing.elastic import ElasticMorpher
 from meshlearn.models.mmgp.morphing.identity import IdentityMorpher, same_connectivity
 from meshlearn.models.mmgp.morphing.morph import Morpher
 from meshlearn.models.mmgp.morphing.rbf import RadialMorpher
+from meshlearn.models.mmgp.morphing.skin import skin_of, skin_tags
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.tutte import TutteMorpher
 
 MORPHERS: dict[str, type[Morpher]] = {
-    morpher.name: morpher for morpher in (IdentityMorpher, TutteMorpher, RadialMorpher)
+    morpher.name: morpher for morpher in (IdentityMorpher, TutteMorpher, RadialMorpher, ElasticMorpher)
 }
 """The morphings by their names."""
 
@@ -22,7 +24,9 @@ MORPHERS: dict[str, type[Morpher]] = {
 def choose_morphing(meshes: Sequence[Mesh]) -> str:
     """The name of the morphing for a family of meshes.
 
-    "identity" if all have the same cells; otherwise "tutte" for plates with one hole or none.
+    "identity" if all have the same cells; otherwise "tutte" for plates with one hole or none, "elastic" for solids
+    whose boundary is not covered by tags that all have, and "rbf" for the rest: plates with several holes, whose loops
+    can be matched, solids with tags, and surfaces in 3-D.
 
     Raises TopologyError, naming both topologies, if they differ; ParameterError without meshes.
 
@@ -39,7 +43,15 @@ def choose_morphing(meshes: Sequence[Mesh]) -> str:
         check_same_topology(mesh, shape)
     if shape.is_plate and shape.boundary_loops <= 2:
         return "tutte"
+    if shape.cell_dim == 3 and not _tags_cover(meshes):
+        return "elastic"
     return "rbf"
+
+
+def _tags_cover(meshes: Sequence[Mesh]) -> bool:
+    """Does every point of every boundary have one of the tags that all meshes share?"""
+    shared = set.intersection(*(set(skin_tags(mesh, mesh)) for mesh in meshes))
+    return bool(shared) and all(bool(skin_of(mesh, sorted(shared)).labels.any(1).all()) for mesh in meshes)
 
 
 def make_morpher(name: str, reference: Mesh, landmarks: Sequence[str] | None = None, **options: Any) -> Morpher:

@@ -24,6 +24,9 @@ class ClosestPlace:
         self, queries: Float[Tensor, "m dim"]
     ) -> tuple[Float[Tensor, "m dim"], Int64[Tensor, " m"], Float[Tensor, "m d"]]:
         """Closest positions, their elements (numbered type after type), and reference coordinates there."""
+        if self.search.dim == 0:  # a corner or a few: no search
+            chosen = torch.cdist(queries, self.search.corners[:, 0]).argmin(1)
+            return self.search.corners[chosen, 0], chosen, queries.new_zeros(len(queries), 0)
         element, xi, _ = self.search(queries)
         place = torch.empty_like(queries)
         first = 0

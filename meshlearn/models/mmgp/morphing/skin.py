@@ -42,7 +42,7 @@ class Skin:
 
     def having(self, label: Label) -> np.ndarray:
         """(m,) bool: points with all tags of the label."""
-        return self.labels[:, np.array(label, dtype=bool)].all(1)
+        return np.asarray(self.labels[:, np.array(label, dtype=bool)].all(1))
 
     @cached_property
     def _places(self) -> dict[Label, ClosestPlace]:
