@@ -16,7 +16,7 @@ from meshlearn.io.referred import referred_files
 SHARED_SUFFIXES = (".txt", ".csv", ".dat", ".xml")
 _LISTS = (".pvd", ".pvtu")
 _NOTES = re.compile(r"(readme|licen[cs]e|copying|notice|changelog|authors|citation|requirements|cmakelists)\b", re.I)
-_AXES = re.compile(rb"\A(?:\xef\xbb\xbf)?\W*(?:[\w:]+\W+)*x\W+y\b", re.I)
+_AXES = re.compile(rb"\A(?:\xef\xbb\xbf)?\W*(?:[\w:]+\W+)*x(?:\s*[\[(][^\])]*[\])])?\W+y\b", re.I)
 
 
 @dataclass

@@ -96,7 +96,7 @@ class Mesh(Bridges):
     def _adopting(cls, points: Any, **attributes: Any) -> Mesh:
         """As the constructor, of arrays and tensors that nobody else will change: they are not copied."""
         mesh = object.__new__(cls)
-        given = dict.fromkeys(_ATTRIBUTES[1:-1]) | {"report": ()} | attributes
+        given: dict[str, Any] = dict.fromkeys(_ATTRIBUTES[1:-1]) | {"report": ()} | attributes
         mesh._fill(points=points, **given)
         return mesh
 
