@@ -28,9 +28,10 @@ def plates():
     return ml.sim.make_plates(12, holes=1, size=5.0, physics="poisson", order=1)
 
 
-def test_no_flips_on_plates_with_a_moving_hole(plates):
+@pytest.mark.parametrize("weights", ["mean_value", "uniform", "cotangent"])
+def test_no_flips_on_plates_with_a_moving_hole(plates, weights):
     assert choose_morphing(plates) == "tutte"
-    morpher = TutteMorpher(plates[0])
+    morpher = TutteMorpher(plates[0], weights=weights)
     for mesh in plates:
         morph = morpher.morph(mesh)
         assert morph.flipped == 0

@@ -21,7 +21,7 @@ class RingMap:
     """The ring whose hole is as large, relative to the outline, as the reference's.
 
     1. Outline to the unit circle, all other points, those of the hole too, to means of their neighbours. The hole is
-    a face of the graph like any cell, and counts as one in the weights, so it becomes a convex polygon (W. Tutte, "How
+    a face of the graph like any cell, and counts as one in mean values, so it becomes a convex polygon (W. Tutte, "How
     to draw a graph", 1963), wherever and however large.
     2. Rays from the centre of that polygon meet the hole and the outline once each, at points whose positions on the
     two circles are given; in between, the radius grows and the angle turns from one to the other, leaving both circles
@@ -51,7 +51,7 @@ class RingMap:
     def positions(self, weights: csr_matrix, loops: list[Loop], angles: list[np.ndarray], anchored: bool) -> np.ndarray:
         """(n_points, 2) positions in the ring.
 
-        weights   (n_points, n_points), positive on the edges
+        weights   (n_points, n_points), positive on the edges; mean values with those of the hole, `face_weights`
         loops     outline and hole
         angles    of the points of both loops, increasing along them
         anchored  are the hole's angles known? Otherwise only up to one rotation.
@@ -64,7 +64,7 @@ class RingMap:
         fixed[hole.nodes[~hole.corner]] = True
         flat = np.zeros((len(fixed), 2))
         flat[outline.nodes] = _circle(angles[0])
-        flat = MeanMap(weights + face_weights(hole, len(fixed)), fixed).solve(flat)
+        flat = MeanMap(weights, fixed).solve(flat)
 
         centre = _centroid(flat[around])
         offset = flat - centre

@@ -23,7 +23,7 @@ from meshlearn.models.mmgp.morphing.loop import Loop, common_tags, planar_loops
 from meshlearn.models.mmgp.morphing.means import MeanMap, fill_middles
 from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, landmark_point, plain
 from meshlearn.models.mmgp.morphing.repair import repaired
-from meshlearn.models.mmgp.morphing.ring import RingMap
+from meshlearn.models.mmgp.morphing.ring import RingMap, face_weights
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.validity import assess
 from meshlearn.models.mmgp.morphing.weights import WEIGHTS, neighbour_weights
@@ -104,7 +104,8 @@ class TutteMorpher(Morpher):
             positions = np.zeros((mesh.n_points, 2))
             positions[loops[0].nodes] = np.stack([np.cos(angles[0]), np.sin(angles[0])], axis=1)
             return torch.from_numpy(fill_middles(mesh, MeanMap(weights, fixed).solve(positions)))
-        positions = self._ring.positions(weights, loops, angles, anchored)
+        closed = weights + face_weights(loops[1], mesh.n_points) if self.weights == "mean_value" else weights
+        positions = self._ring.positions(closed, loops, angles, anchored)
         return torch.from_numpy(repaired(mesh, positions, weights, fixed))
 
     def _landmark_pairs(self, mesh: Mesh, loop: Loop, other: Loop) -> list[tuple[int, int]]:
