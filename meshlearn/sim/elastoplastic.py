@@ -34,16 +34,20 @@ SMALLEST_STEP = 2.0**-6  # against the one asked for
 FORCING = 1e-3  # of the residual, in a step of Newton's method by conjugate gradients
 ITERATIONS, SHORTEST = 20, 2.0**-5  # steps of Newton's method, and their lengths
 DIRECT = 4000  # unknowns up to which every tangent is factorised
-PRECISION = 1e-10  # of Newton's residual, against the forces of the elastic body
 
 
 class Body:
     """A discretised solid and its state: displacement, internal variables at the quadrature points, and load factor."""
 
     def __init__(
-        self, space: FESpace, material: Material, support: AffineConstraint, load: Float[Tensor, " n_dofs"]
+        self,
+        space: FESpace,
+        material: Material,
+        support: AffineConstraint,
+        load: Float[Tensor, " n_dofs"],
+        tolerance: float = 1e-10,
     ) -> None:
-        self.space, self.material, self.support, self.load = space, material, support, load
+        self.space, self.material, self.support, self.load, self.tolerance = space, material, support, load, tolerance
         self.operator = StrainOperator(space)
         shape = self.operator.shape
         self.u = load.new_zeros(space.n_dofs)
@@ -139,7 +143,7 @@ class Body:
         u = target.impose(guess)
         force, size = residual(u)
         history = [size]
-        while not size <= PRECISION * self.scale:
+        while not size <= self.tolerance * self.scale:
             if len(history) > ITERATIONS:
                 raise ConvergenceError(f"Newton's method reached only the residual {size:.2e}.", history)
             step = solve(self.stiffness(u), -force, calm, **options)

@@ -35,6 +35,7 @@ def plasticity(
     order: int = 2,
     steps: int = 10,
     path: Sequence[float] = (1.0,),
+    tolerance: float = 1e-10,
 ) -> Mesh:
     """Equilibrium of an elastoplastic solid (von Mises, isotropic hardening) after a history of proportional loads.
 
@@ -50,6 +51,7 @@ def plasticity(
     steps         number of load steps to each entry of the path; to the first one, counted from where it yields first.
                   A step that fails is halved
     path          factors of the loads that are passed one after the other: (1.0, 0.0) loads and unloads
+    tolerance     of the forces out of balance, against those of the elastic body under the full load
 
     Strains are small, and plastic flow is normal to von Mises' yield surface; `meshlearn.sim.return_mapping` has the
     law, each step is one of its implicit steps.
@@ -74,9 +76,11 @@ def plasticity(
         raise ParameterError(f"steps is the number of load steps to each entry of the path, at least 1, not {steps}.")
     if not len(path) or not all(math.isfinite(factor) for factor in path):
         raise ParameterError(f"path is a sequence of finite factors of the loads, not {path}.")
+    if not 0 < tolerance < 1:
+        raise ParameterError(f"tolerance is a small number, between 0 and 1, not {tolerance}.")
     space = lagrange(mesh, order, mesh.dim)
     material = make_material(space, young, poisson, yield_stress, hardening, saturation, rate)
-    body = Body(space, material, supports(space, fixed), load_vector(space, body_force, traction, pressure))
+    body = Body(space, material, supports(space, fixed), load_vector(space, body_force, traction, pressure), tolerance)
     body.follow(path, steps)
     return body.described()
 

@@ -283,6 +283,7 @@ def test_beyond_the_limit_load_there_is_no_equilibrium():
         ({"rate": math.nan}, "rate"),
         ({"poisson": 0.5}, "Poisson"),
         ({"steps": 0}, "steps"),
+        ({"tolerance": 0.0}, "tolerance"),
         ({"path": ()}, "path"),
         ({"path": (1.0, math.inf)}, "path"),
     ],
