@@ -80,15 +80,19 @@ def score(
       meshlearn score model test --json > scores.json
     """
     import meshlearn as ml
+    from meshlearn.train.scoring import mean_scores, warn_of_hidden_errors
 
     estimator = ml.load(model)
     paths = common.expand(files)
-    rows = {}
+    rows, pairs = {}, []
     for path in paths:
         try:
-            rows[str(path)] = estimator.score(_read(path))
+            own = estimator.pair_scores(_read(path))
+            rows[str(path)] = mean_scores(own)
+            pairs += own
         except FieldError as error:
             raise FieldError(f"{path} cannot be scored: {error}") from error
+    warn_of_hidden_errors(pairs)
     fields = list(next(iter(rows.values())))
     mean = {field: _mean(row[field] for row in rows.values()) for field in fields}
     if as_json:

@@ -19,7 +19,7 @@ from meshlearn.train.fields import FieldSet, FieldSpec
 from meshlearn.train.items import Items, as_items, hide_fields, is_single
 from meshlearn.train.params import HasParams, json_params
 from meshlearn.train.registry import find_estimator, register_estimator
-from meshlearn.train.scoring import mean_scores, pair_scores
+from meshlearn.train.scoring import PairScore, mean_scores, pair_scores, warn_of_hidden_errors
 from meshlearn.train.steps import Work, check_still, frames_to_trajectory, work_of
 
 E = TypeVar("E", bound="Estimator")
@@ -151,12 +151,20 @@ class Estimator(HasParams):
         On one mesh the error of a point or cell field is sqrt(sum_i w_i |p_i - t_i|^2 / sum_i w_i |t_i|^2), where w_i
         is the length, area or volume that row i stands for (`mesh.point_measures()`, `mesh.cell_measures()`; all equal
         on a point cloud) and |.| the Euclidean norm over the components of the value; of a global field it is
-        |p - t| / |t|. 0 is perfect, 1 is as good as predicting zero.
+        |p - t| / |t|. 0 is perfect, 1 is as good as predicting zero. Relative to a field with a mean much larger than
+        its spread (an absolute pressure) every guess near the mean looks good: a ScoreWarning says so when such an
+        error is more than a fifth of the spread.
 
         A mesh on which the truth is zero everywhere has no relative error: for that output it is left out of the mean,
         however good the prediction, so that models are compared on the same meshes. A ScoreWarning names such meshes
         and gives the absolute (root mean square) error there; when all meshes are such, the score is NaN.
         """
+        scores = self.pair_scores(meshes)
+        warn_of_hidden_errors(scores)
+        return mean_scores(scores)
+
+    def pair_scores(self, meshes: Any) -> list[PairScore]:
+        """The errors on every mesh, and on every pair of frames of a Trajectory, that `score` is the mean of."""
         self.check_fitted("score")
         items = as_items(meshes)
         scores = []
@@ -166,7 +174,7 @@ class Estimator(HasParams):
                     check_still(self.fields_, work.where)
                 self.fields_.check(work.target, work.where, roles=("outputs",))
                 scores.append(pair_scores(prediction, work.target, self.fields_, work.where))
-        return mean_scores(scores)
+        return scores
 
     # -- files -----------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ from meshlearn.models.meshgraphnet import geometry
 from meshlearn.models.meshgraphnet.arguments import check_build, check_graphs
 from meshlearn.models.meshgraphnet.network import GraphNetwork
 from meshlearn.models.meshgraphnet.noise import add_noise
-from meshlearn.models.meshgraphnet.relative_loss import relative_losses
+from meshlearn.models.meshgraphnet.relative_loss import physical_zeros, relative_losses
 from meshlearn.models.meshgraphnet.sample import TRANSFERS, CoarseGraph, MultilevelSample
 from meshlearn.nn.muon import Muon
 from meshlearn.ops import Adjacency
@@ -86,8 +86,9 @@ class MeshGraphNet(NetworkEstimator):
     optimizer          "muon" or "adamw"
     loss               "relative": the relative error, on each mesh, of what the network learns, so that meshes with
                        small values count as much. That is what `score` reports, except in time steps, where the error
-                       is relative to the change and `score` relative to the new value; or "mse", "mae", "huber" of
-                       normalised values
+                       is relative to the change and `score` relative to the new value, and for fields whose mean is
+                       more than three times their spread (kelvins), whose errors are compared with the spread; or
+                       "mse", "mae", "huber" of normalised values
 
     After `fit`: `levels_`, the number of levels of the network: `levels`, or as many as the training mesh with the most
     levels has edges on, so that no part of the network stays untrained. A mesh to predict on that is smaller, and runs
@@ -193,7 +194,7 @@ class MeshGraphNet(NetworkEstimator):
             processor_options=dict(self.processor_options or {}),
             fused=self.fused,
             recompute=self.recompute,
-            zeros={k: -normalizer.mean / normalizer.scale for k, normalizer in self.normalizers_.targets.items()},  # type: ignore[operator, union-attr]
+            zeros={location: physical_zeros(known) for location, known in self.normalizers_.targets.items()},
         )
 
     def settle(self) -> None:

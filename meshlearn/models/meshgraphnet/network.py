@@ -35,7 +35,8 @@ class Amplitude(nn.Module):
     """y <- exp(a) (y - z) + z, with log-amplitudes a of every output channel from the context of the mesh.
 
     z is the normalised value of a physical zero, so that the physical output is scaled: one network then covers meshes
-    whose solutions differ in size by orders of magnitude (stiffness, conductivity). It starts as the identity.
+    whose solutions differ in size by orders of magnitude (stiffness, conductivity). z is 0, the training mean, where
+    the physical zero is far from all values (`physical_zeros`). It starts as the identity.
     """
 
     zero: Tensor
@@ -66,7 +67,7 @@ class GraphNetwork(nn.Module):
     coarse_steps  the same for every coarser level
     context       a latent of the whole mesh: made of the global inputs, updated from the mean of the points, read by
                   every step; in the end it modulates the point latents and scales the outputs
-    zeros         normalised value of a physical zero by location, for the scaling
+    zeros         z of `Amplitude` by location
 
     With L levels one pass is a V: steps / 2 on each level going down, with the coarse latents gathered from the finer
     ones; coarse_steps on the coarsest; steps / 2 on each level going up, after interpolation from the coarser one.

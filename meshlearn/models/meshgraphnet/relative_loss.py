@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -14,23 +15,26 @@ from meshlearn.train.normalization import Normalizers
 from meshlearn.train.sample import Sample
 
 FLOOR = 1e-4
+FAR = 3.0  # a mean so many spreads away from zero: the physical zero then says nothing about the field
 
 
 def relative_losses(
     outputs: dict[str, Tensor], batch: Sample, fields: FieldSet, normalizers: Normalizers
 ) -> Float[Tensor, " n_meshes"]:
-    """Mean over the fields of sqrt(sum_i w_i |p_i - t_i|^2 / (sum_i w_i |t_i|^2 + floor)), in physical units.
+    """Mean over the fields of f sqrt(sum_i w_i |p_i - t_i|^2 / (sum_i w_i |t_i|^2 + floor)), in physical units.
 
     w adds up to 1 over each mesh; the floor is 1e-4 of the mean of |t|^2 over the training meshes, so that a mesh whose
     truth vanishes does not rule all others. Everything is divided by that mean, so that squares of fields of any size
-    (pascals, metres) neither overflow nor vanish.
+    (pascals, metres) neither overflow nor vanish. f is 1 for a field whose root mean square in training, r, is at most
+    sqrt(10) times its spread s (its mean then is at most 3 s), and r / (sqrt(10) s) for others, such as an absolute
+    pressure: an error as large as the spread counts, whatever the mean.
     """
     losses = []
     for location, target in batch.targets.items():
         normalizer: Any = normalizers.targets[location]
         sizes = [spec.size for spec in fields.at("outputs", location)]
-        scale, mean = (part.to(target) for part in _shares(normalizer, sizes))
-        error = (scale * (outputs[location].to(target.dtype) - target)).square()
+        scale, mean, factor = (part.to(target) for part in _shares(normalizer, sizes))
+        error = (factor * scale * (outputs[location].to(target.dtype) - target)).square()
         energy = (scale * target + mean).square()
         weights = batch.weights[location].to(target)[:, None]
         for e, t in zip(error.split(sizes, 1), energy.split(sizes, 1), strict=True):
@@ -40,9 +44,24 @@ def relative_losses(
     return torch.stack(losses).mean(0)
 
 
-def _shares(normalizer: Any, sizes: list[int]) -> tuple[Tensor, Tensor]:
-    """Scales and means of the channels, those of each field divided by the field's root mean square in training."""
+def physical_zeros(normalizer: Any) -> Float[Tensor, " width"]:
+    """Normalised value of the zero that solutions of different size are multiples about, by channel.
+
+    That is the physical zero; where it is more than three spreads away from the mean (kelvins, absolute pressures), the
+    mean. About a zero far away, the least change of an amplitude would move the outputs by many spreads.
+    """
+    zeros = -normalizer.mean / normalizer.scale
+    return torch.where(zeros.abs() > FAR, 0.0, zeros)
+
+
+def _shares(normalizer: Any, sizes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Scales and means of the channels, those of each field divided by the field's root mean square in training, and
+    the factors f of the fields."""
     scale, mean = normalizer.scale.double(), normalizer.mean.double()
-    typical = (scale.square() + mean.square()).split(sizes)
-    size = torch.cat([part.sum().sqrt().expand(len(part)) for part in typical])
-    return scale / size, mean / size
+    spread, size = (_by_field(squares, sizes) for squares in (scale.square(), scale.square() + mean.square()))
+    return scale / size, mean / size, (size / (math.hypot(1.0, FAR) * spread)).clamp(min=1.0)
+
+
+def _by_field(squares: Tensor, sizes: list[int]) -> Tensor:
+    """Root of the sum over the channels of each field, at every channel."""
+    return torch.cat([part.sum().sqrt().expand(len(part)) for part in squares.split(sizes)])
