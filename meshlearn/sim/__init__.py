@@ -1,4 +1,4 @@
-"""Reference simulators that make training data: Poisson's equation and plane elasticity on plates with holes."""
+"""Reference simulators that make training data: heat, elasticity, rubber, metals, and sets of varied domains."""
 
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
