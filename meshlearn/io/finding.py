@@ -10,6 +10,7 @@ from typing import Any
 
 from meshlearn.errors import MeshReadError
 from meshlearn.io import registry
+from meshlearn.io.cache import is_entry
 from meshlearn.io.folders import mesh_files
 from meshlearn.io.paths import checked_path
 from meshlearn.io.read import check_exists
@@ -52,6 +53,7 @@ def _found(files: str | os.PathLike) -> list[Path]:
         check_exists(Path(text))
         return [Path(text)]
     paths = [Path(name) for name in globbing.glob(text, recursive=True)]
+    paths = [path for path in paths if not is_entry(path)]
     if not paths:
         folder = Path(re.split(r"[*?\[]", text)[0] or ".")
         folder = folder if folder.is_dir() else folder.parent

@@ -26,19 +26,29 @@ class Entries:
     meshes: list[Path] = field(default_factory=list)
     parts: dict[Path, list[str]] = field(default_factory=dict)  # list of files (.pvd, .pvtu) -> those here it names
     data: list[str] = field(default_factory=list)  # of a shared suffix, and nothing in them shows a mesh
+    models: list[str] = field(default_factory=list)  # .safetensors files of something else: of models, checkpoints
+    cached: list[str] = field(default_factory=list)  # entries of the cache of `read_many`
     total: int = 0
 
 
 def sorted_entries(folder: Path) -> Entries:
     """The files with a suffix of a mesh format; of the suffixes in `SHARED_SUFFIXES` only those whose content shows a
     mesh: the mark of a format, or a first line that names columns x and y. Files that a .pvd or .pvtu of the folder
-    names are parts of it, and notes (README, LICENSE, requirements ...) are passed over.
+    names are parts of it, tensors of models and entries of the cache are none, and notes (README, LICENSE,
+    requirements ...) are passed over.
     """
+    from meshlearn.io.cache import is_entry
+    from meshlearn.io.formats import native
+
     here = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     found = Entries(total=len(here))
     for entry in here:
         if entry.is_file() and any(form.reads for form in registry.of_suffix(entry)):
-            if entry.suffix.lower() not in SHARED_SUFFIXES or _shows_a_mesh(entry):
+            if is_entry(entry):
+                found.cached.append(entry.name)
+            elif native.suffix_of_tensors(entry) and not native.holds_a_mesh(entry):
+                found.models.append(entry.name)
+            elif entry.suffix.lower() not in SHARED_SUFFIXES or _shows_a_mesh(entry):
                 found.meshes.append(entry)
             elif not _NOTES.match(entry.name):
                 found.data.append(entry.name)
@@ -66,6 +76,16 @@ def mesh_files(folder: Path) -> list[Path]:
         said.append(
             f"left out {_listed(data)}: nothing in {'it' if len(data) == 1 else 'them'} shows a mesh, and the suffix "
             f"is also that of notes and logs.\n  a pattern takes such files: {folder / '*'}{Path(data[0]).suffix}"
+        )
+    if models := sorted(found.models):
+        said.append(
+            f"left out {_listed(models)}: tensors without a mesh, as a saved model or a checkpoint has them"
+            + (f'.\n  this is the folder of one: ml.load("{folder}")' if (folder / "model.json").is_file() else "")
+        )
+    if cached := sorted(found.cached):
+        said.append(
+            f"left out {_listed(cached)}: the cache of read_many keeps {'it' if len(cached) == 1 else 'them'} here, "
+            "as copies of other files"
         )
     if not found.meshes:
         raise MeshReadError(

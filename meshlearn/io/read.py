@@ -120,6 +120,8 @@ def _refuse_folder(path: Path) -> Any:
         hint = "it holds no mesh file, and it is not a PLAID sample (meshes/*.cgns)"
         if inner is not None:
             hint = f'the meshes are in folders inside it: ml.read_many("{path}/**/*{inner.suffix}")'
+        if (path / "model.json").is_file():
+            hint = f'it holds a saved model or a checkpoint: ml.load("{path}")'
     raise MeshReadError(f"{path}: this is a folder.\n  {hint}")
 
 

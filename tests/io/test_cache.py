@@ -68,3 +68,41 @@ def test_warnings_are_repeated(tmp_path):
             reports.append(ml.read_many([tmp_path / "a.inp"], cache=tmp_path / "store")[0].report)
     assert reports[0] == reports[1] != ()
     assert len(list((tmp_path / "store").iterdir())) == 2
+
+
+@pytest.mark.parametrize("place", [-5, 30, "text"])
+def test_a_flipped_bit_is_noticed(tmp_path, place):
+    ml.write(stamp(ml.shapes.square(n=2), 1.5), tmp_path / "a.vtu")
+    assert first_u(tmp_path / "a.vtu", tmp_path / "store") == 1.5
+    (entry,) = (tmp_path / "store").glob("*.safetensors")
+    damaged = bytearray(entry.read_bytes())
+    if place == "text":
+        place = damaged.index(b"point_data")
+    damaged[place] ^= 0x40
+    entry.write_bytes(damaged)
+    original = ml.read(tmp_path / "a.vtu")
+    for _ in range(2):
+        assert ml.meshes_equal(ml.read_many([tmp_path / "a.vtu"], cache=tmp_path / "store")[0], original)
+    assert entry.read_bytes() != damaged  # mended
+
+
+def test_entries_do_not_depend_on_the_name_of_the_file(tmp_path):
+    mesh = ml.shapes.square(n=2)
+    for name in ("a.vtu", "b.vtu"):
+        ml.write(mesh, tmp_path / name)
+        assert ml.read_many([tmp_path / name], cache=tmp_path / "store")[0].source == str(tmp_path / name)
+    assert len(list((tmp_path / "store").glob("*.safetensors"))) == 1
+
+
+def test_a_cache_among_the_data_is_not_data(tmp_path):
+    for k in range(3):
+        ml.write(stamp(ml.shapes.square(n=2), k), tmp_path / f"run_{k}.mesh.safetensors")
+    assert len([*ml.read_many(tmp_path, cache=tmp_path)]) == 3
+    with pytest.warns(ml.MeshReadWarning, match=r"left out .*the cache of read_many keeps them here"):
+        again = ml.read_many(tmp_path, cache=tmp_path)
+    assert [path.name for path in again.paths] == [f"run_{k}.mesh.safetensors" for k in range(3)]
+    assert len(ml.read_many(tmp_path / "*.safetensors", cache=tmp_path)) == 3
+    for path in tmp_path.glob("run_*"):
+        path.unlink()
+    with pytest.raises(ml.MeshReadError, match=r"holds no mesh file(.|\n)*the cache of read_many"):
+        ml.read_many(tmp_path)

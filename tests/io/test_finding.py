@@ -85,3 +85,27 @@ def test_a_pipe_is_refused_not_waited_for(tmp_path):
             _ = read(tmp_path / "a.vtu")
     with pytest.raises(ml.MeshReadError, match="no mesh file"):
         ml.read_many(tmp_path)
+
+
+def test_a_model_in_the_data_folder_is_left_out(tmp_path):
+    from safetensors.torch import save_file
+
+    for k in range(2):
+        ml.write(ml.shapes.square(n=2), tmp_path / f"run_{k}.vtu")
+    ml.write(ml.shapes.square(n=2), tmp_path / "run_2.safetensors")
+    save_file({"weight": torch.zeros(3)}, tmp_path / "model-0123456789abcdef.safetensors")
+    save_file({"weight": torch.zeros(3)}, tmp_path / "training-0123456789abcdef.safetensors")
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.warns(
+        ml.MeshReadWarning, match=r"left out model-.*training-.*a saved model or a checkpoint(.|\n)*ml.load"
+    ):
+        meshes = ml.read_many(tmp_path)
+    assert [mesh.n_cells for mesh in meshes] == [8, 8, 8]
+    for path in tmp_path.glob("run_*"):
+        path.unlink()
+    with pytest.raises(ml.MeshReadError, match=r"holds no mesh file(.|\n)*a saved model or a checkpoint(.|\n)*ml.load"):
+        ml.read_many(tmp_path)
+    with pytest.raises(ml.MeshReadError, match=r"not a mesh(.|\n)*ml\.load"):
+        ml.read(tmp_path / "model-0123456789abcdef.safetensors")
+    with pytest.raises(ml.MeshReadError, match=r"this is a folder(.|\n)*a saved model(.|\n)*ml\.load"):
+        ml.read(tmp_path)

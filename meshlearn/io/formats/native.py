@@ -83,8 +83,10 @@ def read(path: Path) -> Any:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
         if KEY not in metadata:
+            model = (path.parent / "model.json").is_file()
             raise MeshReadError(
                 f"{path}: a safetensors file, but not a mesh written by meshlearn (no {KEY!r} in its metadata)"
+                + (f'; beside it is a model.json.\n  to load the model: ml.load("{path.parent}")' if model else "")
             )
         structure = json.loads(metadata[KEY])
         if structure.get("version", 0) > VERSION:
@@ -99,6 +101,21 @@ def read(path: Path) -> Any:
         raise MeshReadError(f"{path}: the store is damaged or cut off ({error})") from None
     except (KeyError, json.JSONDecodeError) as error:
         raise MeshReadError(f"{path}: the store is damaged: {type(error).__name__} {error}") from None
+
+
+def suffix_of_tensors(path: Path) -> bool:
+    """True for the suffix that files of other tensors share."""
+    name = path.name.lower()
+    return name.endswith(".safetensors") and not name.endswith(".mesh.safetensors")
+
+
+def holds_a_mesh(path: Path) -> bool:
+    """True if the metadata, which are the first thing in the file, have our key; nothing else is looked at."""
+    try:
+        with open(path, "rb") as file:
+            return f'"{KEY}"'.encode() in file.read(8192)
+    except OSError:  # `read` says it best
+        return True
 
 
 def _get_mesh(structure: dict[str, Any], tensors: dict[str, Tensor], path: Path) -> Mesh:

@@ -127,9 +127,7 @@ def _vectors(fields: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     merged: dict[str, np.ndarray] = {}
     for name, values in fields.items():
         stem, mark, index = name.rpartition(":")
-        if not mark or not index.isdigit():
-            merged[name] = values
-        elif stem in fields:  # an array of its own
+        if not mark or not index.isdigit() or stem in fields:
             merged[name] = values
         elif index == "0":
             parts: list[np.ndarray] = []
