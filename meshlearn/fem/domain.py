@@ -11,11 +11,12 @@ from torch import Tensor
 
 from meshlearn.errors import MeshError, TopologyError
 from meshlearn.fem.elements import ELEMENTS
-from meshlearn.fem.geometry import Geometry, version
+from meshlearn.fem.geometry import Geometry
 from meshlearn.fem.reference import blocks
 from meshlearn.io.bridges.skfem import SECOND, facet_numbers, to_skfem
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.owned import version
 
 _AFFINE = ("line", "triangle", "tetra")
 _CORNERS = {"line3": 2, "triangle6": 3, "quad8": 4, "quad9": 4}  # of facets of second-order cells

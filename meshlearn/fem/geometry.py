@@ -13,6 +13,7 @@ from torch import Tensor
 from meshlearn import ops
 from meshlearn.errors import MeshError
 from meshlearn.fem.reference import Block
+from meshlearn.mesh.owned import version
 
 Cells = Tensor | slice | None  # numbers of cells, a run of them, or all
 
@@ -24,11 +25,6 @@ def pick(values: Tensor, axis: int, cells: Cells) -> Tensor:
     if isinstance(cells, slice):
         return values.narrow(axis, cells.start, cells.stop - cells.start)
     return values.index_select(axis, cells)
-
-
-def version(points: Tensor) -> int | None:
-    """A number that grows with every change in place; None where torch keeps no count (inference mode)."""
-    return None if points.is_inference() else points._version
 
 
 class Maps:
