@@ -14,6 +14,7 @@ from meshlearn.errors import FieldError, MeshError
 from meshlearn.mesh.cells import CELL_TYPES, NAMED_KINDS, RAGGED
 from meshlearn.mesh.frozen import FrozenDict
 from meshlearn.mesh.kinds import is_known, meant, width
+from meshlearn.mesh.precision import single_holds
 from meshlearn.ops.pointers import integer_range
 
 
@@ -36,6 +37,8 @@ def tensor(values: Any, what: str, device: torch.device | None = None) -> Tensor
         else:  # Python's numbers have torch's default dtype; what else numpy can read keeps its own
             plain = isinstance(values, (list, tuple, Number, np.generic))
             result = torch.as_tensor(values) if plain else torch.from_numpy(np.array(array))
+            if result.dtype == torch.float32 and array.dtype == np.float64 and not single_holds(array):
+                result = torch.from_numpy(array)
     except MeshError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:
@@ -63,7 +66,10 @@ def points_tensor(points: Any, source: str | None) -> Tensor:
         )
     if points.is_complex() or points.dtype in (torch.float16, torch.bfloat16):
         raise MeshError(f"points must be float32 or float64, got {points.dtype}{of_mesh(source)}: convert them first.")
-    return points if points.is_floating_point() else points.to(torch.get_default_dtype())
+    if points.is_floating_point():
+        return points
+    rounded = points.to(torch.get_default_dtype())
+    return rounded if torch.equal(rounded.to(points.dtype), points) else points.double()
 
 
 def cell_tables(cells: Any, n_points: int, source: str | None, device: torch.device) -> FrozenDict[str, Tensor]:

@@ -42,8 +42,9 @@ class Mesh(Bridges):
     report       what a reader changed or could not keep
 
     numpy arrays and lists are accepted. Arrays and tensors are copied, so that a buffer may be used again; tensors that
-    require a gradient are kept as they are, and meshes made from a mesh share what did not change. All tensors live on
-    one device.
+    require a gradient are kept as they are, and meshes made from a mesh share what did not change. Python's numbers get
+    torch's default dtype, or float64 where float32 would lose more than 1e-5 of their spread. All tensors live on one
+    device.
     The *domain* is made of the cells of the highest dimension; `n_cells` counts those, and "global cell number"
     numbers them type after type in the order of the dictionary. Quantities that depend only on the cells are
     computed once (`mesh.topology`) and shared by copies with other points or fields.

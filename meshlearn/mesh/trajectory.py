@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
+import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
@@ -20,7 +21,8 @@ class Trajectory:
     """Fields over time on one mesh. Immutable, like `Mesh`.
 
     mesh           the Mesh: cells, tags and what does not change in time
-    times          (n_times,) float32 or float64, finite and ascending, in any one time unit
+    times          (n_times,) float32 or float64, finite and ascending, in any one time unit; lists and whole numbers
+                   become float64
     point_data     {name: (n_times, n_points, ...)}
     cell_data      {name: {type: (n_times, n_cells_of_type, ...)}}
     global_data    {name: (n_times, ...)}
@@ -233,12 +235,15 @@ class Trajectory:
 
 
 def _checked_times(times: Any, device: torch.device) -> Tensor:
+    if isinstance(times, (list, tuple, range)):  # seconds since an epoch have ten digits before the point
+        array = np.asarray(times)
+        times = array.astype(np.float64) if array.dtype.kind in "iuf" else times
     times = checks.tensor(times, "times").to(device)
     if times.ndim != 1 or not len(times):
         raise MeshError(f"times must be (n_times,) with at least one entry, got shape {tuple(times.shape)}.")
     if times.is_complex() or times.dtype in (torch.bool, torch.float16, torch.bfloat16):
         raise MeshError(f"times must be float32 or float64 numbers, got {times.dtype}.")
-    times = times if times.is_floating_point() else times.to(torch.get_default_dtype())
+    times = times if times.is_floating_point() else times.double()
     if not bool(torch.isfinite(times).all()) or not bool((times.diff() > 0).all()):
         raise MeshError(
             f"times must be finite and ascend strictly, got {times.tolist()[:8]}{' …' if len(times) > 8 else ''}."
