@@ -12,7 +12,8 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.shapes import planar
 from meshlearn.sim.plate import Circle
 
-GRID = 2.0**-40  # coordinates are multiples of this times the extent: sides stay on their lines when turned back
+TURN = 512.0  # frames are turned and stretched by whole numbers up to this: without rounding, sides in line stay so
+CORNERS, POINTS = 2.0**-30, 2.0**-40  # given and returned coordinates are multiples of these times the extent
 SPREAD = 0.04  # of the size, to both sides
 
 
@@ -31,15 +32,21 @@ def independent_mesh(
     """
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, 2 * np.pi)
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    p, q = np.round(TURN * np.array([np.cos(angle), np.sin(angle)]))
+    turn, scale = np.array([[p, -q], [q, p]]), float(np.hypot(p, q))
+    extent = 2.0 ** np.ceil(np.log2(np.abs(corners).max()))
     mesh = planar(
-        corners @ turn.T,
-        [(*(turn @ np.array([x, y])).tolist(), r) for x, y, r in holes],
-        size=size * rng.uniform(1 - SPREAD, 1 + SPREAD),
+        _rounded(corners, CORNERS * extent) @ turn.T,
+        [(*(turn @ np.array([x, y])).tolist(), scale * r) for x, y, r in holes],
+        size=scale * size * rng.uniform(1 - SPREAD, 1 + SPREAD),
         refine=refine,
         seed=seed,
         dtype=torch.float64,
         side_names=side_names,
     )
-    step = GRID * 2.0 ** np.ceil(np.log2(np.abs(corners).max()))
-    return mesh.replace(points=(mesh.points @ torch.from_numpy(turn) / step).round() * step)
+    back = mesh.points.numpy() @ turn / scale**2
+    return mesh.replace(points=torch.from_numpy(_rounded(back, POINTS * extent)))
+
+
+def _rounded(points: np.ndarray, step: float) -> np.ndarray:
+    return np.round(points / step) * step

@@ -29,3 +29,11 @@ def test_two_seeds_give_independent_points():
     assert float(nearest.median()) == pytest.approx(
         0.038, abs=0.006
     )  # of a lattice at a random place: 0.38 of the size
+
+
+def test_sides_in_line_are_never_taken_for_crossing():
+    """Two sides of a notched square lie on one line, whatever the frame."""
+    notched = np.concatenate([CORNERS[:3], [(1.7, 2.0), (1.4, 1.7), (1.1, 2.0)], CORNERS[3:]])
+    for seed in range(40):
+        mesh = independent_mesh(notched, size=0.6, seed=seed)
+        assert float(mesh.measure()) == pytest.approx(6 - 0.09, rel=1e-9)
