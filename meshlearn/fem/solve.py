@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 
 from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.arrays import as_tensor
 from meshlearn.fem.average import solve_average
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.stacked import StackedOperator
@@ -27,7 +29,7 @@ METHODS = ("auto", "direct", "cg", "minres")
 
 def solve(
     A: SparseOperator | StackedOperator,
-    b: Float[Tensor, "*shape"],
+    b: Float[Tensor, "*shape"] | np.ndarray,
     constraint: AffineConstraint | None = None,
     method: str = "auto",
     preconditioner: str | Callable[[Tensor], Tensor] | None = None,
@@ -41,7 +43,8 @@ def solve(
     """u with A u = b, or under a constraint u = B z + g the u with B^T (A u - b) = 0: (n,) or (n, k), as b is.
 
     - A: square `SparseOperator` (n, n), symmetric or not; or a `StackedOperator` of n_batch matrices.
-    - b: (n,), or (n, k) for k right-hand sides; for a stack (n_batch, n), (n_batch, n, k), or (n,) for all.
+    - b: (n,), or (n, k) for k right-hand sides; for a stack (n_batch, n), (n_batch, n, k), or (n,) for all. With one
+      matrix right-hand sides are columns, also where k = n: a batch (k, n) from `assemble` is transposed, b.t().
     - constraint: `AffineConstraint` (Dirichlet, periodic, ...). Its prescribed values come back to the last bit.
     - method: "direct" (sparse LU on the host), "cg" (symmetric positive definite), "minres" (symmetric), both on the
       device of A; "auto" takes LU where it is cheap (CPU, small or planar), else CG, and LU where CG breaks down.
@@ -73,6 +76,12 @@ def solve(
         method, preconditioner, tolerance, adjoint_tolerance or tolerance, nullspace, max_iterations, initial
     )
     info = SolveInfo() if info is None else info
+    if not isinstance(A, (SparseOperator, StackedOperator)):
+        raise ParameterError(
+            f"the matrix is a {type(A).__name__}, expected a SparseOperator: "
+            "ml.ops.SparseOperator.from_scipy(matrix), or from_dense(matrix)."
+        )
+    b = as_tensor("the right-hand side", b, A.values.device)
     if isinstance(A, StackedOperator):
         return _solve_stack(A, b, constraint, options, info)
     return _solve_one(A, b, constraint, options, info)
@@ -164,7 +173,11 @@ def _check(A: SparseOperator, b: Tensor, constraint: AffineConstraint, options: 
     if A.n_cols != n:
         raise ParameterError(f"a linear solve needs a square matrix, got {A}")
     if b.dim() not in (1, 2) or b.shape[0] != n:
-        raise ParameterError(f"{A} needs a right-hand side ({n},) or ({n}, k), got {tuple(b.shape)}")
+        batch = b.dim() == 2 and b.shape[1] == n
+        hint = (
+            "\n  These are rows, as assemble gives batches; right-hand sides are columns here: b.t()." if batch else ""
+        )
+        raise ParameterError(f"{A} needs a right-hand side ({n},) or ({n}, k), got {tuple(b.shape)}{hint}")
     if constraint.n != n:
         raise ParameterError(f"{constraint} is for {constraint.n} unknowns, {A} has {n}")
     g = constraint.g

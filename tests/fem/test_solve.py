@@ -302,3 +302,15 @@ def test_own_multigrid_stands_in_for_pyamg(square, monkeypatch):
     u = solve(square.stiffness, square.load, fixed, method="cg", preconditioner="amg", info=info)
     assert info.iterations < 20
     assert torch.allclose(u, solve(square.stiffness, square.load, fixed, method="direct"), atol=1e-9)
+
+
+def test_right_hand_sides_of_one_matrix_are_columns():
+    A = unsymmetric(7)
+    rows = torch.rand(3, 7, dtype=DOUBLE)
+    with pytest.raises(ml.ParameterError, match=r"\(3, 7\)\n.*b\.t\(\)"):
+        solve(A, rows)
+    columns = solve(A, rows.t())
+    assert torch.allclose(columns, torch.stack([solve(A, row) for row in rows], 1), rtol=1e-12)
+    square = torch.rand(7, 7, dtype=DOUBLE)  # could be either: still columns
+    assert torch.allclose(A @ solve(A, square), square, rtol=1e-10, atol=1e-12)
+    assert torch.equal(solve(A, rows[0].numpy()), solve(A, rows[0]))
