@@ -12,6 +12,7 @@ from torch import Tensor
 
 from meshlearn import ops
 from meshlearn.errors import FieldError
+from meshlearn.fem.arrays import as_tensor
 from meshlearn.fem.fields import HIDDEN, Argument
 from meshlearn.fem.geometry import Cells, Maps, carry, pick
 
@@ -105,7 +106,7 @@ def batch_size(space: FESpace, value: Any) -> int | None:
     if isinstance(value, Batch):
         return len(value.values)
     if isinstance(value, Function):
-        return len(value.dofs) if value.dofs.dim() == 2 else None
+        return len(value.dofs) if value.dofs.ndim == 2 else None
     if not isinstance(value, (Tensor, np.ndarray)) or value.ndim < 2:
         return None
     places = (len(space.element_dofs), space.mesh.n_points)
@@ -172,7 +173,7 @@ def _on_points(space: FESpace, values: Tensor, cells: Cells, rule: Rule) -> Tens
 
 def known_function(function: Function, name: str, cells: Cells, rule: Rule, maps: Maps) -> Any:
     """The function as an argument of a form, or a tuple of them for a composite space."""
-    space, dofs = function
+    space, dofs = function.space, as_tensor(f"function {name!r}", function.dofs, function.space.device)
     if dofs.shape[-1] != space.n_dofs or dofs.dim() > 2:
         raise FieldError(
             f"function {name!r} has dofs of shape {tuple(dofs.shape)}, expected ({space.n_dofs},) or "

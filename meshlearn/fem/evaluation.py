@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ConvergenceError, FieldError, ParameterError
+from meshlearn.fem.arrays import as_tensor
 from meshlearn.fem.geometry import Maps, carry
 from meshlearn.fem.polynomials import Polynomials
 
@@ -20,7 +21,13 @@ CHUNK = 1 << 17  # points evaluated at a time
 OUTSIDE = ("error", "nearest", "nan")
 
 
-def evaluate(space: FESpace, dofs: Tensor, points: Tensor, part: str = "value", outside: str = "error") -> Tensor:
+def evaluate(
+    space: FESpace,
+    dofs: Tensor | np.ndarray,
+    points: Tensor | np.ndarray,
+    part: str = "value",
+    outside: str = "error",
+) -> Tensor:
     """Values of a function at points: (n,) or (n, *components), with the batch axis of the dofs in front.
 
     dofs     (n_dofs,) or (n_batch, n_dofs)
@@ -37,11 +44,12 @@ def evaluate(space: FESpace, dofs: Tensor, points: Tensor, part: str = "value", 
         raise ParameterError(f"outside={outside!r} is not known; choose one of {list(OUTSIDE)}.")
     if len(space.blocks) > 1:
         raise ParameterError("a composite function is evaluated part by part: make a space of each.")
+    dofs = as_tensor("dofs", dofs, space.device)
     if dofs.shape[-1:] != (space.n_dofs,) or dofs.dim() > 2:
         raise FieldError(
             f"dofs have shape {tuple(dofs.shape)}, expected ({space.n_dofs},) or (n_batch, {space.n_dofs})."
         )
-    points = torch.as_tensor(points)
+    points = torch.as_tensor(points) if isinstance(points, (list, tuple)) else as_tensor("points", points, space.device)
     if points.dim() != 2 or points.shape[1] != space.dim:
         raise FieldError(f"points have shape {tuple(points.shape)}, expected (n, {space.dim}).")
     if part not in space.blocks[0].shapes(space.dim):

@@ -6,7 +6,8 @@ and vectors combine by plain broadcasting, and five axes behind them that the us
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -44,7 +45,12 @@ class Argument:
     def __getitem__(self, index: Any) -> Tensor:
         if not self.shapes["value"]:
             raise ParameterError(f"{self.name} is a scalar and has no components; use it without brackets.")
-        return self.value[index]
+        try:
+            return self.value[index]
+        except IndexError:
+            raise ParameterError(
+                f"{self.name}[{index}] does not exist: {self.name} has components {self.shapes['value']}."
+            ) from None
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
@@ -118,7 +124,19 @@ class Place:
         self._known: dict[str, Any] = {}
 
     def __getitem__(self, index: Any) -> Tensor:
-        return self.points[index]
+        points = self.points
+        try:
+            return points[index]
+        except IndexError:
+            raise ParameterError(
+                f"x[{index}] does not exist: the mesh has {len(points)} coordinates, x[0] … x[{len(points) - 1}]."
+            ) from None
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.points)
 
     @property
     def points(self) -> Tensor:
@@ -141,7 +159,7 @@ class Place:
         """Pass coefficients (functions of the place see changed ones), normals and sizes through a change; coordinates
         (dim, cells, places) through another."""
         for name, make in self._coefficients.items():
-            self._coefficients[name] = lambda make=make: change(make())
+            self._coefficients[name] = partial(_then, change, make)
         normal, size, where = self._normal, self._size, self._points
         if normal is not None:
             self._normal = change(normal.unsqueeze(-2)).squeeze(-2)  # cells third from behind
@@ -166,6 +184,10 @@ class Place:
         if name not in self._known:
             self._known[name] = self._coefficients[name]()
         return self._known[name]
+
+
+def _then(change: Callable[[Any], Any], make: Callable[[], Any]) -> Any:
+    return change(make())
 
 
 def spread(values: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.fem.explain import explained
 from meshlearn.fem.fields import HIDDEN, Argument, Place, unit_jets
 from meshlearn.fem.reference import Block
 
@@ -136,7 +137,7 @@ def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor
 
 def call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Tensor) -> Tensor:
     """Values of a form (trial, test, cells, batch, places), axes of length 1 where nothing changes."""
-    result = form(*arguments, place)
+    result = explained("the form", form, *arguments, place)
     if isinstance(result, Argument):
         result = result.value
     if not isinstance(result, Tensor):

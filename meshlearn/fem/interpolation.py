@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshlearn import ops
 from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.arrays import as_tensor
 from meshlearn.fem.dual import dual
 from meshlearn.fem.fields import HIDDEN, Argument
 from meshlearn.fem.operators import inner
@@ -39,6 +40,7 @@ def interpolate(space: FESpace, value: Any) -> Tensor:
 
     Where a function jumps, the cell with the lowest number decides. Raises FieldError for a wrong shape.
     """
+    value = as_tensor("value", value, space.device) if isinstance(value, np.ndarray) else value
     if isinstance(value, Tensor) and value.shape == (space.n_dofs,) and space.n_dofs != space.mesh.n_points:
         return value.to(space.like)
     if len(space.blocks) == 1:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem.coefficients import batch_size, coefficient, constant
+from meshlearn.fem.explain import explained
 from meshlearn.fem.facets import facet_rules
 from meshlearn.fem.fields import Place
 from meshlearn.fem.geometry import Cells, Maps
@@ -73,7 +74,9 @@ def place(space: FESpace, where: Region, given: dict[str, Any]) -> Place:
     )
     for name, value in given.items():
         if callable(value):
-            coefficients[name] = lambda name=name, value=value: constant(space, name, value(made))
+            coefficients[name] = lambda name=name, value=value: constant(
+                space, name, explained(f"the function {name!r}", value, made)
+            )
     return made
 
 

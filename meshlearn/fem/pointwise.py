@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.fem.explain import outsiders
 from meshlearn.fem.fields import Argument
 from meshlearn.fem.forms import Jets, call, random_fields
 from meshlearn.fem.places import Region, place, region
@@ -61,8 +63,7 @@ def check_pointwise(
             spot = place(space, few, given)
             spot.alter(change, lambda points: _picked(points, 1 + k))
             arguments = [
-                mine.arguments(lambda j, part, held=held: change(_spread(held[j][part][0])))
-                for mine, held in zip(jets, fields, strict=True)
+                mine.arguments(partial(_changed_field, change, held)) for mine, held in zip(jets, fields, strict=True)
             ]
             return call(form, arguments, spot, space.like)
 
@@ -71,7 +72,7 @@ def check_pointwise(
             known = _equal(one, two) or not _equal(values(1), two)  # or it is random
         except Exception:  # anything that the form raises on changed data; vmap, where no values can be looked at
             return
-    _check_shape(one, len(few.weights))
+    _check_shape(one, len(few.weights), form)
     if not known:
         raise ParameterError(
             "the form mixes places: its value in one cell changes with the data of other cells.\n"
@@ -102,16 +103,17 @@ class _Change:
         return torch.cat([first, other, other], _CELLS)
 
 
+def _changed_field(change: _Change, held: list[dict[str, Tensor]], j: int, part: str) -> Tensor:
+    values = held[j][part][0]
+    return change(values.expand(*values.shape[:_CELLS], _N, *values.shape[_CELLS + 1 :]))
+
+
 def _picked(points: Tensor, k: int) -> Tensor:
     """(dim, cells, places) with cell k in place of all but the first."""
     return torch.stack([points[:, 0], points[:, k], points[:, k]], 1)
 
 
-def _spread(values: Tensor) -> Tensor:
-    return values.expand(*values.shape[:_CELLS], _N, *values.shape[_CELLS + 1 :])
-
-
-def _check_shape(values: Tensor, n_places: int) -> None:
+def _check_shape(values: Tensor, n_places: int, form: Callable[..., Any]) -> None:
     if values.shape[:2] == (1, 1) and values.shape[2] in (1, _N) and values.shape[4] in (1, n_places):
         return
     raise ParameterError(
@@ -119,6 +121,7 @@ def _check_shape(values: Tensor, n_places: int) -> None:
         f"shape {tuple(values.shape)} instead of (1, 1, {_N}, batch, {n_places}).\n"
         "  Components come first in a form: write inner(a, b) or dot(a, b), or name their axis, a.sum(0), not "
         "a.sum(-1). Tensors of cells or points are given by name, assemble(form, k=k), and used as x.k."
+        + outsiders(form)
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.arrays import as_tensor
 from meshlearn.fem.coefficients import Function, check_mesh
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.selection import select
@@ -58,11 +59,7 @@ def _tensor(value: Any, device: torch.device) -> Any:
     """Arrays as tensors, numpy's numbers as Python's."""
     if isinstance(value, np.generic):
         return value.item()
-    if not isinstance(value, np.ndarray):
-        return value
-    if value.dtype.kind not in "fiu":
-        raise FieldError(f"values are an array of {value.dtype}, expected numbers.")
-    return torch.as_tensor(value, device=device)
+    return as_tensor("values", value, device) if isinstance(value, np.ndarray) else value
 
 
 def _ascending(where: Any, values: Tensor, dofs: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem.domain import vertices
+from meshlearn.fem.explain import explained
 from meshlearn.fem.parts import dofs_of_cells, subdomains
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _numbers(space: FESpace, where: Any) -> Tensor:
     if isinstance(where, str):
         return _named(space, where)
     if callable(where):
-        mask = torch.as_tensor(where(space.dof_points.detach().t()))
+        mask = torch.as_tensor(explained("the function that selects dofs", where, space.dof_points.detach().t()))
         if mask.shape != (space.n_dofs,) or mask.dtype != torch.bool:
             raise ParameterError(
                 f"the function that selects dofs gave {tuple(mask.shape)} of {mask.dtype}, expected a mask "

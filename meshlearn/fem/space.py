@@ -15,6 +15,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem import assembly
+from meshlearn.fem.arrays import as_tensor
 from meshlearn.fem.basis import basis_order, check_basis
 from meshlearn.fem.coefficients import Function
 from meshlearn.fem.constraint import AffineConstraint
@@ -123,9 +124,9 @@ class FESpace:
         """The same space in scikit-fem: equal numbering, so dofs can go back and forth as arrays."""
         return skfem.Basis(self.skmesh, self.element, intorder=self.order if order is None else order)
 
-    def function(self, dofs: Float[Tensor, "*batch n_dofs"]) -> Function:
+    def function(self, dofs: Float[Tensor, "*batch n_dofs"] | np.ndarray) -> Function:
         """The function with these dofs, for use as a coefficient: x.name in a form has values, grad, div or curl."""
-        return Function(self, dofs)
+        return Function(self, as_tensor("dofs", dofs, self.device))
 
     # -- degrees of freedom ----------------------------------------------------------------------------------------
 
@@ -173,8 +174,9 @@ class FESpace:
             f"'boundary' for all of it\n  mesh: {self.mesh.source or 'made in memory'}"
         )
 
-    def split(self, dofs: Float[Tensor, "*batch n_dofs"]) -> tuple[Tensor, ...]:
+    def split(self, dofs: Float[Tensor, "*batch n_dofs"] | np.ndarray) -> tuple[Tensor, ...]:
         """The dofs of the parts of a composite function, each as in a space of that element alone."""
+        dofs = as_tensor("dofs", dofs, self.device)
         if dofs.shape[-1:] != (self.n_dofs,):
             raise FieldError(f"dofs have shape {tuple(dofs.shape)}, expected (..., {self.n_dofs}) for {self}.")
         return tuple(dofs.index_select(-1, torch.unique(self.block_dofs(k))) for k in range(len(self.blocks)))
@@ -264,8 +266,8 @@ class FESpace:
 
     def evaluate(
         self,
-        dofs: Float[Tensor, "*batch n_dofs"],
-        points: Float[Tensor, "n dim"],
+        dofs: Float[Tensor, "*batch n_dofs"] | np.ndarray,
+        points: Float[Tensor, "n dim"] | np.ndarray,
         part: str = "value",
         outside: str = "error",
     ) -> Tensor:
@@ -280,7 +282,7 @@ class FESpace:
 
         return norm(self, dofs, kind, minus)
 
-    def integrate(self, dofs: Float[Tensor, "*batch n_dofs"]) -> Tensor:
+    def integrate(self, dofs: Float[Tensor, "*batch n_dofs"] | np.ndarray) -> Tensor:
         """Integral of a function over the mesh: a number, or one per component."""
         shape = self.blocks[0].shapes(self.dim)["value"]
         u = self.function(dofs)

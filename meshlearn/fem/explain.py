@@ -1,0 +1,72 @@
+"""Errors of torch inside forms and functions of the place, in words about finite elements."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from meshlearn.errors import MeshlearnError, ParameterError
+
+# what torch and Python say -> what to do
+_KNOWN = (
+    (
+        ("must match the size", "must match the existing size", "broadcast", "number of elements", "numpy.ndarray"),
+        "Arrays in it have axes for components, cells and places, into which a tensor of cells or points from outside "
+        "does not fit: it is given by name, assemble(form, k=k), and used as x.k.",
+    ),
+    (
+        ("converted to Python scalars", "converted to Scalar", "must be real number", "only length-1 arrays"),
+        "x[0], fields and functions are tensors: use torch.sin(x[0]), torch.exp …, not those of math, and no float().",
+    ),
+    (
+        ("Boolean value of", "truth value of"),
+        "x[0] > 0.5 is a tensor: use torch.where(x[0] > 0.5, a, b) for if, & for and, | for or, torch.minimum for min.",
+    ),
+    (
+        ("out of bounds for dimension 0",),
+        "x[0], x[1] … are the coordinates, as many as the mesh has dimensions.",
+    ),
+    (
+        ("Can't call numpy()", "convert cuda"),
+        "Functions of numpy know no gradients and no devices: use those of torch.",
+    ),
+)
+
+
+def explained(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """function(*arguments). Raises ParameterError for errors that are known to come from taking tensors for numbers, or
+    from tensors of cells and points that were not given by name; others as they are."""
+    try:
+        return function(*arguments)
+    except MeshlearnError:
+        raise
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        advice = next((words for seen, words in _KNOWN if any(part in str(error) for part in seen)), None)
+        if advice is None:
+            raise
+        raise ParameterError(f"{what} failed: {error}\n  {advice}{outsiders(function)}") from error
+
+
+def outsiders(function: Callable[..., Any]) -> str:
+    """A line on the tensors that a function takes from outside, as the likely cause."""
+    shapes = _outsiders(function, depth=2)
+    return "\n  From outside: " + ", ".join(f"{k} {shape}" for k, shape in shapes.items()) + "." if shapes else ""
+
+
+def _outsiders(function: Callable[..., Any], depth: int) -> dict[str, tuple[int, ...]]:
+    """{name: shape}, also of what the functions use that it calls."""
+    try:
+        seen = inspect.getclosurevars(function)
+    except (TypeError, ValueError):  # no Python function, or one that is not complete yet
+        return {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, value in {**seen.globals, **seen.nonlocals}.items():
+        if isinstance(value, (Tensor, np.ndarray)) and value.ndim and max(value.shape) > 1:
+            shapes[name] = tuple(value.shape)
+        elif depth and inspect.isfunction(value) and value.__module__ == function.__module__:
+            shapes |= _outsiders(value, depth - 1)
+    return shapes
