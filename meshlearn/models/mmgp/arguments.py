@@ -7,6 +7,7 @@ from typing import Any
 
 from meshlearn.errors import ParameterError
 from meshlearn.models.mmgp.morphing import MORPHERS
+from meshlearn.models.mmgp.pod import check_modes
 from meshlearn.models.mmgp.transfer import TRANSFERS
 
 
@@ -18,7 +19,7 @@ def check(model: Any) -> None:
     if model.transfer not in TRANSFERS:
         raise ParameterError(f"transfer={model.transfer!r}: expected one of {', '.join(map(repr, TRANSFERS))}.")
     for name in ("modes", "shape_modes"):
-        _modes(name, getattr(model, name))
+        check_modes(name, getattr(model, name))
     for name, least in (("restarts", 1), ("seed", 0)):
         value = getattr(model, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -29,9 +30,3 @@ def check(model: Any) -> None:
     if not isinstance(model.morphing_options, Mapping):
         raise ParameterError(f"morphing_options={model.morphing_options!r} must be a dictionary of options.")
 
-
-def _modes(name: str, value: Any) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    share = isinstance(value, float) and 0 < value < 1
-    if not (whole or share):
-        raise ParameterError(f"{name}={value!r}: expected a number of modes, or a share of the energy below 1.")

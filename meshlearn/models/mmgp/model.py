@@ -48,8 +48,8 @@ class MMGP(Estimator):
     morphing          "auto", "identity" (meshes that share their cells), "tutte" (plates with one hole or none), "rbf"
                       or "elastic"; see `meshlearn.models.mmgp.morphing`
     landmarks         names of point sets of one point each that correspond in all meshes
-    modes             modes of every output field: a number, or the share of the variance they shall hold. Trailing modes
-                      that no process can predict are dropped
+    modes             modes of every output field: "cv" (those found again in meshes that were left out), a number, or
+                      the share of the variance they shall hold; see `meshlearn.models.mmgp.pod`
     shape_modes       the same for the coordinates, and for every input field
     tied              one set of length scales for all modes of a field (the published method) instead of one per mode
     transfer          "interpolation", or "projection" in L2, which keeps integrals
@@ -94,8 +94,8 @@ class MMGP(Estimator):
         outputs: Sequence[str] = (),
         morphing: str = "auto",
         landmarks: Sequence[str] = (),
-        modes: int | float = 0.9999999,
-        shape_modes: int | float = 0.99999,
+        modes: int | float | str = "cv",
+        shape_modes: int | float | str = 0.9999,
         tied: bool = False,
         transfer: str = "interpolation",
         restarts: int = 4,
@@ -151,12 +151,12 @@ class MMGP(Estimator):
             if spec.location != "global"
         }
         y, groups = self._targets(data.fields)
-        self.processes_ = GaussianProcesses(self.restarts, seed=self.seed).fit(x, y, groups)
-        if not bool(self.processes_.used_.any()):
+        if not bool((x != x[0]).any()):
             raise ParameterError(
                 "all training meshes have the same shape and the same inputs: there is nothing to learn from.\n"
                 "  Name the inputs that differ (global_data, point_data or cell_data)."
             )
+        self.processes_ = GaussianProcesses(self.restarts, seed=self.seed).fit(x, y, groups)
         self._fields = fields
         self._check_on(data, fields.outputs)
         self.fields_ = fields
@@ -269,6 +269,8 @@ class MMGP(Estimator):
                 rows = part + noise * std * self.factors_[spec.name]
                 if spec.location != "global":
                     rows = placed.from_common(self.pods_[spec.name].decode(rows), spec.location, spec.size)
+                else:
+                    rows = rows[:, None]
                 for fields, row in zip(drawn, rows, strict=True):
                     fields[spec] = spec.restore(row)
         return [self.fields_.attach(mesh, fields) for fields in drawn]

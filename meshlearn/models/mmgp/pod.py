@@ -13,6 +13,8 @@ from meshlearn.errors import ParameterError
 EXACT = 3000  # snapshots; more are compressed by random projections
 ROUNDING = 1e-14  # of the energy: what eigenvalues of the Gram matrix cannot tell from zero
 FOLDS = 5
+FOUND = 0.5  # share of a mode's energy that must be found again
+FEW = 0.9999  # share of the energy kept where there are too few snapshots to leave some out
 
 
 class POD:
@@ -21,7 +23,9 @@ class POD:
     Modes are those of the weighted covariance (method of snapshots: L. Sirovich, Quart. Appl. Math. 45, 1987); with more
     than 3000 snapshots, of a random projection of it (Halko, Martinsson and Tropp, SIAM Review 53, 2011).
 
-    modes  number of modes, or the share of the energy (variance) that they shall hold, below 1
+    modes  number of modes; the share of the energy (variance) that they shall hold, below 1; or "cv": as many as are
+           found again in snapshots that were left out (five folds): a mode of the others has there at least half of the
+           energy that it has in its own. Noise of triangulations makes modes that fail this
     limit  number of modes at most
 
     mean_ (N,), modes_ (r, N), coefficients_ (n, r), energies_ (r,) variances of the coefficients, total_ the variance of
@@ -29,21 +33,20 @@ class POD:
     (five-fold cross-validation).
     """
 
-    def __init__(self, modes: int | float = 0.999999, limit: int = 64, seed: int = 0) -> None:
+    def __init__(self, modes: int | float | str = "cv", limit: int = 64, seed: int = 0) -> None:
         self.modes, self.limit, self.seed = modes, limit, seed
 
     def fit(
         self, snapshots: Float64[Tensor, "n N"], weights: Float64[Tensor, " N"], keep: Sequence[int] = ()
     ) -> POD:
         """Modes of n snapshots; `rest_` (len(keep), N) is what modes of other rows leave of these. Returns self."""
-        if not isinstance(self.modes, int) and not 0 < self.modes < 1:
-            raise ParameterError(f"modes={self.modes!r}: expected a number of modes, or a share of the energy below 1.")
+        check_modes("modes", self.modes)
         n = len(snapshots)
         self.mean_ = snapshots.mean(0)
         centred = (snapshots - self.mean_) * weights.sqrt()
         vectors, energies, gram = self._spectrum(centred)
         self.total_ = float(centred.square().sum() / n)
-        rank = self._rank(energies)
+        rank = self._rank(energies, gram)
         singular = (energies[:rank] * n).sqrt()
         combination = vectors[:, :rank] / singular
         lifted = (combination - combination.mean(0)).T @ snapshots
@@ -87,14 +90,20 @@ class POD:
         vectors, singular, _ = torch.linalg.svd(centred @ basis, full_matrices=False)
         return vectors, singular.square() / n, None
 
-    def _rank(self, energies: Tensor) -> int:
+    def _rank(self, energies: Tensor, gram: Tensor | None) -> int:
         held = int((energies > ROUNDING * max(float(energies.sum()), 1e-300)).sum())
         if isinstance(self.modes, int):
             return min(self.modes, held)
         if self.total_ == 0.0:
             return 0
+        most = min(held, self.limit)
+        if self.modes == "cv":
+            if gram is not None and len(gram) >= 2 * FOLDS:
+                return min(most, _rank_found_again(gram, most))
+            share = energies.cumsum(0) / self.total_
+            return min(int((share < FEW).sum()) + 1, most)
         share = energies.cumsum(0) / self.total_
-        return min(int((share < self.modes).sum()) + 1, held, self.limit)
+        return min(int((share < float(self.modes)).sum()) + 1, most)
 
     def _cross_validate(
         self, snapshots: Tensor, weights: Tensor, gram: Tensor | None, rank: int, keep: Tensor
@@ -104,12 +113,10 @@ class POD:
         self.residual_ = torch.zeros_like(self.mean_)
         self.rest_norms_ = snapshots.new_zeros(n)
         self.rest_ = snapshots.new_zeros(len(keep), snapshots.shape[1])
-        exact = gram is not None and n >= 2 * FOLDS
-        for fold in range(FOLDS):
+        exact = n >= 2 * FOLDS
+        for fold in range(min(FOLDS, n)):
             rows = torch.arange(fold, n, FOLDS)
-            if not len(rows):
-                continue
-            if exact:
+            if exact and gram is not None:
                 rest = self._held_out(snapshots, gram, rows, rank)
             else:  # what the modes leave of their own snapshots, corrected for the degrees of freedom they took
                 rest = snapshots.index_select(0, rows) - self.decode(self.coefficients_.index_select(0, rows))
@@ -120,22 +127,9 @@ class POD:
             self.rest_[mine] = rest.index_select(0, keep.index_select(0, mine) // FOLDS)
         self._keep = keep
 
-    def _held_out(self, snapshots: Tensor, gram: Tensor | None, out: Tensor, rank: int) -> Tensor:
-        """What modes of all other rows leave of the rows `out`; their modes come from blocks of the Gram matrix."""
-        is_out = torch.zeros(len(snapshots), dtype=torch.bool)
-        is_out[out] = True
-        kept = (~is_out).nonzero().squeeze(1)
-        assert gram is not None
-        inner = gram.index_select(0, kept)
-        block, products = inner.index_select(1, kept), inner.index_select(1, out)
-        offset = block.mean(1, keepdim=True)  # inner products with the mean of the kept rows
-        products = products - offset - products.mean(0) + offset.mean()
-        block = block - offset - offset.T + offset.mean()
-        energies, vectors = torch.linalg.eigh(block)
-        first = max(len(energies) - rank, 0)
-        energies, vectors = energies[first:], vectors[:, first:]
-        sound = energies > ROUNDING * max(float(block.diagonal().sum()), 1e-300)
-        energies, vectors = energies[sound], vectors[:, sound]
+    def _held_out(self, snapshots: Tensor, gram: Tensor, out: Tensor, rank: int) -> Tensor:
+        """What modes of all other rows leave of the rows `out`."""
+        kept, energies, vectors, products = _fold(gram, out, rank)
         share = products.T @ (vectors / energies) @ vectors.T  # the projections as combinations of the kept rows
         mean = snapshots.index_select(0, kept).mean(0)
         share = share - share.mean(1, keepdim=True)  # so that the mean drops out
@@ -151,3 +145,44 @@ class POD:
         """The inverse of `get_state`."""
         for name in self.STATE:
             setattr(self, name, tensors[name.rstrip("_")])
+
+
+def check_modes(name: str, value: object) -> None:
+    """Raise ParameterError unless the value is "cv", a number of modes, or a share of the energy."""
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    share = isinstance(value, float) and 0 < value < 1
+    if not (whole or share or value == "cv"):
+        raise ParameterError(f'{name}={value!r}: expected "cv", a number of modes, or a share of the energy below 1.')
+
+
+def _fold(gram: Tensor, out: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Modes of the rows that are not `out`, from blocks of the Gram matrix: (kept rows, energies, vectors by falling
+    energy, centred inner products of kept rows with rows `out`)."""
+    is_out = torch.zeros(len(gram), dtype=torch.bool)
+    is_out[out] = True
+    kept = (~is_out).nonzero().squeeze(1)
+    inner = gram.index_select(0, kept)
+    block, products = inner.index_select(1, kept), inner.index_select(1, out)
+    offset = block.mean(1, keepdim=True)  # inner products with the mean of the kept rows
+    products = products - offset - products.mean(0) + offset.mean()
+    block = block - offset - offset.T + offset.mean()
+    energies, vectors = torch.linalg.eigh(block)
+    energies, vectors = energies.flip(0)[:rank], vectors.flip(1)[:, :rank]
+    sound = energies > ROUNDING * max(float(block.diagonal().sum()), 1e-300)
+    return kept, energies[sound], vectors[:, sound], products
+
+
+def _rank_found_again(gram: Tensor, most: int) -> int:
+    """The number of leading modes that keep at least half of their energy in rows that were left out."""
+    own, again = gram.new_zeros(most), gram.new_zeros(most)
+    n = len(gram)
+    for fold in range(FOLDS):
+        out = torch.arange(fold, n, FOLDS)
+        kept, energies, vectors, products = _fold(gram, out, most)
+        own[: len(energies)] += energies / len(kept)
+        again[: len(energies)] += (products.T @ (vectors / energies.sqrt())).square().mean(0)
+    lost = again < FOUND * own
+    padded = torch.cat([lost, lost.new_ones(2)]).long()
+    noise = lost & (padded[:-2] + padded[1:-1] + padded[2:] > 1)  # two of three modes in a row are lost
+    ends = noise.nonzero()
+    return max(int(ends[0]) if len(ends) else most, 1)

@@ -12,20 +12,23 @@ from jaxtyping import Float64
 from torch import Tensor
 
 
+TINY = 1e-30  # under the root: its slope at 0 would be infinite
+
+
 def squared_distances(a: Float64[Tensor, "*b n d"], b: Float64[Tensor, "*b m d"]) -> Float64[Tensor, "*b n m"]:
     """|a_i - b_j|^2 by one matrix product; rounding errors are cut off at 0."""
     cross = a @ b.transpose(-1, -2)
     norms = a.square().sum(-1)[..., :, None] + b.square().sum(-1)[..., None, :]
-    return cross.mul_(-2).add_(norms).clamp_(min=0)
+    return (norms - 2 * cross).clamp(min=0)
 
 
 def matern(
     a: Float64[Tensor, "n d"], b: Float64[Tensor, "m d"], log_scales: Float64[Tensor, "batch d"]
 ) -> Float64[Tensor, "batch n m"]:
-    """k(a_i, b_j) for every row of log length scales."""
+    """k(a_i, b_j) for every row of log length scales; differentiable."""
     inverse = (-log_scales).exp()[:, None, :]
-    s = squared_distances(a * inverse, b * inverse).mul_(5).sqrt_()
-    return (s.square().div_(3).add_(s).add_(1)).mul_(s.neg_().exp_())
+    s = (5 * squared_distances(a * inverse, b * inverse)).clamp(min=TINY).sqrt()
+    return (1 + s + s.square() / 3) * torch.exp(-s)
 
 
 def matern_with_slope(

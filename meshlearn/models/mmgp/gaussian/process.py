@@ -34,8 +34,8 @@ class GaussianProcesses:
     variances_: Tensor  # (groups,) of the process
     groups_: Tensor  # (m,)
 
-    def __init__(self, restarts: int = 4, iterations: int = 200, seed: int = 0) -> None:
-        self.restarts, self.iterations, self.seed = restarts, iterations, seed
+    def __init__(self, restarts: int = 4, iterations: int = 200, seed: int = 0, prior: bool = True) -> None:
+        self.restarts, self.iterations, self.seed, self.prior = restarts, iterations, seed, prior
         self._factors: dict[int, Tensor] = {}
 
     def fit(
@@ -58,7 +58,7 @@ class GaussianProcesses:
         for size in sorted({len(m) for m in members} - {0}):  # groups of one size are trained side by side
             mine = [g for g in range(count) if len(members[g]) == size]
             stacked = torch.stack([self.targets_.index_select(1, members[g]) for g in mine])
-            theta, loss = train(self.inputs_, stacked, self.restarts, self.iterations, generator)
+            theta, loss = train(self.inputs_, stacked, self.restarts, self.iterations, generator, self.prior)
             self.parameters_[mine], self.losses_[mine] = theta, loss
         for g in range(count):
             if len(members[g]):
