@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError, ParameterError
 from meshlearn.mesh.checks import of_mesh
-from meshlearn.mesh.location import CLOUD, INSIDE, Location, PointLocator
+from meshlearn.mesh.location import CLOUD, INSIDE, OUTSIDE, Location, PointLocator
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import reference_cell
 from meshlearn.ops import SparseOperator, knn
@@ -45,13 +45,21 @@ def interpolation_operator(
     >>> A @ (mesh.points[:, 0] + 2 * mesh.points[:, 1]), status
     (tensor([1.5000, 2.0000]), tensor([0, 1], dtype=torch.int8))
     """
+    matrix, status, _ = _operator(source, points, outside, neighbors)
+    return matrix, status
+
+
+def _operator(
+    source: Mesh | PointLocator, points: Tensor, outside: str, neighbors: int
+) -> tuple[SparseOperator, Tensor, Tensor | None]:
+    """`interpolation_operator`, and the distances of the points from a source with cells."""
     if outside not in OUTSIDE_RULES:
         raise ParameterError(f"outside={outside!r}: expected one of {', '.join(map(repr, OUTSIDE_RULES))}.")
     mesh = source.mesh if isinstance(source, PointLocator) else source
     if not mesh.n_points:
         raise MeshError("the source mesh has no points, so there is nothing to interpolate.")
     if not mesh.domain_types:
-        return _cloud_operator(mesh, points, neighbors)
+        return *_cloud_operator(mesh, points, neighbors), None
     locator = source if isinstance(source, PointLocator) else PointLocator(source)
     where = locator.locate(points)
     out = where.status != INSIDE
@@ -67,21 +75,23 @@ def interpolation_operator(
         values = torch.where(out.repeat_interleave(ptr.diff()), torch.nan, values)
     elif outside == "nearest" and bool(out.any()):
         ptr, index, values = _nearest_rows(mesh, points, out, ptr, index, values)
-    return SparseOperator(ptr, index, values, mesh.n_points), where.status
+    return SparseOperator(ptr, index, values, mesh.n_points), where.status, where.distance
 
 
 def interpolate(
     source: Mesh | PointLocator,
     target: Mesh,
-    names: Sequence[str] | None = None,
+    names: str | Sequence[str] | None = None,
     outside: str = "clamp",
     neighbors: int = 8,
     status: str | None = None,
 ) -> Mesh:
     """`target` with the fields of `source`: point data at its points, cell data at the centres of its cells.
 
-    names      fields to carry over; all point and cell data if None. A name that exists as both carries both.
-    outside    as in `interpolation_operator`; "nan" cannot hold in integer and boolean fields, and raises FieldError
+    names      fields to carry over; all point and cell data if None. A name that exists as both carries both. Global
+               data describe a whole mesh: they are copied if they are named here, and else listed in `report`
+    outside    as in `interpolation_operator`; "nan" cannot hold in integer and boolean fields, and raises FieldError.
+               How many points lie outside, and how far, is said in `report`
     neighbors  as there, for sources that are point clouds
     status     name of a point field (n,) int8 to store the status under; not stored if None
 
@@ -93,7 +103,7 @@ def interpolate(
     Fields of the target with the same names are replaced, others stay. Dtypes of the source are kept.
 
     Raises FieldError for names that the source does not have, or that cannot be carried, and for source values that
-    are not finite.
+    are not finite, MeshError for a target that is no mesh.
 
     >>> fine, coarse = ml.shapes.square(n=8), ml.shapes.square(n=3, cells="quad")
     >>> fine = fine.with_point_data(height=fine.points.sum(1))
@@ -102,13 +112,18 @@ def interpolate(
     True
     """
     mesh = source.mesh if isinstance(source, PointLocator) else source
-    chosen = _names(mesh, names)
+    if not isinstance(target, Mesh):
+        raise MeshError(
+            f"the target must be a Mesh, got {type(target).__name__}.\n"
+            "  for points alone: ml.interpolation_operator(source, points), or the target ml.Mesh(points)."
+        )
+    chosen = _names(mesh, [names] if isinstance(names, str) else names)
     for name in chosen:
         _check_finite(mesh, name)
     if mesh.domain_types and not isinstance(source, PointLocator):
         source = PointLocator(mesh)
     point_names = [name for name in chosen if name in mesh.point_data]
-    matrix, state = interpolation_operator(source, target.points, outside, neighbors)
+    matrix, state, distance = _operator(source, target.points, outside, neighbors)
     fields: dict[str, Tensor] = {}
     nearest: Tensor | None = None
     for name in point_names:
@@ -130,13 +145,17 @@ def interpolate(
     if status is not None:
         fields[status] = state
     result = target.with_point_data(**fields)
-    cell_names, report = [], list(target.report)
+    if kept := {name: mesh.global_data[name] for name in chosen if name in mesh.global_data and names is not None}:
+        result = result.with_global_data(**kept)
+    cell_names, report = [], [*target.report, *_outside_said(state, distance, outside)]
+    if names is None and mesh.global_data:
+        report.append(f"global data of the source were not carried over: {', '.join(mesh.global_data)}")
     for name in chosen:
         obstacle = _obstacle(mesh, target, name) if name in mesh.cell_data else None
         if name in mesh.cell_data and obstacle is None:
             cell_names.append(name)
         elif obstacle is not None:
-            if names is not None and name not in mesh.point_data:
+            if names is not None and name not in mesh.point_data and name not in mesh.global_data:
                 raise FieldError(f"cell_data[{name!r}] cannot be interpolated: {obstacle}.")
             report.append(f"cell_data[{name!r}] was not interpolated: {obstacle}")
     if isinstance(source, PointLocator) and cell_names:
@@ -148,13 +167,32 @@ def _names(mesh: Mesh, names: Sequence[str] | None) -> list[str]:
     available = list(dict.fromkeys([*mesh.point_data, *mesh.cell_data]))
     if names is None:
         return available
-    missing = [name for name in names if name not in available]
+    missing = [name for name in names if name not in available and name not in mesh.global_data]
     if missing:
         raise FieldError(
             f"the source{of_mesh(mesh.source)} has no field {missing[0]!r} to interpolate.\n"
-            f"  point data: {list(mesh.point_data)}; cell data: {list(mesh.cell_data)}."
+            f"  point data: {list(mesh.point_data)}; cell data: {list(mesh.cell_data)}; global data: "
+            f"{list(mesh.global_data)}."
         )
     return list(names)
+
+
+_TAKEN = {
+    "clamp": "they have the values of the closest points of the source",
+    "nearest": "they have the values of the closest nodes of the source",
+    "nan": "they have NaN",
+}
+
+
+def _outside_said(state: Tensor, distance: Tensor | None, outside: str) -> list[str]:
+    """How many target points have no value of their own, for the report."""
+    out = state == OUTSIDE
+    if distance is None or not bool(out.any()):
+        return []
+    count, farthest = int(out.sum()), float(distance[out].max())
+    return [
+        f"{count} of {len(state)} target points lie outside the source, up to {farthest:.3g} away: {_TAKEN[outside]}"
+    ]
 
 
 def _check_finite(mesh: Mesh, name: str) -> None:

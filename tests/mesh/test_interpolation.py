@@ -200,3 +200,36 @@ def test_same_values_as_vtk():
     close = (ours - theirs).abs() < 1e-6
     assert close.double().mean() > 0.9
     assert (ours - theirs).abs().max() < 0.05
+
+
+def test_points_outside_are_counted_in_the_report():
+    source = S.square(n=4, **F64).with_point_data(u=torch.arange(25.0))
+    far = source.replace(points=source.points + 100, point_data={})
+    (said,) = ml.interpolate(source, far).report
+    assert said.startswith("25 of 25 target points lie outside the source, up to 141 away")
+    half = source.replace(points=source.points + torch.tensor([0.5, 0.0]), point_data={})
+    assert ml.interpolate(source, half, outside="nan").report[0].startswith("10 of 25 target points")
+    assert ml.interpolate(source, source.without_data()).report == ()
+    assert (ml.interpolate(source, half, status="where").point_data["where"] == 1).sum() == 10
+
+
+def test_global_data_are_carried_by_name_or_named():
+    source = S.square(n=2).with_global_data(load=2.0).with_point_data(u=torch.zeros(9))
+    target = S.square(n=3).with_global_data(other=1.0)
+    carried = ml.interpolate(source, target)
+    assert list(carried.global_data) == ["other"]
+    assert carried.report == ("global data of the source were not carried over: load",)
+    named = ml.interpolate(source, target, names=["u", "load"])
+    assert float(named.global_data["load"]) == 2
+    assert named.report == ()
+    assert list(ml.interpolate(source, target, names="u").point_data) == ["u"]
+
+
+def untyped(function):
+    """The function as users call it, without the type checks of the tests."""
+    return getattr(function, "__wrapped__", function)
+
+
+def test_a_target_that_is_no_mesh_is_told_of_the_operator():
+    with pytest.raises(MeshError, match="interpolation_operator"):
+        untyped(ml.interpolate)(S.square(n=2), torch.rand(3, 2))
