@@ -25,9 +25,16 @@ def tensor(values: Any, what: str, device: torch.device | None = None) -> Tensor
     if isinstance(values, Tensor):
         return values
     try:
+        if np.ma.is_masked(values):
+            raise MeshError(
+                f"{what} has {np.ma.count_masked(values)} masked values, which a mesh has no place for.\n"
+                "  values.filled(numpy.nan) marks them as missing; or leave them out."
+            )
         array = np.asarray(values)
         if array.dtype.kind not in "biufc":
             raise MeshError(f"{what} {_no_numbers(array)}")
+        if array.dtype == np.uint64 and array.size and array.max() > np.iinfo(np.int64).max:
+            raise MeshError(f"{what} holds {array.max()}, more than int64 can hold: convert it to float64.")
         if array.dtype.byteorder not in "=|" or not array.flags.writeable or any(s < 0 for s in array.strides):
             array = array.astype(array.dtype.newbyteorder("="))  # copies, contiguous
         if array.dtype in (np.uint16, np.uint32, np.uint64):
@@ -146,7 +153,7 @@ def point_fields(
 ) -> FrozenDict[str, Tensor]:
     """Point fields as {name: (n_points, ...)}."""
     result = {}
-    for name, values in _mapping(fields, "point_data").items():
+    for name, values in mapping(fields, "point_data").items():
         values = field_tensor(values, f"point_data[{name!r}]", points.device)
         if values.ndim == 0 or len(values) != len(points):
             rows = len(values) if values.ndim else "no"
@@ -163,10 +170,16 @@ def point_fields(
     return FrozenDict(result)
 
 
-def _mapping(values: Any, what: str) -> Mapping[str, Any]:
+def mapping(values: Any, what: str) -> Mapping[str, Any]:
+    """A dictionary with texts as names; None is an empty one."""
     values = {} if values is None else values
     if not isinstance(values, Mapping):
         raise FieldError(f"{what} must be a dictionary {{name: values}}, got {_described(values)}.")
+    for name in values:
+        if not isinstance(name, str):
+            raise FieldError(
+                f"{what}: the name {name!r} is no text but {type(name).__name__}; names are texts: {str(name)!r}."
+            )
     return values
 
 
@@ -175,7 +188,7 @@ def cell_fields(
 ) -> FrozenDict[str, FrozenDict[str, Tensor]]:
     """Cell fields as {name: {type: (n_cells_of_type, ...)}}."""
     result = {}
-    for name, per_type in _mapping(fields, "cell_data").items():
+    for name, per_type in mapping(fields, "cell_data").items():
         if not isinstance(per_type, Mapping):
             raise FieldError(
                 f"cell_data[{name!r}] must be a dictionary {{cell type: values}}, got {type(per_type).__name__}.\n"
@@ -201,7 +214,7 @@ def global_fields(fields: Any, points: Tensor) -> FrozenDict[str, Tensor]:
     return FrozenDict(
         {
             str(name): field_tensor(v, f"global_data[{name!r}]", points.device)
-            for name, v in _mapping(fields, "global_data").items()
+            for name, v in mapping(fields, "global_data").items()
         }
     )
 
@@ -211,7 +224,7 @@ def point_sets(sets: Any, points: Tensor, source: str | None) -> FrozenDict[str,
     return FrozenDict(
         {
             str(name): _members(f"point_sets[{name!r}]", v, len(points), points, source)
-            for name, v in _mapping(sets, "point_sets").items()
+            for name, v in mapping(sets, "point_sets").items()
         }
     )
 
@@ -221,7 +234,7 @@ def cell_sets(
 ) -> FrozenDict[str, FrozenDict[str, Tensor]]:
     """Cell sets as {name: {type: (k,) int64 row numbers}}."""
     result = {}
-    for name, per_type in _mapping(sets, "cell_sets").items():
+    for name, per_type in mapping(sets, "cell_sets").items():
         if not isinstance(per_type, Mapping):
             raise MeshError(f"cell_sets[{name!r}] must be a dictionary {{cell type: row numbers}}{of_mesh(source)}.")
         members = {}

@@ -50,9 +50,9 @@ class Trajectory:
         self,
         mesh: Mesh,
         times: Any,
-        point_data: Mapping[str, Any] | None = None,
-        cell_data: Mapping[str, Mapping[str, Any]] | None = None,
-        global_data: Mapping[str, Any] | None = None,
+        point_data: Any = None,
+        cell_data: Any = None,
+        global_data: Any = None,
         moving_points: Any = None,
     ) -> None:
         self._fill(mesh, owned(times), owned(point_data), owned(cell_data), owned(global_data), owned(moving_points))
@@ -68,16 +68,19 @@ class Trajectory:
         self,
         mesh: Mesh,
         times: Any,
-        point_data: Mapping[str, Any] | None = None,
-        cell_data: Mapping[str, Mapping[str, Any]] | None = None,
-        global_data: Mapping[str, Any] | None = None,
+        point_data: Any = None,
+        cell_data: Any = None,
+        global_data: Any = None,
         moving_points: Any = None,
     ) -> None:
         times = _checked_times(times, mesh.device)
         n = len(times)
-        points = {k: _series(f"point_data[{k!r}]", v, mesh, n, "point") for k, v in (point_data or {}).items()}
+        points = {
+            k: _series(f"point_data[{k!r}]", v, mesh, n, "point")
+            for k, v in checks.mapping(point_data, "point_data").items()
+        }
         cells: dict[str, FrozenDict] = {}
-        for name, per_type in (cell_data or {}).items():
+        for name, per_type in checks.mapping(cell_data, "cell_data").items():
             unknown = set(per_type) - set(mesh.cells)
             if unknown:
                 raise FieldError(
@@ -86,7 +89,9 @@ class Trajectory:
             cells[name] = FrozenDict(
                 {k: _series(f"cell_data[{name!r}][{k!r}]", v, mesh, n, k) for k, v in per_type.items()}
             )
-        values = {k: _series(f"global_data[{k!r}]", v, mesh, n) for k, v in (global_data or {}).items()}
+        values = {
+            k: _series(f"global_data[{k!r}]", v, mesh, n) for k, v in checks.mapping(global_data, "global_data").items()
+        }
         if moving_points is not None:
             moving_points = _series("moving_points", moving_points, mesh, n, "point")
             if moving_points.ndim != 3 or moving_points.shape[2] != mesh.dim or not moving_points.is_floating_point():

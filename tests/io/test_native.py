@@ -41,3 +41,14 @@ def test_numbers_out_of_range_are_named(tmp_path, mixed, where, values, words):
     damaged(path, where, values)
     with pytest.raises(ml.MeshReadError, match=words):
         ml.read(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
+def test_complex_numbers(tmp_path, dtype):
+    values = torch.randn(2, 4, 3).to(dtype) * (1 + 2j)
+    square = ml.shapes.square(n=1)
+    mesh = square.with_point_data(E=values[0]).with_global_data(z=values[0, 0, 0])
+    assert ml.meshes_equal(ml.read(ml.write(mesh, tmp_path / "a.mesh.safetensors")), mesh)
+    series = ml.Trajectory(square, [0.0, 1.0], {"E": values})
+    back = ml.read(ml.write(series, tmp_path / "b.mesh.safetensors"))
+    assert torch.equal(back.point_data["E"], values)

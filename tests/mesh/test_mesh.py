@@ -148,3 +148,28 @@ def test_a_mesh_on_cuda_has_the_same_topology(mixed):
     for name in ("edges", "boundary_points", "is_boundary"):
         assert torch.equal(getattr(cuda.topology, name).cpu(), getattr(mixed.topology, name))
     torch.testing.assert_close(cuda.measure().cpu(), mixed.measure())
+
+
+def test_masked_values_are_refused():
+    values = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])
+    with pytest.raises(ml.MeshError, match=r"'T'.*1 masked values(.|\n)*filled"):
+        ml.Mesh(np.eye(3), point_data={"T": values})
+    assert ml.Mesh(np.eye(3), point_data={"T": np.ma.masked_array([1, 2, 3])}).point_data["T"].tolist() == [1, 2, 3]
+
+
+def test_whole_numbers_beyond_int64_are_refused():
+    with pytest.raises(ml.MeshError, match=r"18446744073709551615, more than int64"):
+        ml.Mesh(np.eye(1), point_data={"n": np.array([2**64 - 1], np.uint64)})
+    assert ml.Mesh(np.eye(1), point_data={"n": np.array([7], np.uint64)}).point_data["n"].tolist() == [7]
+
+
+@pytest.mark.parametrize("part", ["point_data", "cell_data", "global_data", "point_sets", "cell_sets"])
+def test_names_are_texts(part):
+    with pytest.raises(ml.FieldError, match=r"the name 3 is no text but int"):
+        ml.Mesh(np.eye(3), {"triangle": [[0, 1, 2]]}, **{part: {3: {"triangle": [0]} if "cell" in part else [0, 1, 2]}})
+
+
+@pytest.mark.parametrize("part", ["point_data", "cell_data", "global_data"])
+def test_names_of_series_are_texts(part):
+    with pytest.raises(ml.FieldError, match=r"the name 3 is no text but int"):
+        ml.Trajectory(ml.shapes.square(n=1), [0.0], **{part: {3: torch.zeros(1, 4)}})

@@ -3,9 +3,9 @@
 Loading maps the file into memory and copies nothing, so it costs about as much as opening the file. The layout:
 
 - metadata `meshlearn.mesh` is JSON: {"version", "kind": "mesh" | "trajectory", "source", "report", and the names of
-points,
-  cells, data and sets with the key of each tensor}
+  points, cells, data and sets with the key of each tensor}
 - tensors are stored under short keys t0, t1, ...; types and shapes are kept exactly
+- complex128 tensors are stored as pairs of float64 (version 2; files without them are of version 1), "pairs" lists them
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from meshlearn.mesh.frozen import FrozenDict
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.ops.pointers import integer_range
 
-VERSION = 1
+VERSION = 2
 KEY = "meshlearn.mesh"
 _NAMED = ("point_data", "global_data", "point_sets")
 _NESTED = ("cell_data", "cell_sets")
@@ -46,7 +46,11 @@ def write(mesh: Any, path: Path) -> list[str]:
             "cell_data": {name: _put_named(by_kind, tensors) for name, by_kind in mesh.cell_data.items()},
             "global_data": _put_named(mesh.global_data, tensors),
         }
-    structure["version"] = VERSION
+    pairs = [key for key, tensor in tensors.items() if tensor.dtype == torch.complex128]  # unknown to safetensors
+    structure["version"] = 2 if pairs else 1
+    if pairs:
+        structure["pairs"] = pairs
+        tensors |= {key: torch.view_as_real(tensors[key]) for key in pairs}
     save_file(tensors, str(path), metadata={KEY: json.dumps(structure)})
     return []
 
@@ -94,6 +98,7 @@ def read(path: Path) -> Any:
                 f"{path}: store version {structure['version']}, this meshlearn reads up to {VERSION}: update it"
             )
         tensors = load_file(str(path))
+        tensors |= {key: torch.view_as_complex(tensors[key]) for key in structure.get("pairs", ())}
         if structure["kind"] == "mesh":
             return _get_mesh(structure, tensors, path)
         return _get_trajectory(structure, tensors, path)
