@@ -72,6 +72,7 @@ _add(
     "nastran",
     recognises=by.matches(rb"^\s*BEGIN\s+BULK|^GRID[\s*,]"),
 )
+_add("tecplot", "Tecplot", ".tec", "tecplot", writes=False, recognises=by.tecplot)
 _add("su2", "SU2", ".su2", "su2", recognises=by.matches(rb"^\s*NDIME\s*="))
 _add("medit", "Medit (INRIA, FreeFem, MMG)", ".mesh", "medit", recognises=by.contains(b"MeshVersionFormatted"))
 _add("meditb", "Medit binary", ".meshb", "meditb", writes=False, recognises=by.meditb)
@@ -81,7 +82,7 @@ _add("npz", "numpy arrays", ".npz", "npz")
 _add(
     "meshio",
     "formats of meshio",
-    ".xml .vol .ugrid .h5m .mdpa .f3grid .post .tec .node .ele",
+    ".xml .vol .ugrid .h5m .mdpa .f3grid .post .node .ele",
     "meshio_adapter",
     writes=False,
 )

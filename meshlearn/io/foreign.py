@@ -38,6 +38,11 @@ def refuse_foreign(path: Path, head: bytes) -> None:
             f"{path}: LS-DYNA is not supported (the file holds its keywords).\n"
             "  write it as another format, e.g. with LS-PrePost as Abaqus or Nastran"
         )
+    if head.startswith(b"#!TDV") or head.startswith(b"#!SZPLT"):
+        raise MeshReadError(
+            f"{path}: this is a binary Tecplot file, which meshlearn does not read.\n"
+            "  write it as text (Tecplot: Write Data File, ASCII), or open it in ParaView and save it as .vtu"
+        )
     kind = re.search(rb"<VTKFile[^>]*\btype\s*=\s*[\"'](\w+)[\"']", head)
     if kind and kind[1] in _XML:
         _refuse(path, _XML[kind[1]])

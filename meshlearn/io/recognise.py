@@ -90,3 +90,11 @@ def hdf5_with(*names: bytes) -> Mark:
 def netcdf(head: bytes) -> bool:
     """A classic NetCDF file."""
     return head[:3] == b"CDF" and head[3:4] in (b"\x01", b"\x02", b"\x05")
+
+
+def tecplot(head: bytes) -> bool:
+    """Tecplot's words stand at the beginning, comments aside; a title alone is also Nastran's."""
+    lines = [line.strip().upper() for line in head.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(b"#")]
+    first = bool(lines) and re.match(rb"(TITLE|VARIABLES|FILETYPE)\s*=|ZONE\b", lines[0]) is not None
+    return first and any(re.match(rb"VARIABLES\s*=|ZONE\b", line) for line in lines)

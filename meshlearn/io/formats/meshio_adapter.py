@@ -22,8 +22,10 @@ def read(path: Path) -> MeshBuilder:
 
 def _call(meshio: Any, path: Path, file_format: str | None) -> Any:
     """meshio's readers of Tecplot and MDPA wait for ever for what a cut file lacks: they get a file that ends."""
-    if path.suffix.lower() == ".tec":
-        with _EndingText(open(path, "rb"), encoding="utf-8", errors="replace") as text:
+    if file_format == "tecplot":
+        from meshlearn.io.formats.tecplot import without_times
+
+        with _EndingText(io.BytesIO(without_times(path.read_bytes())), encoding="utf-8", errors="replace") as text:
             return meshio.read(text, file_format="tecplot")
     if path.suffix.lower() == ".mdpa":
         with _EndingBytes(io.FileIO(path)) as data:
