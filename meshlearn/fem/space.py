@@ -10,26 +10,22 @@ import numpy as np
 import skfem
 import torch
 from jaxtyping import Float, Int64
-from skfem.assembly.dofs import Dofs
 from torch import Tensor
 
-from meshlearn.errors import FieldError, ParameterError
+from meshlearn.errors import FieldError
 from meshlearn.fem import assembly
 from meshlearn.fem.arrays import as_tensor
-from meshlearn.fem.basis import basis_order, check_basis
 from meshlearn.fem.coefficients import Function
 from meshlearn.fem.constraint import AffineConstraint
-from meshlearn.fem.domain import geometry, skfem_mesh
-from meshlearn.fem.elements import make_element
-from meshlearn.fem.geometry import Cells, pick
-from meshlearn.fem.pattern import Pattern
-from meshlearn.fem.places import Rule
-from meshlearn.fem.reference import Block, blocks, cell_tables
+from meshlearn.fem.discretization import Discretization
 from meshlearn.mesh.location import PointLocator
-from meshlearn.mesh.mesh import Mesh
 
 
-class FESpace:
+def _value(x: Any) -> Any:
+    return x.u
+
+
+class FESpace(Discretization):
     """A finite-element space on a mesh, in torch: scikit-fem's elements, numbering and orientation.
 
     mesh        a `Mesh` with one kind of cell (line, triangle, quad, tetra, hexahedron, wedge, or second order), or a
@@ -53,72 +49,9 @@ class FESpace:
     0.0288
     """
 
-    def __init__(
-        self,
-        mesh: Mesh | skfem.AbstractBasis,
-        element: Any = None,
-        components: int | None = None,
-        dtype: torch.dtype = torch.float64,
-    ) -> None:
-        self.order: int | None = None  # of quadrature, where assemble is given none
-        if isinstance(mesh, Mesh):
-            self.mesh, self.skmesh = mesh, skfem_mesh(mesh)
-            kind = mesh.domain_types[0]
-            self.element = make_element("P1" if element is None else element, kind, components)
-        else:
-            check_basis(mesh)
-            self.skmesh, self.order = mesh.mesh, basis_order(mesh)
-            self.mesh = Mesh.from_skfem(self.skmesh)
-            kind = self.mesh.domain_types[0]
-            self.element = mesh.elem if element is None else make_element(element, kind, components)
-        if dtype not in (torch.float32, torch.float64):
-            raise ParameterError(f"dtype={dtype} is not one to integrate in; use torch.float64, or torch.float32.")
-        self.kind, self.dtype = kind, dtype
-        self.geometry = geometry(self.mesh, self.skmesh, dtype)
-        self.blocks: list[Block] = blocks(self.element)
-        self.numbering = Dofs(self.skmesh, self.element)
-        self.element_dofs: Int64[Tensor, "n_cells n_local"] = self._tensor(self.numbering.element_dofs.T)
-        self.n_dofs = int(self.numbering.N)
-        self._tables: dict[tuple[Any, ...], dict[str, Tensor]] = {}
-        self._patterns: dict[int, tuple[FESpace, Pattern]] = {}
-        self._signs = [self._orientation(block) for block in self.blocks]
-        if self.geometry.points.requires_grad and any(b.family == "table" for b in self.blocks):
-            raise ParameterError(
-                f"the functions of {type(self.element).__name__} are not carried from a reference cell: no gradients "
-                "in the points. Detach them: mesh.replace(points=mesh.points.detach())."
-            )
-
-    # -- what it is ------------------------------------------------------------------------------------------------
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the mesh."""
-        return self.mesh.device
-
-    @property
-    def dim(self) -> int:
-        """Dimension of the mesh."""
-        return self.mesh.dim
-
-    @property
-    def degree(self) -> int:
-        """Highest polynomial degree among the element's functions on the reference cell."""
-        return max(int(block.element.maxdeg) for block in self.blocks)
-
-    @property
-    def like(self) -> Tensor:
-        """An empty tensor of the space's dtype and device."""
-        return torch.empty(0, dtype=self.dtype, device=self.device)
-
     def with_element(self, element: Any, components: int | None = None) -> FESpace:
         """Another space on the same mesh."""
         return FESpace(self.mesh, element, components, self.dtype)
-
-    def same_mesh(self, other: FESpace) -> bool:
-        """Whether another space has the same cells with the same numbering."""
-        return self.skmesh is other.skmesh or (
-            self.skmesh.t.shape == other.skmesh.t.shape and bool((self.skmesh.t == other.skmesh.t).all())
-        )
 
     def basis(self, order: int | None = None) -> skfem.CellBasis:
         """The same space in scikit-fem: equal numbering, so dofs can go back and forth as arrays."""
@@ -136,15 +69,6 @@ class FESpace:
         from meshlearn.fem.interpolation import dof_points
 
         return dof_points(self)
-
-    @property
-    def signs(self) -> Float[Tensor, "n_cells n_local"]:
-        """Orientation of every local function: +1, or -1 where the dof counts the other way in this cell."""
-        made = torch.ones(self.element_dofs.shape, dtype=self.dtype, device=self.device)
-        for k, sign in enumerate(self._signs):
-            if sign is not None:
-                made[:, self.rows(k)] = sign.t()
-        return made
 
     def dofs(self, where: Any, component: int | None = None) -> Int64[Tensor, " k"]:
         """Sorted numbers of the dofs on a part of the mesh.
@@ -287,7 +211,7 @@ class FESpace:
         shape = self.blocks[0].shapes(self.dim)["value"]
         u = self.function(dofs)
         if not shape:
-            return self.assemble(lambda x: x.u, u=u)  # type: ignore[return-value]
+            return self.assemble(_value, u=u)  # type: ignore[return-value]
         return torch.stack([self.assemble(lambda x, k=k: x.u[k], u=u) for k in range(shape[0])])  # type: ignore[misc]
 
     # -- assembly --------------------------------------------------------------------------------------------------
@@ -324,63 +248,6 @@ class FESpace:
         trial = self if trial is None else trial
         assembly.check_spaces(self, trial)
         return assembly.assemble(self, trial, form, on, order, coefficients)
-
-    def pattern(self, trial: FESpace | None = None) -> Pattern:
-        """The fixed pattern of matrices with this test space; made once per trial space."""
-        trial = self if trial is None else trial
-        if id(trial) not in self._patterns:
-            made = Pattern.of(self.element_dofs.t(), trial.element_dofs.t(), self.n_dofs, trial.n_dofs)
-            self._patterns[id(trial)] = (trial, made)
-        return self._patterns[id(trial)][1]
-
-    # -- what assembly asks for ------------------------------------------------------------------------------------
-
-    def rows(self, k: int) -> Int64[Tensor, " n"]:
-        """Places of the functions of field k among the local functions."""
-        return torch.from_numpy(np.ascontiguousarray(self.blocks[k].rows, np.int64)).to(self.device)
-
-    def block_dofs(self, k: int, cells: Cells = None) -> Int64[Tensor, "n n_cells"]:
-        """Dofs of the functions of field k in the cells."""
-        table = pick(self.element_dofs, 0, cells)
-        return table.t() if len(self.blocks) == 1 else table.t().index_select(0, self.rows(k))
-
-    def local_signs(self, k: int, cells: Cells = None) -> Tensor | None:
-        """(n, n_cells) signs of the functions of field k, None where all are +1."""
-        signs = self._signs[k]
-        return None if signs is None else pick(signs, 1, cells)
-
-    def local_values(self, dofs: Float[Tensor, "n_batch n_dofs"], k: int, cells: Cells = None) -> Tensor:
-        """(n_functions, n_components, n_cells, n_batch) coefficients of the functions of field k on the cells."""
-        from meshlearn import ops
-
-        where = self.block_dofs(k, cells)
-        values = ops.gather(dofs.t(), where.reshape(-1)).reshape(*where.shape, len(dofs))
-        signs = self.local_signs(k, cells)
-        if signs is not None:
-            values = values * signs[..., None]
-        return values.reshape(self.blocks[k].n_functions, -1, *values.shape[1:])
-
-    def tables(self, k: int, rule: Rule) -> dict[str, Tensor]:
-        """Functions of field k at the places of a rule, kept for the next time."""
-        key = (k, *rule.key)
-        if key not in self._tables:
-            block = self.blocks[k]
-            if block.family == "table":
-                made = cell_tables(block, self.skmesh.mapping(), rule.places, self.dtype)
-            else:
-                made = block.tables(rule.places, self.dtype)
-            self._tables[key] = {part: table.to(self.device) for part, table in made.items()}
-        return self._tables[key]
-
-    def _orientation(self, block: Block) -> Tensor | None:
-        if block.family not in ("hdiv", "hcurl"):
-            return None
-        mapping = self.skmesh.mapping()
-        signs = np.stack([block.element.orient(mapping, i) for i in range(block.n_functions)])
-        return self._tensor(np.repeat(signs, block.components or 1, axis=0)).to(self.dtype)
-
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array, np.int64)).to(self.device)
 
     def __repr__(self) -> str:
         name = type(self.element).__name__.removeprefix("Element")

@@ -207,3 +207,14 @@ def test_the_pure_neumann_problem_says_what_to_do():
     A = space.assemble(lambda u, v, x: ml.fem.dot(ml.fem.grad(u), ml.fem.grad(v)))
     with pytest.raises(ml.SingularMatrixError, match="nullspace='constant'"):
         ml.fem.solve(A, space.assemble(lambda v, x: v))
+
+
+def test_cells_turned_both_ways_are_cured_by_orienting_the_mesh():
+    mesh = plain("triangle")
+    table = mesh.cells["triangle"].clone()
+    table[::3] = table[::3].flip(1)
+    turned = mesh.replace(cells={**mesh.cells, "triangle": table})
+    with pytest.raises(ml.MeshError, match=r"mesh\.oriented\(\)"):
+        FESpace(turned, "P1")
+    space = FESpace(turned.oriented(), "P1")
+    assert abs(space.integrate(torch.ones(space.n_dofs).double()) - 1) < 1e-14
