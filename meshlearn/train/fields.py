@@ -13,6 +13,7 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError, ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.train.precision import float32_suffices
 
 LOCATIONS = ("point", "cell", "global")
 
@@ -116,9 +117,16 @@ class FieldSet:
         inputs = {spec.name for spec in self.inputs}
         return tuple(spec.name for spec in self.outputs if spec.name not in inputs)
 
-    def table(self, mesh: Mesh, role: str, location: str, where: str | None = None) -> Num[Tensor, "n width"]:
-        """All fields of `role` at `location` side by side: (rows, width), in the points' dtype."""
-        columns = [spec.values(mesh, where).to(mesh.points.dtype) for spec in self.at(role, location)]
+    def table(
+        self, mesh: Mesh, role: str, location: str, where: str | None = None, exact: bool = False
+    ) -> Num[Tensor, "n width"]:
+        """All fields of `role` at `location` side by side: (rows, width), in the points' dtype.
+
+        exact  in float64 if a float64 field would lose its spread in float32 points' dtype
+        """
+        columns = [spec.values(mesh, where) for spec in self.at(role, location)]
+        if not (exact and any(not float32_suffices(column) for column in columns)):
+            columns = [column.to(mesh.points.dtype) for column in columns]
         if columns:
             return torch.cat(columns, dim=1)
         rows = {"point": mesh.n_points, "cell": mesh.n_cells, "global": 1}[location]

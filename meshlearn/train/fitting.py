@@ -21,6 +21,7 @@ from meshlearn.train.items import Items, Subset, as_items, check_item, split_val
 from meshlearn.train.loop import Job, run
 from meshlearn.train.normalization import Normalizers
 from meshlearn.train.options import FitOptions
+from meshlearn.train.precision import narrowed
 from meshlearn.train.sample import Sample
 from meshlearn.train.store import SampleStore
 from meshlearn.train.survey import Survey
@@ -111,14 +112,14 @@ def model_data(model: Any) -> None:
 
 @dataclass(frozen=True)
 class SampleMaker:
-    """`model.make_sample` on the CPU in the dtype of the fit; a class, so that it can be sent to spawned processes."""
+    """`model.make_sample` on the CPU in the dtype of the fit (see `narrowed`); a class, for spawned processes."""
 
     model: Any
     dtype: torch.dtype
 
     def __call__(self, source: Mesh, target: Mesh) -> Sample:
         """The sample of one mesh or one time step."""
-        return self.model.make_sample(source, target).to("cpu", self.dtype)
+        return narrowed(self.model.make_sample(source, target), self.dtype)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,13 @@ CLOUD_NEIGHBOURS = 8
 def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordinates: bool = False) -> GraphSample:
     """The standard sample of one mesh: its input fields, its point graph and relative positions along the edges.
 
-    Tensors have the dtype of the mesh's points; `NetworkEstimator` converts samples to the dtype of the network.
+    Tensors have the dtype of the mesh's points (fields that need float64 keep it); `NetworkEstimator` converts samples
+    to the dtype of the network.
 
     boundary     add the boundary flag as the last point input (0 everywhere on a point cloud)
     coordinates  add the coordinates as the first point inputs (models that shall not ignore translations)
     """
-    columns = [fields.table(mesh, "inputs", "point")]
+    columns = [fields.table(mesh, "inputs", "point", exact=True)]
     if coordinates:
         columns.insert(0, mesh.points)
     on_cells = bool(fields.at("inputs", "cell") or fields.at("outputs", "cell"))
@@ -34,7 +35,7 @@ def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordin
     if on_cells:
         point_cells = mesh.topology.point_cells
         cell_points = point_cells.transpose()[0]
-        cell_inputs = fields.table(mesh, "inputs", "cell")
+        cell_inputs = fields.table(mesh, "inputs", "cell", exact=True)
         if cell_inputs.shape[1]:
             columns.append(ops.segment_mean(ops.gather(cell_inputs, point_cells.index), point_cells.ptr))
     if boundary:
@@ -45,7 +46,7 @@ def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordin
         counts=row_counts(mesh),
         points=mesh.points.detach(),
         point_inputs=torch.cat(columns, dim=1),
-        global_inputs=fields.table(mesh, "inputs", "global"),
+        global_inputs=fields.table(mesh, "inputs", "global", exact=True),
         adjacency=adjacency,
         edge_features=edge_features(mesh),
         cell_points=cell_points,

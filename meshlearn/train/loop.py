@@ -20,6 +20,7 @@ from meshlearn.train.interrupt import InterruptGuard
 from meshlearn.train.network import check_outputs
 from meshlearn.train.optimizer import fit_for
 from meshlearn.train.options import FitOptions
+from meshlearn.train.precision import moved
 from meshlearn.train.sample import Sample
 from meshlearn.train.schedule import learning_rate_factor
 from meshlearn.train.state import Position, TrainingState
@@ -299,7 +300,7 @@ class Trainer:
 
     def _batch(self, store: SampleStore, indices: list[int]) -> Sample:
         batch = self.model.collate([store[i] for i in indices])
-        return batch.to(self.fabric.device, self.dtype)
+        return moved(batch, self.dtype, self.fabric.device)
 
     def _set_learning_rate(self, progress: float) -> None:
         options = self.options

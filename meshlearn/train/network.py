@@ -19,6 +19,7 @@ from meshlearn.train.loss import mesh_losses, pointwise_loss
 from meshlearn.train.normalization import Normalizers
 from meshlearn.train.optimizer import adamw
 from meshlearn.train.options import FitOptions
+from meshlearn.train.precision import narrowed
 from meshlearn.train.reach import check_reach
 from meshlearn.train.sample import Sample, collate
 
@@ -255,7 +256,7 @@ class NetworkEstimator(Estimator):
         used = (0, 0)
         for mesh in meshes:
             check_reach(self.fields_, mesh, self.dtype, role="inputs")
-            sample = self.prepare(mesh).to(self.device, self.dtype)
+            sample = narrowed(self.prepare(mesh), self.dtype, self.device)
             self.normalizers_.check(sample)
             cost = (used[0] + sample.cost[0], used[1] + sample.cost[1])
             if waiting and not budget.fits(cost):

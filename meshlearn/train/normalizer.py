@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from meshlearn.errors import FieldError
+from meshlearn.train.precision import exact_in_float32
 
 SMALLEST_RELATIVE_SPREAD = 1e-6
+SMALLEST_IN_DOUBLE = 1e-9
 
 
 class Normalizer(nn.Module):
     """y = (x - mean) / scale per channel; `scale` is the standard deviation, or a safe value for constant channels.
 
     `update` may be called many times (data are streamed; sums are kept in float64), then `finish` sets mean and scale.
-    A channel whose spread is below 1e-6 of its magnitude counts as constant: its scale is |mean|, or 1 when it is zero,
-    so that a constant channel maps to zero and a new value never overflows. `inverse` gives a constant channel its mean
-    whatever a network put out there: what never varied in training is not learned, and its scale means nothing.
+    A channel whose spread is below 1e-6 of its magnitude (1e-9 for fine ones, see `update`) counts as constant: its
+    scale is |mean|, or 1 when it is zero, so that a constant channel maps to zero and a new value never overflows.
+    `inverse` gives a constant channel its mean whatever a network put out there: what never varied in training is not
+    learned, and its scale means nothing. What float32 cannot hold of the mean is in `rest`, so that float64 values are
+    centred in float64.
 
     >>> normalizer = Normalizer(1).fit(torch.tensor([[1.0], [3.0]]))
     >>> normalizer(torch.tensor([[3.0]])), normalizer.inverse(torch.tensor([[1.0]]))
@@ -25,17 +31,20 @@ class Normalizer(nn.Module):
     """
 
     mean: Tensor
+    rest: Tensor
     scale: Tensor
     constant: Tensor
 
     def __init__(self, size: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("rest", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
         self.register_buffer("constant", torch.zeros(size, dtype=torch.bool))
         self._weight = 0.0
         self._mean = torch.zeros(size, dtype=torch.float64)
         self._m2 = torch.zeros(size, dtype=torch.float64)
+        self._fine = torch.zeros(size, dtype=torch.bool)
 
     @property
     def size(self) -> int:
@@ -47,12 +56,20 @@ class Normalizer(nn.Module):
         """True if any row was added to the statistics (of this object: not of one that was loaded)."""
         return self._weight > 0
 
-    def update(self, x: Float[Tensor, "n size"], weights: Float[Tensor, " n"] | None = None) -> None:
-        """Add rows to the statistics, each with its weight (default 1); Chan's merge of mean and squared spread."""
+    def update(
+        self, x: Float[Tensor, "n size"], weights: Float[Tensor, " n"] | None = None, fine: Tensor | bool = False
+    ) -> None:
+        """Add rows to the statistics, each with its weight (default 1); Chan's merge of mean and squared spread.
+
+        fine  (size,) bool, or one for all: channels whose last digits are meant and not rounding. It is heeded where
+              the rows are float64 and hold more than float32 can
+        """
         if x.shape[1] != self.size:
             raise FieldError(f"the normaliser has {self.size} channels, the data {x.shape[1]}.")
         if not x.numel():
             return
+        if fine is not False:
+            self._fine |= (~exact_in_float32(x.detach())).cpu() & torch.as_tensor(fine).cpu()
         x = x.detach().to("cpu", torch.float64)
         w = torch.ones(len(x), dtype=torch.float64) if weights is None else weights.detach().to("cpu", torch.float64)
         total = float(w.sum())
@@ -70,9 +87,11 @@ class Normalizer(nn.Module):
         if self._weight > 0:
             std = (self._m2 / self._weight).sqrt()
             magnitude = self._mean.abs()
-            constant = std <= SMALLEST_RELATIVE_SPREAD * magnitude
+            smallest = torch.where(self._fine, SMALLEST_IN_DOUBLE, SMALLEST_RELATIVE_SPREAD)
+            constant = std <= smallest.double() * magnitude
             fallback = torch.where(magnitude > 0, magnitude, torch.ones_like(magnitude))
             self.mean.copy_(self._mean)
+            self.rest.copy_(self._mean - self.mean.double().cpu())
             self.scale.copy_(torch.where(constant, fallback, std))
             self.constant.copy_(constant)
         return self
@@ -84,8 +103,17 @@ class Normalizer(nn.Module):
 
     def forward(self, x: Float[Tensor, "*n size"]) -> Float[Tensor, "*n size"]:
         """Physical values to normalised ones."""
-        return (x - self.mean.to(x)) / self.scale.to(x)
+        return (x - self._center(x)) / self.scale.to(x)
 
     def inverse(self, y: Float[Tensor, "*n size"]) -> Float[Tensor, "*n size"]:
         """Normalised values back to physical ones; a constant channel gives its mean."""
-        return y * self.scale.masked_fill(self.constant, 0.0).to(y) + self.mean.to(y)
+        return y * self.scale.masked_fill(self.constant, 0.0).to(y) + self._center(y)
+
+    def _center(self, x: Tensor) -> Tensor:
+        return self.mean.to(x) + self.rest.to(x)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        """Models of earlier versions have no `rest`."""
+        if f"{prefix}mean" in state_dict:
+            state_dict.setdefault(f"{prefix}rest", torch.zeros_like(state_dict[f"{prefix}mean"]))
+        super()._load_from_state_dict(state_dict, prefix, *args)

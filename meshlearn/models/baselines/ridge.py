@@ -16,16 +16,17 @@ from math import comb
 from typing import Any, no_type_check
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.models.baselines.descriptors import describe_mesh
+from meshlearn.models.baselines.descriptors import describe_mesh, described_fields
 from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.models.geometric_inputs import boundary_features, centred, check_patterns
 from meshlearn.train.estimator import Estimator, Fields
+from meshlearn.train.fields import LOCATIONS, FieldSet
 from meshlearn.train.graph import measure_weights
 from meshlearn.train.normalizer import Normalizer
 from meshlearn.train.survey import Survey
@@ -88,7 +89,8 @@ class RidgeRegression(Estimator):
                 features = self._features(work.source, location, fields)
                 self._check_size(features.shape[1], location)
                 scaler = scalers.setdefault(location, Normalizer(features.shape[1]))
-                scaler.update(features, measure_weights(work.source, location))
+                fine = field_columns(location, fields, features.shape[1])
+                scaler.update(features, measure_weights(work.source, location), fine)
         check_patterns(self.boundary_sets, survey.set_names)
         for scaler in scalers.values():
             scaler.double().finish()
@@ -131,11 +133,11 @@ class RidgeRegression(Estimator):
         columns = [
             centred(points, measure_weights(mesh, "point")),
             boundary_features(mesh, self.boundary_sets, distances=True),
-            fields.table(mesh, "inputs", "point").detach(),
-            fields.table(mesh, "inputs", "global").detach().expand(len(points), -1),
+            fields.table(mesh, "inputs", "point", exact=True).detach(),
+            fields.table(mesh, "inputs", "global", exact=True).detach().expand(len(points), -1),
         ]
         table = torch.cat(columns, dim=1)
-        on_cells = fields.table(mesh, "inputs", "cell").detach() if fields.at("inputs", "cell") else None
+        on_cells = fields.table(mesh, "inputs", "cell", exact=True).detach() if fields.at("inputs", "cell") else None
         if location == "point" and on_cells is not None:
             around = mesh.topology.point_cells
             table = torch.cat([table, ops.segment_mean(ops.gather(on_cells, around.index), around)], dim=1)
@@ -169,6 +171,14 @@ class RidgeRegression(Estimator):
             scaler = Normalizer(len(tensors[f"{location}.mean"])).double()
             scaler.load_state_dict({name: tensors[f"{location}.{name}"] for name in scaler.state_dict()})
             self.scalers_[location] = scaler
+
+
+def field_columns(location: str, fields: FieldSet, width: int) -> Bool[Tensor, " f"]:
+    """Which of the features of `RidgeRegression` are made of fields; the others are geometry."""
+    if location == "global":
+        return described_fields(fields)
+    n_fields = sum(fields.width("inputs", place) for place in LOCATIONS)
+    return torch.arange(width) >= width - n_fields
 
 
 def polynomial(x: Float64[Tensor, "rows f"], degree: int) -> Float64[Tensor, "rows terms"]:

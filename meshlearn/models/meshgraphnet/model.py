@@ -220,11 +220,12 @@ class MeshGraphNet(NetworkEstimator):
         fields = self.fields_
         levels = geometry.hierarchy(mesh, getattr(self, "levels_", self.levels), self.k)
         weights = measure_weights(mesh, "point")
-        columns = [fields.table(mesh, "inputs", "point")]
+        columns = [fields.table(mesh, "inputs", "point", exact=True)]
         cell_points = cell_inputs = None
         if fields.at("inputs", "cell") or fields.at("outputs", "cell"):
             point_cells = mesh.topology.point_cells
-            cell_points, cell_inputs = point_cells.transpose()[0], fields.table(mesh, "inputs", "cell")
+            cell_points = point_cells.transpose()[0]
+            cell_inputs = fields.table(mesh, "inputs", "cell", exact=True)
             if cell_inputs.shape[1]:
                 columns.append(ops.segment_mean(ops.gather(cell_inputs, point_cells.index), point_cells))
         columns.append(boundary_features(mesh, self.boundary_sets, self.distances, normals=self.distances))
@@ -237,7 +238,7 @@ class MeshGraphNet(NetworkEstimator):
             counts=row_counts(mesh),
             points=points,
             point_inputs=torch.cat(columns, dim=1),
-            global_inputs=fields.table(mesh, "inputs", "global"),
+            global_inputs=fields.table(mesh, "inputs", "global", exact=True),
             adjacency=levels.graph,
             edge_features=graphs[0],
             cell_points=cell_points,
