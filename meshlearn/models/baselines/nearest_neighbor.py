@@ -15,9 +15,10 @@ from torch import Tensor
 
 from meshlearn import ops
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.models.baselines.descriptors import describe_mesh
+from meshlearn.models.baselines.descriptors import describe_mesh, described_fields
 from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.train.estimator import Estimator, Fields
+from meshlearn.train.precision import exact_in_float32
 from meshlearn.train.survey import Survey
 
 
@@ -27,7 +28,7 @@ class NearestNeighbor(Estimator):
     inputs, outputs  names of fields
 
     After `fit`: `meshes_`, the training meshes without fields; `tables_`, their outputs by location;
-    `descriptors_` (n_meshes, d), divided by their spread `scale_` (d,).
+    `descriptors_` (n_meshes, d), divided by their spread (where there is none, their size) `scale_` (d,).
     """
 
     meshes_: list[Mesh]
@@ -44,15 +45,20 @@ class NearestNeighbor(Estimator):
         """Remember the training meshes; returns self."""
         items, fields = resolve(meshes, self.inputs, self.outputs)
         kept, tables, rows = [], [], []
+        double = True
         for work in checked_work(items, fields, Survey()):
             domain = {kind: work.target.cells[kind].cpu() for kind in work.target.domain_types}
             kept.append(Mesh(work.target.points.detach().cpu(), domain))
             tables.append({k: v.detach().cpu() for k, v in fields.targets(work.target, work.where).items()})
             rows.append(describe_mesh(work.source, fields))
+            double &= work.source.points.dtype == torch.float64
         table = torch.stack(rows)
         spread = table.std(0, correction=0)
-        # Less than the rounding of float32 points is no difference.
-        self.scale_ = torch.where(spread > 1e-5 * table.abs().amax(0), spread, torch.ones_like(spread))
+        size = table.abs().amax(0)
+        # Less than the rounding of what it is computed from is no difference; it is then divided by the size.
+        rounding = torch.where(described_fields(fields) & ~exact_in_float32(table) & double, 1e-9, 1e-5).double()
+        unit = torch.where(size > 0, size, torch.ones_like(size))
+        self.scale_ = torch.where(spread > rounding * size, spread, unit)
         self.meshes_, self.tables_, self.descriptors_, self.fields_ = kept, tables, table / self.scale_, fields
         return self
 
