@@ -70,7 +70,12 @@ def test_abaqus_nodes_alone_are_doubtful(tmp_path):
         assert ml.read(_file(tmp_path, "cut.inp", ABAQUS)).n_points == 3
 
 
-@pytest.mark.parametrize("suffix", [".inp", ".obj", ".frd"])
+def test_obj_points_alone_are_doubtful(tmp_path):
+    with pytest.warns(ml.MeshReadWarning, match="there are no faces, the file may be cut off"):
+        assert ml.read(_file(tmp_path, "cut.obj", PLAIN)).n_points == 4
+
+
+@pytest.mark.parametrize("suffix", [".inp", ".obj", ".frd", ".mesh"])
 def test_files_of_ours_cut_anywhere_never_pass_in_silence(tmp_path, suffix):
     path = tmp_path / f"whole{suffix}"
     mesh = ml.shapes.square(n=2)

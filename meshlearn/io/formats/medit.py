@@ -61,7 +61,7 @@ def read(path: Path) -> MeshBuilder:
     if builder.points is None:
         raise builder.fail("there is no section Vertices: the file is cut off or holds no mesh")
     if not closed:
-        builder.note("the file has no End")
+        builder.lost("what may follow the last section: there is no End, the file may be cut off")
     builder.dim = dim
     return builder
 

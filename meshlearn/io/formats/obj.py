@@ -66,7 +66,7 @@ def read(path: Path) -> MeshBuilder:
     data = path.read_bytes()
     if b"\x00" in data[:4096]:
         raise builder.fail("the file is binary, OBJ is text")
-    check_end(data, builder)
+    whole = check_end(data, builder)
     obj = _Obj(builder)
     for line in data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
         words = line.split(b"#")[0].split()
@@ -86,6 +86,8 @@ def read(path: Path) -> MeshBuilder:
                 "  if the points are all there is, end the last line"
             )
         _warn_of_a_cut(data, builder)
+    if not (whole or obj.faces or obj.lines or obj.dots):
+        builder.lost("what may follow the points: there are no faces, the file may be cut off")
     _points(obj)
     _cells(obj)
     return builder
