@@ -29,4 +29,3 @@ def check(model: Any) -> None:
             raise ParameterError(f"{name}={getattr(model, name)!r} must be True or False.")
     if not isinstance(model.morphing_options, Mapping):
         raise ParameterError(f"morphing_options={model.morphing_options!r} must be a dictionary of options.")
-

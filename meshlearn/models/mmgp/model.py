@@ -1,8 +1,8 @@
 """`MMGP`: mesh-morphing Gaussian processes.
 
 Every mesh is morphed to a common shape, its fields are carried to one common mesh and compressed into a few
-coefficients; Gaussian processes regress the coefficients on those of the shape and on the inputs, and the way back gives
-fields with error bands on any mesh of the family. For smooth problems and some hundred samples, on a CPU.
+coefficients; Gaussian processes regress the coefficients on those of the shape and on the inputs, and the way back
+gives fields with error bands on any mesh of the family. For smooth problems and some hundred samples, on a CPU.
 
 Casenave, Staber and Roynard, "MMGP: a Mesh Morphing Gaussian Process-based machine learning method for regression of
 physical problems under nonparametrized geometrical variability", NeurIPS 2023 (arXiv 2305.12871): morphing,
@@ -28,16 +28,17 @@ from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.models.mmgp import arguments
-from meshlearn.models.mmgp.bands import factor_for_coverage, field_variance, round_trip
+from meshlearn.models.mmgp.bands import field_variance
 from meshlearn.models.mmgp.family import Family, Placed
 from meshlearn.models.mmgp.gaussian import GaussianProcesses
+from meshlearn.models.mmgp.left_out import check_left_out
 from meshlearn.models.mmgp.morphing import make_morpher
 from meshlearn.models.mmgp.pod import POD
 from meshlearn.models.mmgp.reference import mesh_from_state, mesh_state
+from meshlearn.models.mmgp.regressors import Regressors
 from meshlearn.models.mmgp.training_set import TrainingSet, make_family
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.fields import FieldSpec
-from meshlearn.train.metrics import relative_l2
 from meshlearn.train.survey import FitWarning, Survey
 
 
@@ -73,9 +74,18 @@ class MMGP(Estimator):
 
     probabilistic: ClassVar[bool] = True
 
+    morphing: str
+    landmarks: Sequence[str]
+    modes: int | float | str
+    shape_modes: int | float | str
+    tied: bool
+    transfer: str
+    restarts: int
+    calibrate: bool
+    morphing_options: Mapping[str, Any]
+    seed: int
     family_: Family
-    shape_: POD
-    inputs_: dict[str, POD]
+    regressors_: Regressors
     pods_: dict[str, POD]
     processes_: GaussianProcesses
     transfer_variance_: dict[str, Tensor]
@@ -85,7 +95,6 @@ class MMGP(Estimator):
     ranks_: dict[str, int]
     morphing_: str
     morph_quality_: dict[str, Any]
-    novelty_limit_: float
 
     @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
     def __init__(
@@ -100,7 +109,7 @@ class MMGP(Estimator):
         transfer: str = "interpolation",
         restarts: int = 4,
         calibrate: bool = True,
-        morphing_options: Mapping[str, Any] = {},  # noqa: B006 (never changed)
+        morphing_options: Mapping[str, Any] = {},
         seed: int = 0,
     ) -> None:
         self.inputs = inputs
@@ -134,15 +143,7 @@ class MMGP(Estimator):
         data = TrainingSet(works, fields, family)
         _warn_of(data.quality, len(works))
         self.family_, self.morphing_, self.morph_quality_ = family, family.morpher.name, data.quality
-        weights = family.weights("point", fields.dim)
-        self.shape_ = POD(self.shape_modes, seed=self.seed).fit(data.shapes, weights)
-        self.novelty_limit_ = float(self.shape_.rest_norms_.quantile(0.99))
-        self.inputs_ = {
-            spec.name: POD(self.shape_modes, seed=self.seed).fit(rows, family.weights(spec.location, spec.size))
-            for spec, rows in data.inputs.items()
-            if spec.location != "global"
-        }
-        x = torch.cat([self.shape_.coefficients_, *(self._columns(s, r) for s, r in data.inputs.items())], dim=1)
+        self.regressors_, x = Regressors.fit(data, fields, self.shape_modes, self.seed)
         self.pods_ = {
             spec.name: POD(self.modes, seed=self.seed).fit(
                 rows, family.weights(spec.location, spec.size), keep=data.checked
@@ -157,18 +158,17 @@ class MMGP(Estimator):
                 "  Name the inputs that differ (global_data, point_data or cell_data)."
             )
         self.processes_ = GaussianProcesses(self.restarts, seed=self.seed).fit(x, y, groups)
-        self._fields = fields
-        self._check_on(data, fields.outputs)
+        checks = check_left_out(data, fields.outputs, self.pods_, self.processes_, self.calibrate)
+        self.cv_score_, self.floors_, self.factors_ = checks.scores, checks.floors, checks.factors
+        self.transfer_variance_ = checks.transfer
+        self.ranks_ = {name: pod.rank_ for name, pod in self.pods_.items()}
         self.fields_ = fields
         return self
 
-    def _columns(self, spec: FieldSpec, rows: Tensor) -> Tensor:
-        """Columns of the regressors that an input gives."""
-        return rows if spec.location == "global" else self.inputs_[spec.name].coefficients_
-
     def _targets(self, fields: dict[FieldSpec, Tensor]) -> tuple[Tensor, list[int]]:
         """(targets (n, m), group of each): coefficients of fields and values of scalars side by side."""
-        columns, groups = [], []
+        columns: list[Tensor] = []
+        groups: list[int] = []
         for spec, rows in fields.items():
             part = rows if spec.location == "global" else self.pods_[spec.name].coefficients_
             together = self.tied and spec.location != "global"
@@ -176,51 +176,6 @@ class MMGP(Estimator):
             groups += [start + (0 if together else k) for k in range(part.shape[1])]
             columns.append(part)
         return torch.cat(columns, dim=1), groups
-
-    def _check_on(self, data: TrainingSet, outputs: Sequence[FieldSpec]) -> None:
-        """Errors of left-out samples: scores, floors, and the factors of the bands."""
-        left_out, variance = self.processes_.leave_one_out()
-        rows = torch.tensor(data.checked)
-        self.cv_score_, self.floors_, self.factors_, self.ranks_ = {}, {}, {}, {}
-        self.transfer_variance_ = {}
-        start = 0
-        for spec in outputs:
-            if spec.location == "global":
-                truth = data.fields[spec]
-                columns = slice(start, start + spec.size)
-                start += spec.size
-                error, std = left_out[:, columns] - truth, variance[:, columns].sqrt()
-                size = truth.norm(dim=1)
-                self.cv_score_[spec.name] = float((error.norm(dim=1) / size)[size > 0].mean())
-                self.factors_[spec.name] = factor_for_coverage((error.abs() / std).reshape(-1))
-                continue
-            pod = self.pods_[spec.name]
-            columns = slice(start, start + pod.rank_)
-            start += pod.rank_
-            self._check_field(spec, pod, data, left_out[rows, columns], variance[rows, columns])
-
-    def _check_field(self, spec: FieldSpec, pod: POD, data: TrainingSet, left_out: Tensor, variance: Tensor) -> None:
-        location, size = spec.location, spec.size
-        trips = {i: round_trip(data.placed[i], data.truth[i][spec], location) for i in data.checked}
-        transfer = torch.stack([square for _, square in trips.values()]).mean(0)
-        bands = field_variance(pod, variance, transfer)
-        coefficients = pod.coefficients_[torch.tensor(data.checked)]
-        errors = pod.rest_ + (coefficients - left_out) @ pod.modes_
-        scores, ratios, trip, rest = [], [], [], []
-        for k, (i, (own, _)) in enumerate(trips.items()):
-            placed, truth = data.placed[i], data.truth[i][spec].detach().double().cpu()
-            back = placed.from_common(torch.stack([errors[k], bands[k], pod.rest_[k]]), location, size)
-            error = back[0] + own
-            weights = _weights(placed.mesh, location)
-            scores.append(relative_l2(truth - error, truth, weights))
-            trip.append(relative_l2(truth - own, truth, weights))
-            rest.append(relative_l2(truth - back[2], truth, weights))
-            ratios.append((error.abs() / back[1].clamp(min=0).sqrt()).reshape(-1))
-        self.transfer_variance_[spec.name] = transfer
-        self.cv_score_[spec.name] = _mean(scores)
-        self.floors_[spec.name] = {"round_trip": _mean(trip), "truncation": _mean(rest)}
-        self.ranks_[spec.name] = pod.rank_
-        self.factors_[spec.name] = factor_for_coverage(torch.cat(ratios)) if self.calibrate else 1.0
 
     # -- predict ---------------------------------------------------------------------------------------------------
 
@@ -275,63 +230,68 @@ class MMGP(Estimator):
                     fields[spec] = spec.restore(row)
         return [self.fields_.attach(mesh, fields) for fields in drawn]
 
+    def derivative(self, mesh: Mesh, wrt: str) -> Mesh:
+        """The mesh with fields `d_<output>_d_<wrt>`: derivatives of the prediction with respect to a global input.
+
+        Exact for the model; values of an input that is a vector or matrix come in trailing axes. Shape and other inputs
+        are held. Raises FieldError unless `wrt` is a global input.
+        """
+        self.check_fitted("derivative")
+        inputs = {spec.name: spec for spec in self.fields_.at("inputs", "global")}
+        if wrt not in inputs:
+            raise FieldError(f"wrt={wrt!r} is not a global input of this model; they are {list(inputs)}.")
+        self.fields_.check(mesh, roles=("inputs",))
+        placed, x, _ = self._place(mesh)
+        columns = self.regressors_.slices()[wrt]
+        slopes = torch.autograd.functional.jacobian(lambda z: self.processes_.predict(z, variance=False)[0][0], x)
+        table = slopes[:, 0, columns].T  # (size of the input, m)
+        found: Fields = {}
+        for spec, part in self._split(table):
+            if spec.location != "global":
+                part = placed.from_common(part @ self.pods_[spec.name].modes_, spec.location, spec.size)
+            values = part.movedim(0, -1)
+            shape = (*spec.shape, *inputs[wrt].shape)
+            values = values.reshape(shape if spec.location == "global" else (len(values), *shape))
+            found[FieldSpec(f"d_{spec.name}_d_{wrt}", spec.location, shape)] = values
+        return self.fields_.attach(mesh, found)
+
     def novelty(self, mesh: Mesh) -> float:
         """How far a shape is from those of the training set: what their modes leave of it, relative to the 99 %
         quantile of what they leave of training shapes that were left out. Bands widen by it where it is above 1."""
         self.check_fitted("novelty")
-        return self._novelty(self.family_.place(mesh).shape()[None])
-
-    def _novelty(self, shape: Float64[Tensor, "1 N"]) -> float:
-        weights = self.family_.weights("point", self._dim)
-        rest = shape - self.shape_.decode(self.shape_.encode(shape, weights))
-        norm = float((rest.square() @ weights).sqrt())
-        scale = float((shape.square() @ weights).sqrt())
-        return norm / max(self.novelty_limit_, 1e-9 * scale)
+        return self.regressors_.novelty(self.family_.place(mesh))
 
     def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], float]:
         """(the mesh on the common shape, its regressors, the factor by which bands widen)."""
         placed = self.family_.place(mesh)
         if placed.morph.flipped and self.morphing_ != "identity":
             _warn_of({"flipped": placed.morph.flipped, "flipped_meshes": [mesh.source or "the mesh"]}, 1)
-        shape = placed.shape()[None]
-        columns = [self.shape_.encode(shape, self.family_.weights("point", self._dim))]
-        for spec in self._fields.inputs:
-            table = spec.values(mesh).detach().double().cpu()
-            if spec.location == "global":
-                columns.append(table)
-                continue
-            weights = self.family_.weights(spec.location, spec.size)
-            columns.append(self.inputs_[spec.name].encode(placed.to_common(table, spec.location)[None], weights))
-        return placed, torch.cat(columns, dim=1), max(1.0, self._novelty(shape))
+        return placed, self.regressors_.of(mesh, placed), max(1.0, self.regressors_.novelty(placed))
 
     def _split(self, *tables: Tensor) -> Iterator[Any]:
         """(spec, its columns of every table) for all outputs."""
         start = 0
-        for spec in self._fields.outputs:
+        for spec in self.fields_.outputs:
             width = spec.size if spec.location == "global" else self.pods_[spec.name].rank_
             yield spec, *(table[:, start : start + width] for table in tables)
             start += width
 
-    @property
-    def _dim(self) -> int:
-        return self._fields.dim
-
     # -- files -----------------------------------------------------------------------------------------------------
 
-    SUMMARY = ("factors_", "cv_score_", "floors_", "ranks_", "morphing_", "morph_quality_", "novelty_limit_")
+    SUMMARY = ("factors_", "cv_score_", "floors_", "ranks_", "morphing_", "morph_quality_")
 
     def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Reference mesh, modes, processes and factors."""
         groups: dict[str, dict[str, Tensor]] = {
             "reference": mesh_state(self.family_.morpher.reference),
             "processes": self.processes_.get_state(),
-            "shape": self.shape_.get_state(),
+            "shape": self.regressors_.shape.get_state(),
             "transfer": self.transfer_variance_,
         }
-        groups |= {f"input.{name}": pod.get_state() for name, pod in self.inputs_.items()}
+        groups |= {f"input.{name}": pod.get_state() for name, pod in self.regressors_.inputs.items()}
         groups |= {f"output.{name}": pod.get_state() for name, pod in self.pods_.items()}
         tensors = {f"{group}:{name}": value for group, named in groups.items() for name, value in named.items()}
-        return tensors, {name: getattr(self, name) for name in self.SUMMARY}
+        return tensors, {name: getattr(self, name) for name in self.SUMMARY} | {"limit": self.regressors_.limit}
 
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """The inverse of `get_state`."""
@@ -344,13 +304,12 @@ class MMGP(Estimator):
         reference = mesh_from_state(groups["reference"])
         morpher = make_morpher(self.morphing_, reference, self.landmarks, **dict(self.morphing_options))
         self.family_ = Family(morpher, self.transfer)
-        self.shape_ = _pod(groups["shape"])
+        inputs = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("input.")}
+        self.regressors_ = Regressors(self.fields_, self.family_, _pod(groups["shape"]), inputs, float(meta["limit"]))
         self.processes_ = GaussianProcesses(self.restarts, seed=self.seed)
         self.processes_.set_state(groups["processes"])
         self.transfer_variance_ = groups.get("transfer", {})
-        self.inputs_ = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("input.")}
         self.pods_ = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("output.")}
-        self._fields = self.fields_
 
 
 def _pod(tensors: dict[str, Tensor]) -> POD:
@@ -359,23 +318,12 @@ def _pod(tensors: dict[str, Tensor]) -> POD:
     return pod
 
 
-def _weights(mesh: Mesh, location: str) -> Tensor:
-    from meshlearn.train.graph import measure_weights
-
-    return measure_weights(mesh, location).detach().double().cpu()
-
-
-def _mean(values: list[float]) -> float:
-    known = [v for v in values if v == v]
-    return sum(known) / len(known) if known else float("nan")
-
-
 def _warn_of(quality: dict[str, Any], n: int) -> None:
     if quality["flipped"]:
         names = ", ".join(quality["flipped_meshes"][:3])
         warnings.warn(
-            f"the morphing turns {quality['flipped']} cells inside out on {len(quality['flipped_meshes'])} of {n} meshes "
-            f"({names}): values near them are unreliable.\n  Try another morphing, or tag corresponding boundaries.",
+            f"the morphing turns {quality['flipped']} cells inside out on {len(quality['flipped_meshes'])} of {n} "
+            f"meshes ({names}): values near them are unreliable.\n  Try another morphing, or tag corresponding boundaries.",
             FitWarning,
             stacklevel=3,
         )

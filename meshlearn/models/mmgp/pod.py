@@ -1,4 +1,4 @@
-"""Proper orthogonal decomposition: fields on one mesh as a mean and a few modes, in the L2 inner product of the mesh."""
+"""Proper orthogonal decomposition: fields on one mesh as a mean and a few modes, orthonormal in L2 of the mesh."""
 
 from __future__ import annotations
 
@@ -20,25 +20,32 @@ FEW = 0.9999  # share of the energy kept where there are too few snapshots to le
 class POD:
     """Centred modes psi_k of snapshots u_i (rows), orthonormal with respect to the weights w of the entries.
 
-    Modes are those of the weighted covariance (method of snapshots: L. Sirovich, Quart. Appl. Math. 45, 1987); with more
-    than 3000 snapshots, of a random projection of it (Halko, Martinsson and Tropp, SIAM Review 53, 2011).
+    Modes are those of the weighted covariance (method of snapshots: L. Sirovich, Quart. Appl. Math. 45, 1987); with
+    more than 3000 snapshots, of a random projection of it (Halko, Martinsson and Tropp, SIAM Review 53, 2011).
 
     modes  number of modes; the share of the energy (variance) that they shall hold, below 1; or "cv": as many as are
            found again in snapshots that were left out (five folds): a mode of the others has there at least half of the
            energy that it has in its own. Noise of triangulations makes modes that fail this
     limit  number of modes at most
 
-    mean_ (N,), modes_ (r, N), coefficients_ (n, r), energies_ (r,) variances of the coefficients, total_ the variance of
-    the snapshots; residual_ (N,): mean square of what the modes leave of a snapshot that they were not made from
+    mean_ (N,), modes_ (r, N), coefficients_ (n, r), energies_ (r,) variances of the coefficients, total_ the variance
+    of the snapshots; residual_ (N,): mean square of what the modes leave of a snapshot that they were not made from
     (five-fold cross-validation).
     """
+
+    mean_: Tensor
+    modes_: Tensor
+    coefficients_: Tensor
+    energies_: Tensor
+    residual_: Tensor
+    rest_: Tensor
+    rest_norms_: Tensor
+    total_: float
 
     def __init__(self, modes: int | float | str = "cv", limit: int = 64, seed: int = 0) -> None:
         self.modes, self.limit, self.seed = modes, limit, seed
 
-    def fit(
-        self, snapshots: Float64[Tensor, "n N"], weights: Float64[Tensor, " N"], keep: Sequence[int] = ()
-    ) -> POD:
+    def fit(self, snapshots: Float64[Tensor, "n N"], weights: Float64[Tensor, " N"], keep: Sequence[int] = ()) -> POD:
         """Modes of n snapshots; `rest_` (len(keep), N) is what modes of other rows leave of these. Returns self."""
         check_modes("modes", self.modes)
         n = len(snapshots)
@@ -59,13 +66,6 @@ class POD:
     def rank_(self) -> int:
         """Number of modes."""
         return len(self.modes_)
-
-    def truncate(self, rank: int) -> None:
-        """Keep the first modes only; what the others held goes to the residual."""
-        dropped, self.modes_ = self.modes_[rank:], self.modes_[:rank]
-        self.rest_ = self.rest_ + self.coefficients_.index_select(0, self._keep)[:, rank:] @ dropped
-        self.residual_ = self.residual_ + (dropped.square() * self.energies_[rank:, None]).sum(0)
-        self.energies_, self.coefficients_ = self.energies_[:rank], self.coefficients_[:, :rank]
 
     def encode(self, fields: Float64[Tensor, "n N"], weights: Float64[Tensor, " N"]) -> Float64[Tensor, "n r"]:
         """Coefficients of fields: their inner products with the modes."""
@@ -105,9 +105,7 @@ class POD:
         share = energies.cumsum(0) / self.total_
         return min(int((share < float(self.modes)).sum()) + 1, most)
 
-    def _cross_validate(
-        self, snapshots: Tensor, weights: Tensor, gram: Tensor | None, rank: int, keep: Tensor
-    ) -> None:
+    def _cross_validate(self, snapshots: Tensor, weights: Tensor, gram: Tensor | None, rank: int, keep: Tensor) -> None:
         """Set `residual_`, `rest_` of some rows, and `rest_norms_` (n,) of all, from five folds."""
         n = len(snapshots)
         self.residual_ = torch.zeros_like(self.mean_)
@@ -125,7 +123,6 @@ class POD:
             self.rest_norms_[rows] = (rest.square() @ weights).sqrt()
             mine = (keep % FOLDS == fold).nonzero().squeeze(1)
             self.rest_[mine] = rest.index_select(0, keep.index_select(0, mine) // FOLDS)
-        self._keep = keep
 
     def _held_out(self, snapshots: Tensor, gram: Tensor, out: Tensor, rank: int) -> Tensor:
         """What modes of all other rows leave of the rows `out`."""

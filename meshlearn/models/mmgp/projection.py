@@ -14,8 +14,8 @@ from meshlearn.mesh.reference import reference_cell
 class Projection:
     """M u = S^T W f with f given at quadrature points; factorised once.
 
-    M = S^T W S is the mass matrix of the same quadrature: fields of the space come back exactly, and the integral of the
-    projection equals that of f by the rule. Points without cells get 0.
+    M = S^T W S is the mass matrix of the same quadrature: fields of the space come back exactly, and the integral of
+    the projection equals that of f by the rule. Points without cells get 0.
 
     points  (q, d) where f is wanted
     """

@@ -19,7 +19,9 @@ def mesh_state(mesh: Mesh) -> dict[str, Tensor]:
 
 def mesh_from_state(tensors: dict[str, Tensor]) -> Mesh:
     """The inverse of `mesh_state`."""
-    cells, point_sets, cell_sets = {}, {}, {}
+    cells: dict[str, Tensor] = {}
+    point_sets: dict[str, Tensor] = {}
+    cell_sets: dict[str, dict[str, Tensor]] = {}
     for path, tensor in tensors.items():
         place, _, rest = path.partition("/")
         if place == "cells":

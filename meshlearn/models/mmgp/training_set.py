@@ -22,24 +22,29 @@ class TrainingSet:
     """Rows of n samples, and what was noticed on the way.
 
     shapes    (n, N) coordinates on the common mesh
-    fields    {spec: (n, N)} inputs and outputs that are fields, on the common mesh
-    scalars   {spec: (n, size)} inputs and outputs of the whole mesh
+    inputs, fields
+              {spec: (n, N)} inputs and outputs on the common mesh; (n, size) for those of the whole mesh
     checked   numbers of the samples that are looked at on their own points
-    placed    {number: Placed} of these
+    placed, truth
+              {number: Placed} and {number: {spec: values}} of these
     quality   worst smallest_jacobian, flipped cells, meshes with flipped cells, largest share of clamped points
     """
 
     def __init__(self, works: Sequence[Work], fields: FieldSet, family: Family) -> None:
         n = len(works)
-        self.family, self.fields_set = family, fields
-        self.checked = sorted({round(i * (n - 1) / max(CHECKED - 1, 1)) for i in range(CHECKED)} if n > 1 else {0})
-        self.checked = [i for i in self.checked if i < n] if n > CHECKED else list(range(n))
+        self.family = family
+        every = max(1.0, (n - 1) / (CHECKED - 1))
+        self.checked = sorted({min(round(i * every), n - 1) for i in range(min(n, CHECKED))})
         self.placed: dict[int, Placed] = {}
-        self.quality: dict[str, Any] = {"smallest_jacobian": float("inf"), "flipped": 0, "flipped_meshes": [], "outside": 0.0}
+        self.quality: dict[str, Any] = {
+            "smallest_jacobian": float("inf"),
+            "flipped": 0,
+            "flipped_meshes": [],
+            "outside": 0.0,
+        }
         self.truth: dict[int, dict[FieldSpec, Tensor]] = {}
         shapes: Tensor | None = None
         self.fields: dict[FieldSpec, Tensor] = {}
-        self.scalars: dict[FieldSpec, Tensor] = {}
         self.inputs: dict[FieldSpec, Tensor] = {}
         for i, work in enumerate(works):
             try:

@@ -69,7 +69,8 @@ def test_minimise_solves_unlike_problems_side_by_side_and_respects_bounds():
     low, high = torch.full((2,), -3.0, dtype=torch.float64), torch.full((2,), 4.0, dtype=torch.float64)
     found, value, count = minimise(function, torch.zeros(3, 2, dtype=torch.float64), low, high)
     torch.testing.assert_close(found, centres.clamp(-3.0, 4.0), rtol=0, atol=2e-4)
-    assert value[0] == pytest.approx(0, abs=1e-7) and int(count.max()) < 60
+    assert value[0] == pytest.approx(0, abs=1e-7)
+    assert int(count.max()) < 60
 
 
 def test_predictions_equal_the_textbook_and_gradients_flow():
@@ -88,7 +89,8 @@ def test_predictions_equal_the_textbook_and_gradients_flow():
         torch.testing.assert_close(variance[:, k], spread * model.y_scale_[k] ** 2, rtol=1e-5, atol=1e-10)
     assert float((mean.detach() - y[50:]).abs().max()) < 0.3
     mean.sum().backward()
-    assert bool(torch.isfinite(new.grad).all()) and float(new.grad.abs().max()) > 0
+    assert bool(torch.isfinite(new.grad).all())
+    assert float(new.grad.abs().max()) > 0
 
 
 def test_leave_one_out_equals_leaving_out():
@@ -133,14 +135,17 @@ def test_duplicates_constants_and_idle_inputs():
     y[:, 1] = 3.5
     model = GaussianProcesses().fit(x, y)
     mean, variance = model.predict(x)
-    assert bool(torch.isfinite(mean).all()) and bool((variance[:, 1] == 0).all()) and bool((mean[:, 1] == 3.5).all())
+    assert bool(torch.isfinite(mean).all())
+    assert bool((variance[:, 1] == 0).all())
+    assert bool((mean[:, 1] == 3.5).all())
     assert model.used_.tolist() == [True, True, True, False]
 
 
 def test_groups_share_their_parameters():
     x, y = data(m=4)
     model = GaussianProcesses().fit(x, y, groups=[0, 0, 1, 1])
-    assert model.parameters_.shape == (2, 4) and model.groups_.tolist() == [0, 0, 1, 1]
+    assert model.parameters_.shape == (2, 4)
+    assert model.groups_.tolist() == [0, 0, 1, 1]
     apart = GaussianProcesses().fit(x, y)
     assert float(apart.log_likelihood_.sum()) > float(model.log_likelihood_.sum())
 

@@ -45,14 +45,20 @@ def fitted():
 
 def test_check_estimator():
     meshes = example_meshes(8)
-    check_estimator(partial(ml.MMGP, restarts=1), meshes, inputs=("f", "a"), outputs=("u", "v", "q", "total"), skip=("single_mesh",))
+    check_estimator(
+        partial(ml.MMGP, restarts=1), meshes, inputs=("f", "a"), outputs=("u", "v", "q", "total"), skip=("single_mesh",)
+    )
 
 
 def test_smooth_fields_are_learned_on_unlike_meshes(fitted):
     model, _, test = fitted
     scores = model.score(test)
-    assert scores["u"] < 0.02 and scores["v"] < 0.02 and scores["peak"] < 0.02 and scores["q"] < 0.15
-    assert model.morphing_ == "tutte" and model.morph_quality_["flipped"] == 0
+    assert scores["u"] < 0.02
+    assert scores["v"] < 0.02
+    assert scores["peak"] < 0.02
+    assert scores["q"] < 0.15
+    assert model.morphing_ == "tutte"
+    assert model.morph_quality_["flipped"] == 0
     for name in ("u", "v"):
         assert model.floors_[name]["round_trip"] < 0.02
         assert model.cv_score_[name] < 0.05
@@ -106,7 +112,9 @@ def test_samples_have_the_mean_and_the_spread_of_the_prediction(fitted):
     drawn = model.sample(test[0], 400, seed=1)
     p = model.predict(test[0], return_std=True)
     peaks = torch.stack([m.global_data["peak"] for m in drawn])
-    assert float(peaks.mean()) == pytest.approx(float(p.global_data["peak"]), abs=4 * float(p.global_data["peak_std"]) / 20)
+    assert float(peaks.mean()) == pytest.approx(
+        float(p.global_data["peak"]), abs=4 * float(p.global_data["peak_std"]) / 20
+    )
     assert float(peaks.std()) == pytest.approx(float(p.global_data["peak_std"]), rel=0.15)
     u = torch.stack([m.point_data["u"] for m in drawn])
     assert float((u.mean(0) - p.point_data["u"]).abs().max()) < 0.5 * float(p.point_data["u_std"].max())
@@ -161,7 +169,9 @@ def test_time_is_an_input():
     for k in range(4):
         times = torch.linspace(0, 1, 6, dtype=torch.float64)
         u = torch.stack([torch.sin(t + 0.3 * k) * mesh.points[:, 0] for t in times])
-        series.append(ml.Trajectory(mesh.with_global_data(a=torch.tensor(0.3 * k).double()), times, point_data={"u": u}))
+        series.append(
+            ml.Trajectory(mesh.with_global_data(a=torch.tensor(0.3 * k).double()), times, point_data={"u": u})
+        )
     model = ml.MMGP(["time", "a"], ["u"]).fit(series[:2] + series[3:])
     assert model.score(series[2:3])["u"] < 0.05
 
@@ -200,3 +210,15 @@ def test_two_meshes_duplicates_and_constant_outputs():
     p = model.predict(same[0], return_std=True)
     torch.testing.assert_close(p.point_data["c"], same[0].point_data["c"])
     assert float(p.point_data["c_std"].max()) < 1e-9
+
+
+def test_derivatives_equal_differences_of_predictions(fitted):
+    model, _, test = fitted
+    mesh, h = test[1], 1e-4
+    exact = model.derivative(mesh, "load")
+    up, down = (model.predict(mesh.with_global_data(load=mesh.global_data["load"] + s * h)) for s in (1, -1))
+    for place, name in (("point_data", "v"), ("global_data", "peak")):
+        difference = (getattr(up, place)[name] - getattr(down, place)[name]) / (2 * h)
+        torch.testing.assert_close(getattr(exact, place)[f"d_{name}_d_load"], difference, rtol=1e-4, atol=1e-6)
+    with pytest.raises(ml.FieldError, match="wrt='u'"):
+        model.derivative(mesh, "u")

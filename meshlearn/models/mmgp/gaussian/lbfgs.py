@@ -27,8 +27,8 @@ def minimise(
     low, high bounds; a parameter at its bound stays there as long as the gradient holds it (projected gradients)
 
     A problem ends when the largest entry of its projected gradient is below `gradient_tolerance`, when a step gains
-    less than `tolerance` relative to 1 + |value|, or when no step of the line search gains at all. Two-loop recursion and
-    Armijo backtracking as in Nocedal and Wright, Numerical Optimization, 2006, algorithms 7.4 and 3.1.
+    less than `tolerance` relative to 1 + |value|, or when no step of the line search gains at all. Two-loop recursion
+    and Armijo backtracking as in Nocedal and Wright, Numerical Optimization, 2006, algorithms 7.4 and 3.1.
     """
     theta = torch.minimum(torch.maximum(start, low), high)
     value, gradient = function(theta, torch.arange(len(theta)))

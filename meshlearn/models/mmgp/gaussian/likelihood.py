@@ -5,9 +5,10 @@ C = k(x, x) + ratio I. The best sigma^2 for given l and ratio is y^T C^-1 y / (n
 
     log p = -m n / 2 (1 + log(2 pi sigma^2)) - m / 2 log|C|
 
-(concentrated likelihood; Santner, Williams and Notz, The Design and Analysis of Computer Experiments, 2003, section 3.3).
-Its derivative is 1/2 sum_ij W_ij dC_ij with W = a a^T / sigma^2 - m C^-1 and a = C^-1 y (Rasmussen and Williams 2006,
-eq. 5.9); the sums over pairs of inputs for all length scales are one matrix product, W m (x) with the slope m of the kernel.
+(concentrated likelihood; Santner, Williams and Notz, The Design and Analysis of Computer Experiments, 2003, section
+3.3). Its derivative is 1/2 sum_ij W_ij dC_ij with W = a a^T / sigma^2 - m C^-1 and a = C^-1 y (Rasmussen and
+Williams 2006, eq. 5.9); the sums over pairs of inputs for all length scales are one matrix
+product of W times the slope of the kernel.
 """
 
 from __future__ import annotations

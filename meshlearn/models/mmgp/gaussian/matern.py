@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-
 TINY = 1e-30  # under the root: its slope at 0 would be infinite
 
 
@@ -45,5 +44,3 @@ def matern_with_slope(
     decay = torch.exp(-s)
     k = s.square().div_(3).add_(s).add_(1).mul_(decay)
     return k, s.add_(1).mul_(decay).mul_(5 / 3)
-
-

@@ -1,4 +1,4 @@
-"""`GaussianProcesses`: several targets on the same inputs, each with its own length scales, or groups that share them."""
+"""`GaussianProcesses`: several targets on the same inputs, each with its own length scales, or in groups."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class GaussianProcesses:
 
     groups  (m,) one number per target: targets of one group share length scales, noise and variance; all different
             if not given. Everything is computed in float64 on the CPU, on standardised inputs and targets; inputs that
-            do not vary are left out, and targets that do not vary are predicted as the constant they are, without doubt.
+            do not vary are left out, and targets that do not vary are predicted as the constant they are.
     """
 
     inputs_: Tensor  # (n, d) standardised, varying inputs only
@@ -130,8 +130,14 @@ class GaussianProcesses:
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    STATE = ("inputs_", "targets_", "parameters_", "variances_", "groups_", "losses_") + tuple(
-        f"{axis}_{name}_" for axis in "xy" for name in ("mean", "scale")
+    STATE = (
+        "inputs_",
+        "targets_",
+        "parameters_",
+        "variances_",
+        "groups_",
+        "losses_",
+        *tuple(f"{axis}_{name}_" for axis in "xy" for name in ("mean", "scale")),
     )
 
     def get_state(self) -> dict[str, Tensor]:

@@ -41,7 +41,9 @@ def train(
     if restarts > 1:
         rows = torch.randperm(n, generator=generator)[: max(SUBSET, 2 * d)].sort().values
         part = y.index_select(1, rows)
-        theta, value, _ = minimise(_Objective(x.index_select(0, rows), part, owner, prior), theta, low, high, iterations)
+        theta, value, _ = minimise(
+            _Objective(x.index_select(0, rows), part, owner, prior), theta, low, high, iterations
+        )
         best = value.reshape(batch, restarts).topk(min(2, restarts), dim=1, largest=False).indices
         index = (best + restarts * torch.arange(batch)[:, None]).reshape(-1)
         theta, owner = theta.index_select(0, index), owner.index_select(0, index)

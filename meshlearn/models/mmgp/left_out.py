@@ -1,0 +1,95 @@
+"""What predictions of training samples that were left out say: scores, floors, and the factors of the error bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from meshlearn.models.mmgp.bands import factor_for_coverage, field_variance, round_trip
+from meshlearn.models.mmgp.gaussian import GaussianProcesses
+from meshlearn.models.mmgp.pod import POD
+from meshlearn.models.mmgp.training_set import TrainingSet
+from meshlearn.train.fields import FieldSpec
+from meshlearn.train.graph import measure_weights
+from meshlearn.train.metrics import relative_l2
+
+
+@dataclass
+class Checks:
+    """By name of the output.
+
+    scores    relative L2 error of samples left out; hyperparameters and modes of the shape are those of all samples
+    floors    {"round_trip", "truncation"}: the same of the transfer alone, and of the modes alone
+    factors   of the standard deviations
+    transfer  (N,) mean square error of the transfer, on the common mesh
+    """
+
+    scores: dict[str, float] = field(default_factory=dict)
+    floors: dict[str, dict[str, float]] = field(default_factory=dict)
+    factors: dict[str, float] = field(default_factory=dict)
+    transfer: dict[str, Tensor] = field(default_factory=dict)
+
+
+def check_left_out(
+    data: TrainingSet,
+    outputs: Sequence[FieldSpec],
+    pods: Mapping[str, POD],
+    processes: GaussianProcesses,
+    calibrate: bool,
+) -> Checks:
+    """Compare every output with its prediction from the other samples.
+
+    The error of a field is the sum of three: of the coefficients (closed-form leave-one-out), of what modes of other
+    samples leave (five folds), and of the transfer; it is formed on the sample's own points.
+    """
+    checks = Checks()
+    left_out, variance = processes.leave_one_out()
+    rows = torch.tensor(data.checked)
+    start = 0
+    for spec in outputs:
+        width = spec.size if spec.location == "global" else pods[spec.name].rank_
+        mine = slice(start, start + width)
+        start += width
+        if spec.location == "global":
+            ratios = _check_scalar(checks, spec, data.fields[spec], left_out[:, mine], variance[:, mine])
+        else:
+            ratios = _check_field(checks, spec, pods[spec.name], data, left_out[rows, mine], variance[rows, mine])
+        checks.factors[spec.name] = factor_for_coverage(ratios) if calibrate else 1.0
+    return checks
+
+
+def _check_scalar(checks: Checks, spec: FieldSpec, truth: Tensor, left_out: Tensor, variance: Tensor) -> Tensor:
+    error, size = left_out - truth, truth.norm(dim=1)
+    checks.scores[spec.name] = _mean((error.norm(dim=1) / size)[size > 0].tolist())
+    return (error.abs() / variance.sqrt()).reshape(-1)
+
+
+def _check_field(
+    checks: Checks, spec: FieldSpec, pod: POD, data: TrainingSet, left_out: Tensor, variance: Tensor
+) -> Tensor:
+    trips = [round_trip(data.placed[i], data.truth[i][spec], spec.location) for i in data.checked]
+    transfer = torch.stack([square for _, square in trips]).mean(0)
+    bands = field_variance(pod, variance, transfer)
+    errors = pod.rest_ + (pod.coefficients_[torch.tensor(data.checked)] - left_out) @ pod.modes_
+    scores, round_trips, truncations, ratios = [], [], [], []
+    for k, i in enumerate(data.checked):
+        placed, truth, own = data.placed[i], data.truth[i][spec].detach().double().cpu(), trips[k][0]
+        stacked = torch.stack([errors[k], bands[k], pod.rest_[k]])
+        error, band, rest = placed.from_common(stacked, spec.location, spec.size)
+        weights = measure_weights(placed.mesh, spec.location).detach().double().cpu()
+        scores.append(relative_l2(truth - error - own, truth, weights))
+        round_trips.append(relative_l2(truth - own, truth, weights))
+        truncations.append(relative_l2(truth - rest, truth, weights))
+        ratios.append(((error + own).abs() / band.clamp(min=0).sqrt()).reshape(-1))
+    checks.transfer[spec.name] = transfer
+    checks.scores[spec.name] = _mean(scores)
+    checks.floors[spec.name] = {"round_trip": _mean(round_trips), "truncation": _mean(truncations)}
+    return torch.cat(ratios)
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if value == value]
+    return sum(known) / len(known) if known else float("nan")
