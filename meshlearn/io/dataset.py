@@ -17,6 +17,7 @@ from meshlearn.io.counts import counted
 from meshlearn.io.finding import find_files as find_files
 from meshlearn.io.read import read
 from meshlearn.io.told import collected_warnings, loss, tell_once
+from meshlearn.mesh.mesh import Mesh
 
 
 class MeshDataset(Sequence):
@@ -194,10 +195,16 @@ def split(meshes: Sequence[Any], test: float | int = 0.2, seed: int = 0) -> tupl
     >>> ml.split(list(range(10)), test=0.3)
     ([0, 1, 3, 5, 7, 8, 9], [2, 4, 6])
     """
+    if isinstance(meshes, Mesh):
+        raise ParameterError("split needs a sequence of meshes, got one Mesh")
     count = len(meshes)
     if count < 2:
         raise ParameterError(f"split needs at least 2 meshes, got {count}")
-    if isinstance(test, bool) or not (0 < test < 1 if isinstance(test, float) else 0 < test < count):
+    if (
+        not isinstance(test, int | float | np.number)
+        or isinstance(test, bool)
+        or not (0 < test < 1 if isinstance(test, float) else 0 < test < count)
+    ):
         raise ParameterError(f"test={test!r}: expected a fraction in (0, 1) or a whole number from 1 to {count - 1}")
     n_test = round(test * count) if isinstance(test, float) else int(test)
     n_test = min(max(n_test, 1), count - 1)

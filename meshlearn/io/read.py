@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MissingDependencyError
+import numpy as np
+
+from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MissingDependencyError, ParameterError
 from meshlearn.io import registry
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.counts import counted
@@ -37,6 +39,8 @@ def read(
     8
     """
     path = checked_path(path, MeshReadError)
+    if step is not None and not isinstance(step, int | np.integer):
+        raise ParameterError(f"step={step!r}: expected the number of a step, 0 for the first, -1 for the last")
     chosen = registry.by_name(format) if format else None
     if path.is_dir():
         from meshlearn.io.formats import plaid

@@ -38,7 +38,12 @@ class MeshBatch:
     @staticmethod
     def from_meshes(meshes: Sequence[Mesh]) -> MeshBatch:
         """Concatenate meshes of one space dimension, dtype and device. Raises MeshError naming the odd one out."""
+        if isinstance(meshes, Mesh):
+            raise MeshError("a batch is made of a list of meshes, got one Mesh: MeshBatch.from_meshes([mesh]).")
         meshes = tuple(meshes)
+        for number, mesh in enumerate(meshes):
+            if not isinstance(mesh, Mesh):
+                raise MeshError(f"a batch is made of meshes, got {type(mesh).__name__} at number {number}.")
         if not meshes:
             raise MeshError("a batch needs at least one mesh.")
         for number, mesh in enumerate(meshes):

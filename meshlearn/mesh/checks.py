@@ -158,7 +158,9 @@ def point_fields(
         if values.ndim == 0 or len(values) != len(points):
             rows = len(values) if values.ndim else "no"
             counts = {kind: len(nodes) for kind, nodes in cells.items()}
-            if values.ndim and len(values) in (*counts.values(), sum(counts.values())):
+            if not values.ndim:
+                hint = "a single value of the whole mesh belongs to global_data: use with_global_data."
+            elif len(values) in (*counts.values(), sum(counts.values())):
                 hint = f"{rows} is a number of its cells: use with_cell_data."
             else:
                 hint = f"{rows} is neither its point nor a cell count."
@@ -274,6 +276,12 @@ def _members(what: str, values: Any, count: int, points: Tensor, source: str | N
             f"{what} names {smallest if smallest < 0 else largest}, valid are 0 to {count - 1}{of_mesh(source)}."
         )
     return members
+
+
+def available(device: torch.device | str) -> None:
+    """Raise MeshError for a CUDA device where torch has none."""
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise MeshError(f"cannot move to {str(device)!r}: torch finds no CUDA device on this machine.")
 
 
 def of_mesh(source: str | None) -> str:

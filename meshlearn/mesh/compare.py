@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from meshlearn.errors import MeshError
 from meshlearn.mesh.mesh import Mesh
 
 _COMPARED = ("points", "cells", "point_data", "cell_data", "global_data", "point_sets", "cell_sets")
@@ -25,6 +26,9 @@ def meshes_equal(first: Mesh, second: Mesh) -> bool:
 
 def difference(first: Mesh, second: Mesh) -> str | None:
     """The first difference of two meshes in words, or None."""
+    for mesh in (first, second):
+        if not isinstance(mesh, Mesh):
+            raise MeshError(f"two meshes are compared, got {type(mesh).__name__}.")
     for name in _COMPARED:
         found = _difference(name, getattr(first, name), getattr(second, name))
         if found:

@@ -290,6 +290,7 @@ class Mesh(Bridges):
             def move(tensor: Tensor) -> Tensor:
                 return tensor.to(target) if tensor.is_floating_point() else tensor
         else:
+            checks.available(target)
 
             def move(tensor: Tensor) -> Tensor:
                 return tensor.to(target)

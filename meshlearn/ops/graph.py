@@ -8,6 +8,7 @@ from torch import Tensor
 
 from meshlearn.errors import MeshError, ParameterError
 from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.arguments import need_adjacency, need_tensor
 from meshlearn.ops.gather import gather, gather_receivers, gather_senders
 from meshlearn.ops.pointers import ptr_to_rows
 from meshlearn.ops.segment import segment_sum
@@ -20,6 +21,7 @@ def degree(adjacency: Adjacency, weights: Float[Tensor, " n_edges"] | None = Non
     >>> ml.ops.degree(ml.ops.Adjacency(torch.tensor([0, 2, 3]), torch.tensor([0, 1, 0])))
     tensor([2, 1])
     """
+    need_adjacency(adjacency)
     return adjacency.degree() if weights is None else segment_sum(weights, adjacency)
 
 
@@ -42,6 +44,7 @@ def laplacian(
             [-1.,  2., -1.],
             [ 0., -1.,  1.]])
     """
+    need_adjacency(adjacency)
     n = adjacency.n_rows
     if n != adjacency.n_cols:
         raise MeshError(f"a Laplacian needs a square adjacency, got {adjacency}")
@@ -79,6 +82,8 @@ def graph_gradient(adjacency: Adjacency, points: Float[Tensor, "n_points dim"]) 
     >>> ml.ops.graph_gradient(path, points) @ (2 * points[:, 0] + 1)
     tensor([2., 2., 2.])
     """
+    need_adjacency(adjacency)
+    need_tensor("points", points)
     n = len(points)
     if adjacency.shape != (n, n):
         raise MeshError(f"graph_gradient needs a square adjacency with a row per point: {adjacency}, {n} points")

@@ -16,6 +16,7 @@ from torch import Tensor
 from meshlearn.errors import MeshError, ParameterError
 from meshlearn.ops import kernel_inputs
 from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.arguments import need_finite, need_tensor
 from meshlearn.ops.cell_list import radius_pairs
 from meshlearn.ops.gather import gather
 from meshlearn.ops.pointers import check_ptr, counts_to_ptr, ptr_to_rows
@@ -97,6 +98,8 @@ def knn(
 
 
 def _check(points: Tensor, queries: Tensor, points_ptr: Tensor | None, queries_ptr: Tensor | None) -> None:
+    need_tensor("points", points)
+    need_tensor("queries", queries)
     if (points_ptr is None) != (queries_ptr is None):
         raise MeshError("a batched search needs both points_ptr and queries_ptr, got one of them")
     if points.shape[1] != queries.shape[1] or points.device != queries.device:
@@ -104,11 +107,8 @@ def _check(points: Tensor, queries: Tensor, points_ptr: Tensor | None, queries_p
             f"points {tuple(points.shape)} on {points.device} and queries {tuple(queries.shape)} on {queries.device} "
             f"must have the same number of coordinates and the same device"
         )
-    for name, x in (("points", points), ("queries", queries)):
-        finite = torch.isfinite(x).all(1)
-        if not bool(finite.all()):
-            bad = torch.nonzero(~finite)[:, 0]
-            raise MeshError(f"{len(bad)} of {len(x)} {name} are NaN or infinite, the first is number {int(bad[0])}")
+    need_finite("points", points)
+    need_finite("queries", queries)
     if points_ptr is not None and queries_ptr is not None:
         check_ptr(points_ptr, len(points))
         check_ptr(queries_ptr, len(queries))

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.ops.arguments import need_finite, need_tensor
 
 
 def farthest_point_sampling(
@@ -17,11 +18,13 @@ def farthest_point_sampling(
     - start: index of the first; the point farthest from the mean when left out, so that the choice does not depend on
       the order of the points (ties aside).
 
-    Cost O(n n_points); no host synchronisation. Raises ParameterError when n is negative or above n_points.
+    Cost O(n n_points); the points are checked first, and the host then waits for nothing. Raises ParameterError when n
+    is negative or above n_points, MeshError for points that are not finite.
 
     >>> ml.ops.farthest_point_sampling(torch.tensor([[0.0], [1.0], [4.0], [9.0]]), 3)
     tensor([3, 0, 2])
     """
+    need_tensor("points", points)
     n_points = points.shape[0]
     if not 0 <= n <= n_points:
         raise ParameterError(f"cannot choose {n} of {n_points} points: n must lie in [0, {n_points}]")
@@ -30,6 +33,7 @@ def farthest_point_sampling(
     chosen = torch.empty(n, dtype=torch.int64, device=points.device)
     if n == 0:
         return chosen
+    need_finite("points", points)
     points = points.detach()
     columns = points.T.contiguous()  # one coordinate after the other: the loop reads whole lines
     if start is None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from meshlearn.errors import MeshError
 from meshlearn.ops import kernel_inputs
 from meshlearn.ops.adjacency import Adjacency
+from meshlearn.ops.arguments import need_offsets, need_tensor
 from meshlearn.ops.csr import RowSpread, RowSum, raw_csr_sum
 from meshlearn.ops.extreme import RowExtreme
 from meshlearn.ops.functions import PositionalFunction
@@ -93,6 +94,7 @@ def segment_softmax(
 
 
 def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | None]:
+    need_tensor("x", x)
     if isinstance(ptr, Adjacency):
         if x.shape[0] != ptr.n_edges:
             raise MeshError(
@@ -100,6 +102,7 @@ def _row_pointers(x: Tensor, ptr: Tensor | Adjacency) -> tuple[Tensor, Tensor | 
                 f"  x: {tuple(x.shape)}, {ptr}; point values go through ops.gather_senders first."
             )
         return ptr.ptr, ptr.receivers
+    need_offsets("ptr", ptr)
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         check_ptr(
             ptr, x.shape[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError, ParameterError
@@ -74,6 +75,12 @@ def plot(
         raise ParameterError(f"backend is one of {', '.join(map(repr, BACKENDS))}, not {backend!r}.")
     if not mesh.n_points:
         raise MeshError(f"a mesh without points cannot be drawn (mesh {mesh.source or 'made in memory'}).")
+    bad = (~torch.isfinite(mesh.points.detach()).all(1)).nonzero().squeeze(1)
+    if len(bad):
+        raise MeshError(
+            f"{len(bad)} of {mesh.n_points} points have a coordinate that is not finite, the first is number "
+            f"{int(bad[0])}: such a mesh cannot be drawn (mesh {mesh.source or 'made in memory'})."
+        )
     if cmap not in matplotlib.colormaps:
         raise ParameterError(f"matplotlib has no colour map {cmap!r}; try 'viridis', 'magma' or 'coolwarm'.")
     colors = None if field is None else shade(mesh, field, component, unit)

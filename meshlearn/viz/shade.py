@@ -45,6 +45,8 @@ def shade(mesh: Mesh, field: str | Tensor | np.ndarray, component: int | None = 
     width = table.shape[1]
     tail = f" [{unit}]" if unit else ""
     if component is not None:
+        if not isinstance(component, int | np.integer) or isinstance(component, bool):
+            raise ParameterError(f"component is the number of a component, 0 to {width - 1}, not {component!r}.")
         if not -width <= component < width:
             raise ParameterError(f"{name!r} has {width} components; there is no component {component}.")
         axes = "xyz" if width <= 3 and width == mesh.dim else None
