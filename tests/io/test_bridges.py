@@ -161,3 +161,13 @@ def test_several_data_sets_of_pyvista_are_refused_with_what_to_do():
     with pytest.raises(ml.MeshError, match=r"'inlet', 'wall'(.|\n)*blocks\[0\](.|\n)*blocks\.combine\(\)"):
         ml.Mesh.from_pyvista(blocks)
     assert ml.Mesh.from_pyvista(blocks.combine()).n_points == blocks[0].n_points + blocks[1].n_points
+
+
+def test_fields_of_some_kinds_of_cells_come_back_from_meshio_as_they_were():
+    square = ml.shapes.square(n=2)
+    mesh = square.with_cell_data(k=torch.arange(8.0), n=torch.arange(8), z={"line": torch.zeros(8)})
+    theirs = mesh.to_meshio()
+    assert len(theirs.cell_data["k"]) == 2  # meshio's blocks are all filled
+    assert ml.meshes_equal(ml.Mesh.from_meshio(theirs), mesh)
+    theirs.cell_data["n"][1][:] = 7  # values that somebody gave since
+    assert list(ml.Mesh.from_meshio(theirs).cell_data["n"]) == ["triangle", "line"]

@@ -19,6 +19,8 @@ _NAMES = {"penta_prism": "pentagonal_prism", "hexa_prism": "hexagonal_prism"}
 _LAGRANGE = {"CURVE": "line", "TRIANGLE": "triangle", "QUADRILATERAL": "quad", "TETRAHEDRON": "tetra",
              "HEXAHEDRON": "hexahedron", "WEDGE": "wedge", "PYRAMID": "pyramid"}  # fmt: skip
 _PHYSICAL, _BOUNDING = "gmsh:physical", "gmsh:bounding_entities"
+# an attribute of meshio meshes made here: {field: kinds of cells that have it}
+_HELD = "_meshlearn_cell_data_on"
 
 
 def from_meshio(mesh: Any, source: str | None = None, dim: str | int = "auto") -> Mesh:
@@ -50,8 +52,10 @@ def fill_from_meshio(mesh: Any, builder: MeshBuilder) -> None:
         builder.point_data[name] = np.array(values)
     for name, parts in mesh.cell_data.items():
         _check_parts("cell_data", name, parts, blocks)
+        held = getattr(mesh, _HELD, {}).get(name)
         for block, values in zip(blocks, parts, strict=True):
-            builder.add_cell_data(name, block, np.array(values))
+            if held is None or block.kind in held or not _is_filler(values):
+                builder.add_cell_data(name, block, np.array(values))
     for name, rows in mesh.point_sets.items():
         builder.point_sets[name] = np.asarray(rows, np.int64)
     for name, parts in mesh.cell_sets.items():
@@ -121,7 +125,8 @@ def _block(cells: Any, builder: MeshBuilder) -> Block:
 def to_meshio(mesh: Mesh) -> Any:
     """To a `meshio.Mesh`; ragged kinds become one block per number of nodes, global data becomes `field_data`.
 
-    Cell data that not every kind has is filled with NaN (0 for whole numbers), as meshio wants every block filled.
+    Cell data that not every kind has is filled with NaN (0 for whole numbers), as meshio wants every block filled;
+    `from_meshio` of the same object strips what was filled.
     """
     import meshio
     from meshio._mesh import topological_dimension  # lacks pyramid13, wedge15 and others, which makes CellBlock fail
@@ -156,7 +161,7 @@ def to_meshio(mesh: Mesh) -> Any:
         ]
         for name, by in mesh.cell_sets.items()
     }
-    return meshio.Mesh(
+    result = meshio.Mesh(
         np.array(to_numpy(mesh.points)),
         cells,
         point_data={name: np.array(to_numpy(tensor)) for name, tensor in mesh.point_data.items()},
@@ -165,6 +170,14 @@ def to_meshio(mesh: Mesh) -> Any:
         point_sets={name: np.array(to_numpy(rows)) for name, rows in mesh.point_sets.items()},
         cell_sets=cell_sets,
     )
+    setattr(result, _HELD, {name: list(by) for name, by in mesh.cell_data.items()})
+    return result
+
+
+def _is_filler(values: Any) -> bool:
+    """True for a block as `_values` fills it where a kind of cells has no values."""
+    array = np.asarray(values)
+    return bool(np.isnan(array).all() if array.dtype.kind == "f" else not array.any())
 
 
 def _values(by_kind: Any, kind: str, rows: np.ndarray) -> np.ndarray:

@@ -43,7 +43,8 @@ def read(path: Path) -> MeshBuilder:
 
 def _without_comments(lines: list[str], whole_lines: bool) -> tuple[str, list[str]]:
     """(the last comment above the first row, the other lines that are not empty)."""
-    comment, kept = "", []
+    comment = ""
+    kept: list[str] = []
     for line in map(str.strip, lines):
         if line.startswith(("#", "//", "%")):
             comment = comment if kept else line
