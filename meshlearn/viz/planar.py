@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.viz.finer import without_creases
 from meshlearn.viz.shade import Shade
 from meshlearn.viz.skin import Skin
 from meshlearn.viz.style import BODY_COLOR, EDGE_COLOR, NAN_COLOR
@@ -48,6 +49,7 @@ def _triangles(ax: Any, skin: Skin, shade: Shade | None, norm: Any, cmap: Any) -
         faces = PolyCollection(skin.points[skin.triangles], array=values, norm=norm, cmap=cmap, linewidths=0.2)
         faces.set_edgecolor("face")
         return ax.add_collection(faces)
+    skin, shade = without_creases(skin, shade)
     whole = np.isfinite(shade.values[skin.triangles]).all(1)
     if not whole.all():
         ax.add_collection(PolyCollection(skin.points[skin.triangles[~whole]], facecolors=NAN_COLOR, linewidths=0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -40,6 +40,7 @@ class Skin:
     owner      (t,) global number of the cell that each triangle belongs to
     segments   (s, 2) point numbers: cell edges, once; for meshes of lines the cells themselves
     line_owner (s,) global cell numbers of the segments of a mesh of lines, else empty
+    quads      (q, 4) point numbers: quads among the faces, cut into triangles along the diagonal from 0 to 2
     """
 
     points: np.ndarray
@@ -47,6 +48,7 @@ class Skin:
     owner: np.ndarray
     segments: np.ndarray
     line_owner: np.ndarray
+    quads: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), dtype=np.int64))
 
 
 def skin(mesh: Mesh) -> Skin:
@@ -69,6 +71,7 @@ def skin(mesh: Mesh) -> Skin:
     triangles: list[np.ndarray] = []
     owners: list[np.ndarray] = []
     rims: list[np.ndarray] = []
+    quads = [none.reshape(0, 4)]
     for kind, nodes, owner in _faces(mesh):
         if kind == "polygon":
             parts, numbers, sides = _polygons(nodes, owner)
@@ -79,11 +82,13 @@ def skin(mesh: Mesh) -> Skin:
             sides = torch.cat([nodes[:, [a, b]] for a, b in zip(loop, (*loop[1:], loop[0]), strict=True)])
         else:
             raise TopologyError(f"cells of type {kind!r} cannot be drawn (mesh {mesh.source or 'made in memory'}).")
+        if kind == "quad":
+            quads.append(nodes.numpy())
         triangles.append(parts.numpy())
         owners.append(numbers.numpy())
         rims.append(sides.numpy())
     edges = np.unique(np.sort(np.concatenate(rims), axis=1), axis=0)
-    return Skin(points, np.concatenate(triangles), np.concatenate(owners), edges, none)
+    return Skin(points, np.concatenate(triangles), np.concatenate(owners), edges, none, np.concatenate(quads))
 
 
 def _faces(mesh: Mesh) -> list[tuple[str, Tensor, Tensor]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MissingDependencyError, require
-from meshlearn.viz.finer import finer
+from meshlearn.viz.finer import finer, without_creases
 from meshlearn.viz.planar import draw
 from meshlearn.viz.shade import Shade
 from meshlearn.viz.skin import Skin
@@ -120,11 +120,12 @@ def render(ax: Any, skin: Skin, shade: Shade | None, norm: Any, cmap: Any, edges
         span = {"clim": (norm.vmin, norm.vmax), "cmap": cmap, "nan_color": NAN_COLOR, "show_scalar_bar": False}
         look = {"scalars": "shade", **span}
     if len(skin.triangles):
-        body = pv.PolyData.from_regular_faces(skin.points, skin.triangles)
-        if shade is not None:
-            on_cells = shade.location == "cell"
+        smooth, tones = (skin, None) if shade is None else without_creases(skin, shade)
+        body = pv.PolyData.from_regular_faces(smooth.points, smooth.triangles)
+        if tones is not None:
+            on_cells = tones.location == "cell"
             (body.cell_data if on_cells else body.point_data)["shade"] = (
-                shade.values[skin.owner] if on_cells else shade.values
+                tones.values[smooth.owner] if on_cells else tones.values
             )
         plotter.add_mesh(body, ambient=0.4, diffuse=0.65, specular=0.08, **look)
         if edges:
@@ -142,7 +143,7 @@ def render(ax: Any, skin: Skin, shade: Shade | None, norm: Any, cmap: Any, edges
         cloud = pv.PolyData(skin.points)
         if shade is not None:
             cloud.point_data["shade"] = shade.values
-        size = float(np.clip(3000 / max(len(skin.points), 1) ** 0.5, 4.0, 14.0))
+        size = 4.75 * float(np.clip(36000 / max(len(skin.points), 1), 1.5, 36.0)) ** 0.5
         plotter.add_mesh(cloud, render_points_as_spheres=True, point_size=size, ambient=0.6, diffuse=0.5, **look)
     middle = (skin.points.min(0) + skin.points.max(0)) / 2
     plotter.camera.focal_point = middle

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import meshlearn as ml
-from meshlearn.viz.finer import MOST, finer, halved
+from meshlearn.viz.finer import MOST, finer, halved, without_creases
 from meshlearn.viz.shade import shade
 from meshlearn.viz.skin import skin
 
@@ -49,3 +49,36 @@ def test_large_skins_are_left_as_they_are():
     seen = skin(mesh)
     assert 4 * len(seen.triangles) > MOST
     assert finer(seen, shade(mesh, "f"))[0] is seen
+
+
+def test_quads_are_bilinear_whatever_their_diagonal():
+    mesh = ml.shapes.square(n=1, cells="quad").double()
+    mesh = mesh.replace(point_data={"f": (mesh.points[:, 0] - mesh.points[:, 1]).abs()})  # 0, 1, 0, 1 round the quad
+    cut, values = without_creases(skin(mesh), shade(mesh, "f"))
+    x, y = cut.points.T
+    np.testing.assert_allclose(values.values, x + y - 2 * x * y, atol=1e-12)  # the bilinear function
+    assert len(cut.triangles) == 2 * 4**4
+    np.testing.assert_allclose(areas(_flat(cut)).sum(), 1.0)
+
+
+def test_warped_quads_stay_on_their_bilinear_surface():
+    mesh = ml.Mesh(np.array([[0, 0, 0], [1, 0, 1], [1, 1, 0], [0, 1, 1.0]]), {"quad": [[0, 1, 2, 3]]})
+    mesh = mesh.with_point_data(f=mesh.points[:, 2])
+    cut, values = without_creases(skin(mesh), shade(mesh, "f"))
+    x, y, z = cut.points.T
+    np.testing.assert_allclose(z, x + y - 2 * x * y, atol=1e-12)
+    np.testing.assert_allclose(values.values, z, atol=1e-12)
+
+
+def test_linear_fields_and_cell_fields_are_not_cut():
+    mesh = ml.shapes.square(n=3, cells="quad")
+    mesh = mesh.with_point_data(f=mesh.points.sum(1)).with_cell_data(g=mesh.points[:9, 0])
+    for name in "fg":
+        seen = skin(mesh)
+        assert without_creases(seen, shade(mesh, name))[0] is seen
+
+
+def _flat(seen):
+    from dataclasses import replace
+
+    return replace(seen, points=np.pad(seen.points, ((0, 0), (0, 1))))
