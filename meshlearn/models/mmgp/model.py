@@ -323,7 +323,8 @@ def _warn_of(quality: dict[str, Any], n: int) -> None:
         names = ", ".join(quality["flipped_meshes"][:3])
         warnings.warn(
             f"the morphing turns {quality['flipped']} cells inside out on {len(quality['flipped_meshes'])} of {n} "
-            f"meshes ({names}): values near them are unreliable.\n  Try another morphing, or tag corresponding boundaries.",
+            f"meshes ({names}): values near them are unreliable.\n"
+            "  Try another morphing, or tag boundaries that correspond.",
             FitWarning,
             stacklevel=3,
         )

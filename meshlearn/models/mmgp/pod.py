@@ -178,7 +178,7 @@ def _rank_found_again(gram: Tensor, most: int) -> int:
         kept, energies, vectors, products = _fold(gram, out, most)
         own[: len(energies)] += energies / len(kept)
         again[: len(energies)] += (products.T @ (vectors / energies.sqrt())).square().mean(0)
-    lost = again < FOUND * own
+    lost = again <= FOUND * own  # modes that the folds do not have are lost too
     padded = torch.cat([lost, lost.new_ones(2)]).long()
     noise = lost & (padded[:-2] + padded[1:-1] + padded[2:] > 1)  # two of three modes in a row are lost
     ends = noise.nonzero()
