@@ -20,7 +20,8 @@ from meshlearn.train.items import Items, as_items, hide_fields, is_single
 from meshlearn.train.params import HasParams, json_params
 from meshlearn.train.registry import find_estimator, register_estimator
 from meshlearn.train.scoring import PairScore, mean_scores, pair_scores, warn_of_hidden_errors
-from meshlearn.train.steps import Work, check_still, frames_to_trajectory, work_of
+from meshlearn.train.steps import Work, check_still, frames_to_trajectory, steps_in_time, work_of
+from meshlearn.train.time_steps import advanced, check_step, known_step
 
 E = TypeVar("E", bound="Estimator")
 
@@ -45,13 +46,16 @@ class Estimator(HasParams):
         learned state (besides `fields_`) as flat tensors and JSON data, and back; used by `save` and `load`.
 
     and, when it knows its uncertainty, sets `probabilistic = True` and honours `return_std`.
-    Classes defined in meshlearn can be loaded at once; others after `ml.register_estimator`.
+    After `fit`: `fields_`; `time_step_`, for models that step in time: the length of the step in training, or the name
+    of the global input that holds it. Classes defined in meshlearn can be loaded at once; others after
+    `ml.register_estimator`.
     """
 
     probabilistic: ClassVar[bool] = False
     inputs: Any
     outputs: Any
     fields_: FieldSet
+    time_step_: float | str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -106,9 +110,11 @@ class Estimator(HasParams):
         A Mesh gives a Mesh, a Trajectory a Trajectory, a MeshBatch a MeshBatch, any other sequence a list.
         Everything else on the mesh is kept; the fields come in the mesh's dtype and on its device. An output that the
         mesh already carries is hidden from the model. Of a Trajectory, frame j is predicted from the frame i of every
-        pair (i, j) of `time_pairs`; frames that no pair predicts keep the fields they have.
+        pair (i, j) of `time_pairs`; frames that no pair predicts keep the fields they have. A single mesh, where the
+        model steps in time, becomes the next one, and its `global_data["time"]` goes on by the step (`time_step_`).
 
-        `return_std=True` adds `<name>_std` fields; ParameterError for a model without uncertainty.
+        `return_std=True` adds `<name>_std` fields; ParameterError for a model without uncertainty, and for a Trajectory
+        with another time step than the model has learned.
         """
         self.check_fitted("predict")
         if return_std and not self.probabilistic:
@@ -134,8 +140,14 @@ class Estimator(HasParams):
         """For every mesh or pair of frames, in order: where it comes from, and the target mesh with the prediction."""
         waiting: deque[Work] = deque()
 
+        stepping = steps_in_time(self.fields_)
+
         def sources() -> Iterator[Mesh]:
+            seen = None
             for work in work_of(items, self.fields_):
+                if stepping and isinstance(work.item, Trajectory) and work.item is not seen:
+                    check_step(self.time_step_, work.item, work.where.rpartition(", frame")[0])
+                    seen = work.item
                 self.fields_.check(work.source, work.where, roles=("inputs",))
                 waiting.append(work)
                 yield hide_fields(work.source, self.fields_.hidden_names)
@@ -143,6 +155,8 @@ class Estimator(HasParams):
         for values, std in self.predict_fields(sources(), return_std):
             work = waiting.popleft()
             prediction = self.fields_.attach(work.target, values)
+            if stepping and not isinstance(work.item, Trajectory):
+                prediction = advanced(prediction, work.source, self.time_step_)
             yield work, (self.fields_.attach(prediction, std, "_std") if std else prediction)
 
     def score(self, meshes: Any) -> dict[str, float]:
@@ -176,6 +190,24 @@ class Estimator(HasParams):
                 scores.append(pair_scores(prediction, work.target, self.fields_, work.where))
         return scores
 
+    def rollout(self, start: Mesh | Trajectory, steps: int | None = None, time_step: float | None = None) -> Trajectory:
+        """The trajectory that follows from one state: `steps` predictions, each made from the one before.
+
+        start      a Mesh with the inputs; or a Trajectory: its first frame is the state, and inputs that are not
+                   outputs (boundary values, loads) are taken from its frames
+        steps      number of time steps; default with a Trajectory: to its end
+        time_step  the length of a step, for the times of the result. A fitted model knows it (`time_step_`), and
+                   refuses another; it is 1 for a model that was saved without
+
+        The result has steps + 1 frames, the first is the start. Raises ParameterError unless every output that changes
+        is an input, or when a Trajectory of inputs is too short or has other time steps.
+        """
+        self.check_fitted("rollout")
+        from meshlearn.train.rollout import roll_out
+
+        with torch.no_grad():
+            return roll_out(self, start, steps, time_step)
+
     # -- files -----------------------------------------------------------------------------------------------------
 
     def save(self, folder: str | Path) -> Path:
@@ -196,6 +228,7 @@ class Estimator(HasParams):
             "estimator": name,
             "params": json_params(name, self.get_params()),
             "fields": self.fields_.to_json(),
+            "time_step": self.time_step_,
             "state": state,
         }
         return tensors, meta
@@ -221,6 +254,7 @@ def load(folder: str | Path) -> Any:
         model = cls(**meta["params"])
     with checkpoint.taking(folder, "fields"):
         model.fields_ = FieldSet.from_json(meta["fields"])
+        model.time_step_ = known_step(meta.get("time_step"), model.fields_)
     with checkpoint.taking(folder, "state"):
         model.set_state(tensors["model"], meta["state"])
     return model

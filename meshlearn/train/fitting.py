@@ -25,6 +25,7 @@ from meshlearn.train.precision import narrowed
 from meshlearn.train.sample import Sample
 from meshlearn.train.store import SampleStore
 from meshlearn.train.survey import Survey
+from meshlearn.train.time_steps import TimeSteps
 
 
 def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
@@ -147,8 +148,11 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     see = None if options.warm_start else model.normalizers_.see
 
     make = SampleMaker(model, dtype)
-    survey = Survey()
-    train = SampleStore(training, fields, make, options.cache_samples, see, train_numbers, dtype, look=survey.see)
+    survey, steps = Survey(), TimeSteps(fields, model.time_step_)
+    train = SampleStore(
+        training, fields, make, options.cache_samples, see, train_numbers, dtype, look=survey.see, steps=steps
+    )
+    model.time_step_ = steps.value
     model.check_sets(survey.set_names)
     model.normalizers_.to(dtype)
     if not options.warm_start:
@@ -159,7 +163,7 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
         check = model.normalizers_.check
         role = "validation " if not isinstance(options.validation, float) else ""
         keep = options.cache_samples
-        valid = SampleStore(validation, fields, make, keep, check, valid_numbers, dtype, role, survey.see)
+        valid = SampleStore(validation, fields, make, keep, check, valid_numbers, dtype, role, survey.see, steps)
     survey.warn()
     budget = default_budget(train.costs, options.batch_points, options.batch_edges, device)
     statistics = {name: values.tolist() for name, values in model.normalizers_.state_dict().items()}

@@ -14,6 +14,7 @@ from meshlearn.train.items import Items, check_item
 from meshlearn.train.reach import check_reach
 from meshlearn.train.sample import Sample
 from meshlearn.train.steps import check_still, frame_of, time_pairs
+from meshlearn.train.time_steps import TimeSteps
 
 MakeSample = Callable[[Mesh, Mesh], Sample]
 
@@ -22,9 +23,9 @@ class SampleStore:
     """A sequence of samples made from meshes and trajectories; `store[i]` is one sample.
 
     The constructor goes through all items once: it checks every field of every mesh (against `dtype`, that of the fit,
-    too: see `check_reach`), calls `see(sample)` (statistics for normalisers) and `look(item, name)`, and notes what
-    each sample costs. With `cache` the samples stay in memory; without, only the item loaded last does, and samples
-    are made again at every access. Errors call the meshes by `numbers`, after `role`.
+    too: see `check_reach`), calls `see(sample)` (statistics for normalisers), `steps.see` and `look(item, name)`, and
+    notes what each sample costs. With `cache` the samples stay in memory; without, only the item loaded last does, and
+    samples are made again at every access. Errors call the meshes by `numbers`, after `role`.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SampleStore:
         dtype: torch.dtype = torch.float32,
         role: str = "",
         look: Callable[[Any, str], None] | None = None,
+        steps: TimeSteps | None = None,
     ):
         self.dtype = dtype
         self.items, self.fields, self.make, self.cache = items, fields, make, cache
@@ -53,6 +55,8 @@ class SampleStore:
             if not isinstance(item, Trajectory):
                 check_still(fields, name)
             pairs = time_pairs(item, fields) if isinstance(item, Trajectory) else [(0, 0)]
+            if steps is not None:
+                steps.see(item, name)
             for source, target in pairs:
                 self._add(item, index, name, source, target, see)
             if look is not None:

@@ -17,6 +17,7 @@ from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.graph import measure_weights
 from meshlearn.train.survey import Survey
+from meshlearn.train.time_steps import TimeSteps
 
 
 class MeanField(Estimator):
@@ -39,16 +40,17 @@ class MeanField(Estimator):
     def fit(self, meshes: Any) -> MeanField:
         """Average the outputs; returns self."""
         items, fields = resolve(meshes, self.inputs, self.outputs)
+        time_steps = TimeSteps(fields)
         sums: dict[str, Tensor] = {}
         count = 0
-        for work in checked_work(items, fields, Survey()):
+        for work in checked_work(items, fields, Survey(), time_steps):
             for location, table in fields.targets(work.target, work.where).items():
                 weights = measure_weights(work.target, location).double()
                 mean = weights @ table.detach().double()
                 sums[location] = sums[location] + mean if location in sums else mean
             count += 1
         self.means_ = {location: total.cpu() / count for location, total in sums.items()}
-        self.fields_ = fields
+        self.fields_, self.time_step_ = fields, time_steps.value
         return self
 
     def predict_fields(self, meshes: Iterator[Mesh], return_std: bool = False) -> Iterator[tuple[Fields, Fields]]:

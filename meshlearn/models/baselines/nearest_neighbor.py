@@ -20,6 +20,7 @@ from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.precision import exact_in_float32
 from meshlearn.train.survey import Survey
+from meshlearn.train.time_steps import TimeSteps
 
 
 class NearestNeighbor(Estimator):
@@ -44,9 +45,10 @@ class NearestNeighbor(Estimator):
     def fit(self, meshes: Any) -> NearestNeighbor:
         """Remember the training meshes; returns self."""
         items, fields = resolve(meshes, self.inputs, self.outputs)
+        time_steps = TimeSteps(fields)
         kept, tables, rows = [], [], []
         double = True
-        for work in checked_work(items, fields, Survey()):
+        for work in checked_work(items, fields, Survey(), time_steps):
             domain = {kind: work.target.cells[kind].cpu() for kind in work.target.domain_types}
             kept.append(Mesh(work.target.points.detach().cpu(), domain))
             tables.append({k: v.detach().cpu() for k, v in fields.targets(work.target, work.where).items()})
@@ -59,7 +61,8 @@ class NearestNeighbor(Estimator):
         rounding = torch.where(described_fields(fields) & ~exact_in_float32(table) & double, 1e-9, 1e-5).double()
         unit = torch.where(size > 0, size, torch.ones_like(size))
         self.scale_ = torch.where(spread > rounding * size, spread, unit)
-        self.meshes_, self.tables_, self.descriptors_, self.fields_ = kept, tables, table / self.scale_, fields
+        self.meshes_, self.tables_, self.descriptors_ = kept, tables, table / self.scale_
+        self.fields_, self.time_step_ = fields, time_steps.value
         return self
 
     def neighbor(self, mesh: Mesh) -> int:

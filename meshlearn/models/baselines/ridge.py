@@ -30,6 +30,7 @@ from meshlearn.train.fields import LOCATIONS, FieldSet
 from meshlearn.train.graph import measure_weights
 from meshlearn.train.normalizer import Normalizer
 from meshlearn.train.survey import Survey
+from meshlearn.train.time_steps import TimeSteps
 
 LARGEST = 6000
 
@@ -82,8 +83,8 @@ class RidgeRegression(Estimator):
             raise ParameterError(f"penalties={penalties!r} must be a list of positive numbers.")
         items, fields = resolve(meshes, self.inputs, self.outputs)
         scalers: dict[str, Normalizer] = {}
-        survey, n_work = Survey(), 0
-        for work in checked_work(items, fields, survey):
+        survey, time_steps, n_work = Survey(), TimeSteps(fields), 0
+        for work in checked_work(items, fields, survey, time_steps):
             n_work += 1
             for location in fields.output_locations:
                 features = self._features(work.source, location, fields)
@@ -113,7 +114,7 @@ class RidgeRegression(Estimator):
         solved = {location: _best(sums, self.penalties) for location, sums in folds.items()}
         self.weights_ = {location: weights for location, (weights, _) in solved.items()}
         self.penalties_ = {location: penalty for location, (_, penalty) in solved.items()}
-        self.scalers_, self.fields_ = scalers, fields
+        self.scalers_, self.fields_, self.time_step_ = scalers, fields, time_steps.value
         return self
 
     def predict_fields(self, meshes: Iterator[Mesh], return_std: bool = False) -> Iterator[tuple[Fields, Fields]]:

@@ -40,7 +40,6 @@ from torch import Tensor, nn
 from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.geometric_inputs import boundary_features, centred, check_patterns
 from meshlearn.models.meshgraphnet import geometry
 from meshlearn.models.meshgraphnet.arguments import check_build, check_graphs
@@ -333,23 +332,6 @@ class MeshGraphNet(NetworkEstimator):
         if not self.noise:
             return batch
         return add_noise(batch, self.fields_, self.normalizers_, self.noise, self.displacement)
-
-    @torch.no_grad()
-    def rollout(self, start: Mesh | Trajectory, steps: int | None = None, time_step: float | None = None) -> Trajectory:
-        """The trajectory that follows from one state: `steps` predictions, each made from the one before.
-
-        start      a Mesh with the inputs; or a Trajectory: its first frame is the state, and inputs that are not
-                   outputs (boundary values, loads) are taken from its frames
-        steps      number of time steps; default with a Trajectory: to its end
-        time_step  default 1, or that of the Trajectory
-
-        The result has steps + 1 frames, the first is the start. Raises ParameterError unless every output that changes
-        is an input, or when a Trajectory of inputs is too short.
-        """
-        self.check_fitted("rollout")
-        from meshlearn.models.meshgraphnet.rollout import roll_out
-
-        return roll_out(self, start, steps, time_step)
 
 
 def _with_levels(sample: Any, levels: int) -> Any:

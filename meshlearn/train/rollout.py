@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,10 +11,11 @@ from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train.steps import PLACES, field_series, steps_in_time
+from meshlearn.train.time_steps import TOLERANCE, check_step, step_from
 
 
 def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step: float | None) -> Trajectory:
-    """See `MeshGraphNet.rollout`."""
+    """See `Estimator.rollout`."""
     fields = model.fields_
     if not steps_in_time(fields):
         raise ParameterError(
@@ -26,8 +28,11 @@ def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step:
         if isinstance(start, Mesh):
             raise ParameterError("rollout from one mesh needs the number of steps: rollout(mesh, steps=...).")
         steps = given - 1
-    if steps < 1:
-        raise ParameterError(f"steps={steps}: a rollout has at least one step.")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ParameterError(f"steps={steps!r}: a rollout has a whole number of steps, at least one.")
+    step = _step(model, frames[0], time_step)
+    if isinstance(start, Trajectory):
+        check_step(model.time_step_, start, "the trajectory that the rollout starts from", used=steps)
     stepped = {spec.name for spec in fields.outputs}
     driven = [spec.name for spec in fields.inputs if spec.name not in stepped]
     needed = list(driven)
@@ -40,9 +45,9 @@ def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step:
         )
     state = frames[0]
     result = [state]
-    for step in range(steps):
-        if step and step < given:
-            state = _carry(state, frames[step], stepped)
+    for number in range(steps):
+        if number and number < given:
+            state = _carry(state, frames[number], stepped)
         state = model.predict(state)
         result.append(state)
     series = field_series(result, stepped)
@@ -56,7 +61,8 @@ def roll_out(model: Any, start: Mesh | Trajectory, steps: int | None, time_step:
                 if name in getattr(start, place):
                     series[place][name] = _lengthened(getattr(start, place)[name], steps + 1)
         moving = None if start.moving_points is None else _lengthened(start.moving_points, steps + 1)
-    return Trajectory(clean, _times(start, steps, time_step), **series, moving_points=moving)
+    times = _times(start, steps, step, renew=time_step is not None and model.time_step_ is None)
+    return Trajectory(clean, times, **series, moving_points=moving)
 
 
 def _lengthened(values: Any, n: int) -> Any:
@@ -75,14 +81,29 @@ def _carry(state: Mesh, frame: Mesh, stepped: set[str]) -> Mesh:
     return frame.replace(**changes)
 
 
-def _times(start: Mesh | Trajectory, steps: int, time_step: float | None) -> torch.Tensor:
+def _step(model: Any, frame: Mesh, given: float | None) -> float | None:
+    """The length of a step: what the model knows, or what is given; None if neither."""
+    known = step_from(frame, model.time_step_)
+    if given is None:
+        return known
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given < math.inf:
+        raise ParameterError(f"time_step={given!r} must be a positive number.")
+    if known is not None and abs(given - known) > TOLERANCE * known:
+        raise ParameterError(
+            f"time_step={given:g}: the model makes steps of {known:g}, the length of those that it was fitted to.\n"
+            "  Leave time_step out, and take every n-th frame of a longer rollout; or fit a model to such steps."
+        )
+    return float(given)
+
+
+def _times(start: Mesh | Trajectory, steps: int, step: float | None, renew: bool) -> torch.Tensor:
+    """(steps + 1,) those of a Trajectory as far as it goes (unless to `renew`), then `step` apart."""
     if isinstance(start, Trajectory):
-        known = start.times[: steps + 1].double()
-        last = float(known[-1] - known[-2]) if len(known) > 1 else 1.0
-        step = last if time_step is None else time_step
-        if time_step is not None:
-            return float(known[0]) + step * torch.arange(steps + 1, dtype=torch.float64)
-        more = known[-1] + step * torch.arange(1, steps + 2 - len(known), dtype=torch.float64)
-        return torch.cat([known.cpu(), more.cpu()])
-    first = float(start.global_data["time"]) if "time" in start.global_data else 0.0
-    return first + (1.0 if time_step is None else time_step) * torch.arange(steps + 1, dtype=torch.float64)
+        known = start.times[: 1 if renew else steps + 1].double().cpu()
+        if step is None:
+            step = float(known[-1] - known[-2]) if len(known) > 1 else 1.0
+    else:
+        time = start.global_data.get("time")
+        known = torch.tensor([0.0 if time is None else float(time)], dtype=torch.float64)
+    more = (1.0 if step is None else step) * torch.arange(1, steps + 2 - len(known), dtype=torch.float64)
+    return torch.cat([known, known[-1] + more])
