@@ -17,6 +17,10 @@ from meshlearn.train.precision import float32_suffices
 
 LOCATIONS = ("point", "cell", "global")
 
+# What can be computed with: means and spreads, squares of lengths, and values a few spreads away are numbers too.
+SMALLEST = {torch.float32: 1e-36, torch.float64: 1e-150}
+LARGEST = {torch.float32: 1e36, torch.float64: 1e150}
+
 
 @dataclass(frozen=True)
 class FieldSpec:
@@ -238,11 +242,21 @@ def resolve_one(mesh: Mesh, name: str, where: str | None = None, location: str |
 
 
 def check_geometry(mesh: Mesh, where: str) -> None:
-    """Raise MeshError for a mesh no model can work on: no points, or non-finite coordinates."""
+    """Raise MeshError for a mesh no model can work on: no points, or coordinates that are not finite, or of which
+    squares and volumes are not."""
     if mesh.n_points == 0:
         raise MeshError(f"{where} has no points: leave it out.")
     if not bool(torch.isfinite(mesh.points).all()):
         raise MeshError(f"{where} has NaN or infinite coordinates: repair or leave it out.")
+    dtype, power = mesh.points.dtype, max(2, mesh.dim)
+    largest = float(mesh.points.abs().max())
+    extent = float((mesh.points.amax(0) - mesh.points.amin(0)).max())
+    if largest > LARGEST[dtype] ** (1 / power) or 0.0 < extent < SMALLEST[dtype] ** 0.5:
+        seen = f"coordinates up to {largest:.3g}" if largest > 1.0 else f"an extent of {extent:.3g}"
+        raise MeshError(
+            f"{where} has {seen}, of which lengths, areas or volumes leave {str(dtype).removeprefix('torch.')}.\n"
+            "  Give the points in another unit" + (", or in float64." if dtype == torch.float32 else ".")
+        )
 
 
 def describe(mesh: Any, index: int | None = None) -> str:

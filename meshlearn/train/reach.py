@@ -1,26 +1,29 @@
-"""What numbers a network can compute with: fields too large or too small for its precision are errors."""
+"""What numbers a network can compute with: fields and coordinates too large or small for its precision are errors."""
 
 from __future__ import annotations
 
 import torch
 
-from meshlearn.errors import FieldError
+from meshlearn.errors import FieldError, MeshError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.train.fields import FieldSet, describe
+from meshlearn.train.fields import LARGEST, SMALLEST, FieldSet, describe
 
-# Means and spreads, and values a few spreads away, must be representable too.
-SMALLEST = {torch.float32: 1e-36, torch.float64: 1e-150}
-LARGEST = {torch.float32: 1e36, torch.float64: 1e150}
 OTHER = torch.float32
 
 
 def check_reach(fields: FieldSet, mesh: Mesh, dtype: torch.dtype, where: str | None = None, role: str = "") -> None:
-    """Raise FieldError for a field of the mesh whose largest value is outside the reach of `dtype`.
+    """Raise FieldError for a field of the mesh whose largest value is out of the reach of `dtype`, MeshError for points.
 
     role  "inputs" or "outputs"; both by default
     """
     where = where or describe(mesh)
     narrow = dtype if dtype == mesh.points.dtype == torch.float64 else OTHER
+    largest = float(mesh.points.abs().max())
+    if largest > LARGEST[narrow]:
+        raise MeshError(
+            f"{where} has coordinates up to {largest:.3g}, which {str(narrow).removeprefix('torch.')} cannot hold.\n"
+            "  Give the points in another unit, or fit(..., precision='64')."
+        )
     for spec in (*(fields.inputs if role != "outputs" else ()), *(fields.outputs if role != "inputs" else ())):
         table = spec.values(mesh, where)
         largest = float(table.abs().max()) if table.numel() else 0.0

@@ -35,7 +35,8 @@ class PairScore:
 def pair_scores(prediction: Mesh, truth: Mesh, fields: FieldSet, where: str = "the mesh") -> PairScore:
     """The errors of one predicted mesh; see `Estimator.score` for the definition."""
     weights = {location: measure_weights(truth, location) for location in fields.output_locations}
-    tables = {spec: (spec.values(prediction, where), spec.values(truth, where)) for spec in fields.outputs}
+    predicted = f"the prediction of {where}"
+    tables = {spec: (spec.values(prediction, predicted), spec.values(truth, where)) for spec in fields.outputs}
     means = {spec: (weights[spec.location].double() @ truth.double()) for spec, (_, truth) in tables.items()}
     return PairScore(
         where,

@@ -76,3 +76,41 @@ def test_a_diverging_fit_names_the_field_and_how_it_was_normalised():
     assert "'total' (global)" in text
     assert "training mean" in text
     assert "NaN or infinite in" in text
+
+
+def stretched(factor, dtype):
+    return [mesh.to(dtype).replace(points=mesh.points.to(dtype) * factor) for mesh in waves(3)]
+
+
+@pytest.mark.parametrize(
+    ("factor", "dtype"),
+    [(1e20, torch.float32), (1e-25, torch.float32), (1e100, torch.float64), (1e-120, torch.float64)],
+)
+@pytest.mark.parametrize("model", [Tiny(), ml.RidgeRegression(["f"], ["u"]), ml.MeanField([], ["u"])])
+def test_coordinates_that_cannot_be_computed_with_are_refused(model, factor, dtype):
+    with pytest.raises(ml.MeshError, match=r"mesh 0 has (coordinates up to|an extent of) .*float\d\d"):
+        quick(model, stretched(factor, dtype)) if isinstance(model, Tiny) else model.fit(stretched(factor, dtype))
+
+
+def test_coordinates_beyond_the_precision_of_a_network_are_refused():
+    meshes = stretched(1e40, torch.float64)
+    with pytest.raises(ml.MeshError, match=r"mesh 0 has coordinates up to 1e\+40.*float32"):
+        quick(Tiny(), meshes)
+    quick(Tiny(), meshes, precision="64")
+
+
+@pytest.mark.parametrize(("factor", "dtype"), [(1e15, torch.float32), (1e-15, torch.float32), (1e30, torch.float64)])
+def test_other_coordinates_do_not_matter(factor, dtype):
+    plain, other = (
+        ml.RidgeRegression(["f"], ["u"]).fit(meshes).score(meshes)["u"]
+        for meshes in (waves(3), stretched(factor, dtype))
+    )
+    assert other == pytest.approx(plain, rel=1e-3, abs=1e-4)
+
+
+def test_a_prediction_that_is_not_finite_is_not_said_to_be_the_truth():
+    model = quick(Tiny(), waves(2))
+    with torch.no_grad():
+        model.module_.heads["point"].weight.fill_(torch.nan)
+    with pytest.raises(ml.FieldError, match=r"'u' has NaN .* on the prediction of mesh 0"):
+        model.score(waves(2))
