@@ -9,9 +9,9 @@ from typing import Any
 import typer
 
 from meshlearn.cli import convert, data, demo, fit, learn, look
-from meshlearn.cli.common import say
+from meshlearn.cli.common import INTERRUPTED, Interrupted, say
 
-OK, DATA_ERROR, USAGE_ERROR, INTERRUPTED = 0, 1, 2, 130
+OK, DATA_ERROR, USAGE_ERROR = 0, 1, 2
 
 app = typer.Typer(
     name="meshlearn",
@@ -76,24 +76,31 @@ def run(arguments: list[str]) -> int:
             if not debug:
                 warnings.showwarning = _note
             result = app(arguments, standalone_mode=False)
+        if result == INTERRUPTED:  # how typer reports Ctrl-C
+            return _interrupted()
         return result if isinstance(result, int) else OK
+    except Interrupted:
+        return INTERRUPTED
     except Exception as error:  # the outermost frame of the program: every error becomes a message and an exit code
         if debug:
             raise
         return _explain(error)
     except KeyboardInterrupt:
-        say("interrupted", "")
-        return INTERRUPTED
+        return _interrupted()
+
+
+def _interrupted() -> int:
+    say("interrupted", "nothing was finished")
+    return INTERRUPTED
 
 
 def _explain(error: Exception) -> int:
     from meshlearn.errors import MeshlearnError, ParameterError
 
+    if isinstance(error, typer.Abort):
+        return _interrupted()
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, typer.Abort):
-        say("interrupted", "")
-        return INTERRUPTED
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # click's usage errors
         error.show()  # type: ignore[attr-defined]
         return USAGE_ERROR

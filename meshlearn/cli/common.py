@@ -13,6 +13,7 @@ import typer
 
 from meshlearn.errors import MeshlearnError, MeshReadError, MeshWriteError, ParameterError
 
+INTERRUPTED = 130
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
 
@@ -49,16 +50,26 @@ def for_each(patterns: Sequence[str], action: Callable[[Path], None]) -> tuple[i
             failed += 1
             say("error", str(error))
     n_files = len(paths) + failed
-    if n_files == 1:
-        action(next(iter(paths)))
-    for path in paths if n_files > 1 else ():
+    return n_files, failed + each(list(paths), action, alone=n_files == 1)[1]
+
+
+def each(paths: Sequence[Path], action: Callable[[Path], None], alone: bool | None = None) -> tuple[int, int]:
+    """As `for_each`, for files that are known. The error of the only one, `alone`, is raised."""
+    failed = 0
+    for path in paths:
         try:
             action(path)
         except (MeshlearnError, OSError) as error:
+            if len(paths) == 1 if alone is None else alone:
+                raise
             failed += 1
             text = str(error)
             say("error", text if str(path) in text else f"{path}: {text}")
-    return n_files, failed
+    return len(paths), failed
+
+
+class Interrupted(Exception):
+    """Ends a command that was interrupted, after it has told what became of its work."""
 
 
 def say(kind: str, text: str) -> None:
@@ -132,6 +143,21 @@ def bounds(text: str, number: type = float) -> Any:
     if not numbers:
         raise ParameterError(f"a number or a range such as 1-3 is expected, not {text!r}.")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def one_time(item: Any, number: int | None, file: Path, option: str) -> tuple[Any, str]:
+    """The mesh of a file, or the mesh at one time of a time series; and which, in words."""
+    import meshlearn as ml
+
+    if isinstance(item, ml.Mesh):
+        if number is not None:
+            raise ParameterError(f"{file} is no time series but a single mesh: leave {option} out.")
+        return item, ""
+    number = -1 if number is None else number
+    if not -len(item) <= number < len(item):
+        raise ParameterError(f"{file} has frames 0 to {len(item) - 1}; there is no frame {number}.")
+    number %= len(item)
+    return item[number], f", frame {number} of 0 to {len(item) - 1}, time {float(item.times[number]):g}"
 
 
 def results_folder(folder: Path) -> Path:

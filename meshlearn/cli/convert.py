@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from meshlearn.cli import common
-from meshlearn.errors import MeshReadWarning
+from meshlearn.errors import MeshReadWarning, ParameterError
 
 
 def register(app: typer.Typer) -> None:
@@ -23,8 +23,11 @@ def convert(
     format: Annotated[
         str | None, typer.Option(help="Name of the format to write, where the suffix stands for several.")
     ] = None,
+    step: Annotated[
+        int | None, typer.Option(help="Write one time of a time series, from 0 on; -1 is the last.", show_default="all")
+    ] = None,
 ) -> None:
-    """Write a mesh (or a time series) in another format.
+    """Write a mesh, a time series, or one step of it, in another format.
 
     Points, cells of all types, fields and tags are kept where the format can hold them; what it cannot hold is named.
 
@@ -33,6 +36,8 @@ def convert(
       meshlearn convert bracket.msh bracket.vtu
 
       meshlearn convert part.inp part.mesh.safetensors
+
+      meshlearn convert series.pvd last.vtu --step -1
     """
     import meshlearn as ml
 
@@ -41,6 +46,10 @@ def convert(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MeshReadWarning)
         item = ml.read(source)
+    if step is not None:
+        item = common.one_time(item, step, source, "--step")[0]
+    elif isinstance(item, ml.Trajectory):
+        _check_series(len(item), source, target, format)
     path = ml.write(item, target, format=format)
     report = item.report if isinstance(item, ml.Mesh) else item.mesh.report
     for warning in caught:  # what a reader could not keep is in the report as well: each note is told once
@@ -50,6 +59,19 @@ def convert(
         common.say("note", note)
     typer.echo(f"{source} -> {path}")
     typer.echo(_content(path))
+
+
+def _check_series(n_times: int, source: Path, target: Path, format: str | None) -> None:
+    """Raise ParameterError when the format to write holds one time only."""
+    from meshlearn.io import registry
+
+    chosen = registry.by_name(format) if format else registry.for_writing(target)
+    if chosen.writes and not chosen.series:
+        able = sorted(suffix for f in registry.supported_formats() if f.series and f.writes for suffix in f.suffixes)
+        raise ParameterError(
+            f"{target}: {chosen.title} holds one time, {source} has {n_times}.\n"
+            f"  Write one of them with --step (-1 is the last), or all in a format for time series: {' '.join(able)}."
+        )
 
 
 def _content(path: Path) -> str:

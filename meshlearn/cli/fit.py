@@ -11,8 +11,6 @@ import typer
 from meshlearn.cli import common
 from meshlearn.cli.settings import KINDS, checkpoint_folder, model_class, show_settings, sort_settings
 
-INTERRUPTED = 130
-
 Files = Annotated[
     list[str], typer.Argument(help="Mesh files, folders, or quoted patterns such as 'runs/*.vtu'.", show_default=False)
 ]
@@ -25,12 +23,13 @@ def register(app: typer.Typer) -> None:
 
 def fit(
     files: Files,
-    inputs: Annotated[
-        str, typer.Option(help="Fields the model may use: names, separated by commas.", show_default=False)
-    ],
     outputs: Annotated[
         str, typer.Option(help="Fields the model shall predict: names, separated by commas.", show_default=False)
     ],
+    inputs: Annotated[
+        str,
+        typer.Option(help="Fields the model may use: names, separated by commas.", show_default="the shape alone"),
+    ] = "",
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the fitted model.")] = Path("model"),
     model: Annotated[str, typer.Option(help=f"Kind of model: {', '.join(KINDS)}.")] = "MeshGraphNet",
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training meshes.")] = None,
@@ -60,8 +59,9 @@ def fit(
 ) -> None:
     """Train a model on a folder of simulations.
 
-    Inputs and outputs are names of point, cell or global fields that every file has; coordinates are always known
-    to the model. The model folder holds numbers and text only, and works with `predict` and `score`.
+    Inputs and outputs are names of point, cell or global fields that every file has. Coordinates are always known to
+    the model: without --inputs it predicts from the shape alone. The model folder holds numbers and text only, and
+    works with `predict` and `score`.
 
     [bold]Examples[/bold]
 
@@ -92,22 +92,21 @@ def fit(
     in_checkpoint = checkpoint is not None and checkpoint.resolve() == output.expanduser().resolve()
     estimator = kind(inputs=common.names(inputs), outputs=common.names(outputs), **constructor)
     meshes = ml.read_many(paths, cache=cache or None)
-    typer.echo(
-        f"{model}: {len(meshes)} meshes, {', '.join(common.names(inputs))} -> {', '.join(common.names(outputs))}"
-    )
+    given = ", ".join(common.names(inputs)) or "shape"
+    typer.echo(f"{model}: {len(meshes)} meshes, {given} -> {', '.join(common.names(outputs))}")
     with common.model_folder(output, overwrite or in_checkpoint) as folder:
         _train(estimator, meshes, training)
         interrupted = getattr(estimator, "interrupted_", False)
         if interrupted and (checkpoint is not None or exists(folder)):
             kept = f"{folder} is as it was" if checkpoint is None else f"go on from {checkpoint}: --set resume=true"
             common.say("interrupted", f"no model was written; {kept}")
-            raise typer.Exit(INTERRUPTED)
+            raise common.Interrupted
         if not in_checkpoint:  # a checkpoint is a model, and more: it can be resumed
             estimator.save(folder)
         typer.echo(f"model written to {folder}" + (", as far as it got" if interrupted else ""))
     if interrupted:
         common.say("interrupted", "the model holds what it had learned")
-        raise typer.Exit(INTERRUPTED)
+        raise common.Interrupted
     if picture and getattr(estimator, "history_", None):
         from meshlearn.viz import training_curves
 

@@ -39,6 +39,8 @@ def predict(
       meshlearn predict model new/part.vtu -o predictions
 
       meshlearn predict model 'new/*.msh' --suffix vtu
+
+    Of several files, those that cannot be read or predicted are named, and the others go on; the exit code is then 1.
     """
     import meshlearn as ml
 
@@ -58,9 +60,16 @@ def predict(
     same = [path for path, target in zip(paths, targets, strict=True) if path.resolve() == target.resolve()]
     if same:
         raise ParameterError(f"{same[0]} would be overwritten by its prediction: choose another folder with -o.")
-    for path, target in zip(paths, targets, strict=True):
-        ml.write(estimator.predict(_read(path), return_std=std), target)
-        typer.echo(f"{path} -> {target}")
+    found = dict(zip(paths, targets, strict=True))
+
+    def predict_one(path: Path) -> None:
+        ml.write(estimator.predict(_read(path), return_std=std), found[path])
+        typer.echo(f"{path} -> {found[path]}")
+
+    n_files, failed = common.each(paths, predict_one)
+    if failed:
+        typer.echo(f"{n_files} files, {failed} could not be predicted")
+        raise typer.Exit(1)
 
 
 def score(

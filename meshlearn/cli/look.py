@@ -203,7 +203,7 @@ def plot(
         output = Path(file.name.split(".")[0] + (f"_{field}" if field else "") + ".png")
     if output is not None:
         _check_picture(output)
-    mesh, which = _one_time(ml.read(file), frame, file)
+    mesh, which = common.one_time(ml.read(file), frame, file, "--frame")
     if not show:
         import matplotlib
 
@@ -233,18 +233,3 @@ def _check_picture(file: Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if file.suffix.lower().lstrip(".") not in known:
         raise ParameterError(f"{file}: pictures are written as {', '.join('.' + suffix for suffix in sorted(known))}.")
-
-
-def _one_time(item: Any, frame: int | None, file: Path) -> tuple[Any, str]:
-    """The mesh of a file, or the mesh at one time of a time series; and which, in words."""
-    import meshlearn as ml
-
-    if isinstance(item, ml.Mesh):
-        if frame is not None:
-            raise ParameterError(f"{file} is no time series but a single mesh: leave --frame out.")
-        return item, ""
-    number = -1 if frame is None else frame
-    if not -len(item) <= number < len(item):
-        raise ParameterError(f"{file} has frames 0 to {len(item) - 1}; there is no frame {number}.")
-    number %= len(item)
-    return item[number], f", frame {number} of 0 to {len(item) - 1}, time {float(item.times[number]):g}"

@@ -12,7 +12,7 @@ OTHER = torch.float32
 
 
 def check_reach(fields: FieldSet, mesh: Mesh, dtype: torch.dtype, where: str | None = None, role: str = "") -> None:
-    """Raise FieldError for a field of the mesh whose largest value is out of the reach of `dtype`, MeshError for points.
+    """Raise FieldError for a field of the mesh with values out of the reach of `dtype`, MeshError for such points.
 
     role  "inputs" or "outputs"; both by default
     """

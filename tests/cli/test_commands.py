@@ -189,7 +189,7 @@ def fit(*more):
         (fit("--set", "depth=3"), 2, "no setting 'depth'"),
         (fit("--set", "hidden"), 2, "name=value"),
         (["fit", "RUNS", "--inputs", "load", "--outputs", "wind"], 1, "no field 'wind'"),
-        (["fit", "RUNS"], 2, "--inputs"),
+        (["fit", "RUNS"], 2, "--outputs"),
         (["make-data", "TMP/x", "--holes", "many"], 2, "range"),
         (["make-data", "TMP/x", "--n", "0"], 2, "--n"),
         (["make-data", "TMP/x", "--size", "-3"], 2, "size"),
@@ -285,3 +285,34 @@ def test_convert_tells_every_note_once(tmp_path, capsys):
     told = capsys.readouterr()
     assert (told.out + told.err).count("section $Foo") == 1
     assert (told.out + told.err).count("all z are 0") == 1
+
+
+def test_predict_goes_on_after_a_bad_file(runs, broken, tmp_path, capsys):
+    meshes = ml.read_many(runs, progress=False)
+    ml.MeanField([], ["von_mises"]).fit(meshes).save(tmp_path / "model")
+    command = ["predict", str(tmp_path / "model"), "-o", str(tmp_path / "p")]
+    assert run([*command, str(broken), str(runs / "plate_0000.vtu")]) == 1
+    told = capsys.readouterr()
+    assert "broken.vtu" in told.err
+    assert "2 files, 1 could not be predicted" in told.out
+    assert [path.name for path in (tmp_path / "p").iterdir()] == ["plate_0000.vtu"]
+
+
+def test_one_step_of_a_series_is_converted(tmp_path, capsys):
+    mesh = ml.shapes.square(n=2)
+    u = torch.arange(3.0)[:, None].expand(3, mesh.n_points)
+    ml.write(ml.Trajectory(mesh, [0.0, 1.0, 2.0], {"u": u}), tmp_path / "a.pvd")
+    command = ["convert", str(tmp_path / "a.pvd"), str(tmp_path / "b.vtu")]
+    assert run(command) == 2
+    assert "--step" in capsys.readouterr().err
+    for step, value in (("1", 1.0), ("-1", 2.0)):
+        assert run([*command, "--step", step]) == 0
+        assert ml.read(tmp_path / "b.vtu").point_data["u"].unique().tolist() == [value]
+    assert run([*command, "--step", "3"]) == 2
+    assert run(["convert", str(tmp_path / "b.vtu"), str(tmp_path / "c.vtu"), "--step", "0"]) == 2
+    assert "leave --step out" in capsys.readouterr().err
+
+
+def test_it_is_a_module_too():
+    done = subprocess.run([sys.executable, "-m", "meshlearn", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("meshlearn ")

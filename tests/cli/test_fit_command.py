@@ -139,3 +139,22 @@ def test_settings_are_listed_with_their_defaults(name, capsys):
     for key in (*of_model, *of_fit):
         assert f"  {key}=" in text
     assert ("learning_rate=0.001" in text) == (name == "MeshGraphNet")
+
+
+def test_a_model_of_the_shape_alone_needs_no_inputs(tmp_path, capsys):
+    mesh = ml.shapes.square(n=2)
+    ml.write(mesh.with_point_data(u=mesh.points[:, 0]), tmp_path / "a.vtu")
+    assert (
+        run(["fit", str(tmp_path / "a.vtu"), "--outputs", "u", "-o", str(tmp_path / "m"), "--model", "MeanField"]) == 0
+    )
+    assert "MeanField: 1 meshes, shape -> u" in capsys.readouterr().out
+
+
+def test_ctrl_c_before_the_first_step_is_told(fit, monkeypatch, tmp_path, capsys):
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ml.MeshGraphNet, "prepare", press)
+    assert fit() == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
