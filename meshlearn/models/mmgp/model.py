@@ -300,7 +300,8 @@ class MMGP(Estimator):
         groups: dict[str, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             group, _, name = key.partition(":")
-            groups.setdefault(group, {})[name] = value
+            # a copy is aligned as the original was, so that products round in the same way
+            groups.setdefault(group, {})[name] = value.clone()
         reference = mesh_from_state(groups["reference"])
         morpher = make_morpher(self.morphing_, reference, self.landmarks, **dict(self.morphing_options))
         self.family_ = Family(morpher, self.transfer)

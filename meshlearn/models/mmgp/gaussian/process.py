@@ -37,6 +37,7 @@ class GaussianProcesses:
     def __init__(self, restarts: int = 4, iterations: int = 200, seed: int = 0, prior: bool = True) -> None:
         self.restarts, self.iterations, self.seed, self.prior = restarts, iterations, seed, prior
         self._factors: dict[int, Tensor] = {}
+        self._solved: Tensor | None = None
 
     def fit(
         self, x: Float64[Tensor, "n d"], y: Float64[Tensor, "n m"], groups: Sequence[int] | None = None
@@ -48,7 +49,7 @@ class GaussianProcesses:
         self.targets_ = (y - self.y_mean_) / self.y_scale_ * self.varies_
         given = torch.arange(y.shape[1]) if groups is None else torch.tensor(groups, dtype=torch.int64)
         _, self.groups_ = torch.unique(given, return_inverse=True)
-        self._factors = {}
+        self._factors, self._solved = {}, None
         generator = torch.Generator().manual_seed(self.seed)
         count = int(self.groups_.max()) + 1 if len(self.groups_) else 0
         self.parameters_ = x.new_zeros(count, self.inputs_.shape[1] + 1)
@@ -86,22 +87,20 @@ class GaussianProcesses:
         Gradients flow to x.
         """
         z = self._standard(x)
-        mean, var = x.new_zeros(len(x), len(self.groups_)), x.new_zeros(len(x), len(self.groups_))
-        means, variances = list(mean.unbind(1)), list(var.unbind(1))
-        for g in range(len(self.parameters_)):
-            mine = ((self.groups_ == g) & self.varies_).nonzero().squeeze(1).tolist()
-            if not mine:
-                continue
-            cross = matern(z, self.inputs_, split(self.parameters_[g : g + 1])[0])[0]
-            found = cross @ self._weights(g)
-            spread = x.new_zeros(len(x))
-            if variance:
-                half = torch.linalg.solve_triangular(self._factor(g), cross.T, upper=False)
-                spread = self.variances_[g] * (1 - half.square().sum(0)).clamp(min=0)
-            for column, target in enumerate(mine):
-                means[target], variances[target] = found[:, column], spread
-        mean, var = torch.stack(means, 1) if means else mean, torch.stack(variances, 1) if variances else var
-        return self.y_mean_ + mean * self.y_scale_, var * self.y_scale_.square()
+        groups = self.groups_.tolist()
+        cross = matern(z, self.inputs_, split(self.parameters_)[0])  # (groups, k, n)
+        weights = self._weights()
+        mean = torch.stack([cross[g] @ weights[column] for column, g in enumerate(groups)], dim=1)
+        spread = torch.zeros_like(mean)
+        if variance:
+            inside = [self.variances_[g] * self._left_over(cross[g], g) for g in range(len(self.parameters_))]
+            spread = torch.stack([inside[g] for g in groups], dim=1) * self.varies_
+        return self.y_mean_ + mean * self.y_scale_, spread * self.y_scale_.square()
+
+    def _left_over(self, cross: Tensor, g: int) -> Tensor:
+        """1 - k^T C^-1 k for rows k."""
+        half = torch.linalg.solve_triangular(self._factor(g), cross.T, upper=False)
+        return (1 - half.square().sum(0)).clamp(min=0)
 
     def leave_one_out(self) -> tuple[Float64[Tensor, "n m"], Float64[Tensor, "n m"]]:
         """(mean, variance with noise) of every training target given all the others, hyperparameters kept.
@@ -116,7 +115,7 @@ class GaussianProcesses:
                 continue
             y = self.targets_.index_select(1, mine)
             diagonal = torch.cholesky_inverse(self._factor(g)).diagonal()[:, None]
-            mean[:, mine] = y - self._weights(g) / diagonal
+            mean[:, mine] = y - self._weights().index_select(0, mine).T / diagonal
             var[:, mine] = (self.variances_[g] / diagonal).expand(-1, len(mine))
         return self.y_mean_ + mean * self.y_scale_, var * self.y_scale_.square()
 
@@ -148,7 +147,7 @@ class GaussianProcesses:
         """The inverse of `get_state`."""
         for name in (*self.STATE, "used_", "varies_"):
             setattr(self, name, tensors[name.rstrip("_")])
-        self._factors = {}
+        self._factors, self._solved = {}, None
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
@@ -167,9 +166,16 @@ class GaussianProcesses:
             self._factors[g] = factor
         return self._factors[g]
 
-    def _weights(self, g: int) -> Tensor:
-        mine = ((self.groups_ == g) & self.varies_).nonzero().squeeze(1)
-        return torch.cholesky_solve(self.targets_.index_select(1, mine), self._factor(g))
+    def _weights(self) -> Tensor:
+        """(m, n): C^-1 y of every target, made once."""
+        if self._solved is None:
+            solved = self.targets_.new_zeros(self.targets_.shape[1], self.targets_.shape[0])
+            for g in range(len(self.parameters_)):
+                mine = ((self.groups_ == g) & self.varies_).nonzero().squeeze(1)
+                if len(mine):
+                    solved[mine] = torch.cholesky_solve(self.targets_.index_select(1, mine), self._factor(g)).T
+            self._solved = solved
+        return self._solved
 
 
 def _spread(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
