@@ -157,3 +157,18 @@ def test_state_restores_predictions():
     again.set_state(model.get_state())
     for a, b in zip(model.predict(x), again.predict(x), strict=True):
         assert torch.equal(a, b)
+
+
+def test_held_out_folds_equal_processes_that_never_saw_them():
+    x, y = data(n=40, m=2, noise=0.02)
+    model = GaussianProcesses(prior=False).fit(x, y)
+    mean, variance = model.held_out(folds=5, iterations=200)
+    out = torch.arange(40) % 5 == 1
+    alone = GaussianProcesses(prior=False)
+    alone.set_state(model.get_state())
+    alone.fit(x[~out], y[~out])
+    expected, spread = alone.predict(x[out])
+    size = y.std(0)
+    assert float(((mean[out] - expected) / size).abs().max()) < 0.05  # standardised by other means and deviations
+    ratio = (variance[out] / (spread + alone.noise_)).sqrt()
+    assert 0.7 < float(ratio.median()) < 1.4

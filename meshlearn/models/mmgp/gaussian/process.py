@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshlearn.models.mmgp.gaussian.likelihood import split
 from meshlearn.models.mmgp.gaussian.matern import matern
-from meshlearn.models.mmgp.gaussian.training import train
+from meshlearn.models.mmgp.gaussian.training import retrain, train
 
 CONSTANT = 1e-12  # spread of a column, relative to its size, below which it is a constant
 CACHED = 1 << 27  # entries of the factors that are kept (1 GiB)
@@ -119,6 +119,37 @@ class GaussianProcesses:
             var[:, mine] = (self.variances_[g] / diagonal).expand(-1, len(mine))
         return self.y_mean_ + mean * self.y_scale_, var * self.y_scale_.square()
 
+    def held_out(self, folds: int = 5, iterations: int = 30) -> tuple[Float64[Tensor, "n m"], Float64[Tensor, "n m"]]:
+        """(mean, variance with noise) of every training target from processes that never saw its fold.
+
+        Length scales and noise are trained again without the fold, from those of all data; what `leave_one_out` keeps
+        of them makes it too sure of itself where samples are few.
+        """
+        mean, var = torch.zeros_like(self.targets_), torch.zeros_like(self.targets_)
+        members = [((self.groups_ == g) & self.varies_).nonzero().squeeze(1) for g in range(len(self.parameters_))]
+        n = len(self.inputs_)
+        for fold in range(folds):
+            out = torch.arange(fold, n, folds)
+            kept = (torch.arange(n) % folds != fold).nonzero().squeeze(1)
+            inputs, new = self.inputs_.index_select(0, kept), self.inputs_.index_select(0, out)
+            for size in sorted({len(m) for m in members} - {0}):
+                mine = [g for g, m in enumerate(members) if len(m) == size]
+                targets = torch.stack([self.targets_.index_select(1, members[g]) for g in mine])
+                part = targets.index_select(1, kept)
+                theta = retrain(inputs, part, self.parameters_[mine], iterations, self.prior)
+                log_scales, log_ratio = split(theta)
+                for k, g in enumerate(mine):
+                    ratio = log_ratio[k].exp()
+                    factor = _cholesky(inputs, log_scales[k : k + 1], float(ratio))
+                    weights = torch.cholesky_solve(part[k], factor)
+                    variance = (part[k] * weights).mean()
+                    cross = matern(new, inputs, log_scales[k : k + 1])[0]
+                    half = torch.linalg.solve_triangular(factor, cross.T, upper=False)
+                    left = variance * ((1 - half.square().sum(0)).clamp(min=0) + ratio)
+                    mean[out[:, None], members[g]] = cross @ weights
+                    var[out[:, None], members[g]] = left[:, None].expand(-1, size)
+        return self.y_mean_ + mean * self.y_scale_, var * self.y_scale_.square()
+
     def sample(
         self, x: Float64[Tensor, "k d"], n: int, generator: torch.Generator | None = None
     ) -> Float64[Tensor, "n k m"]:
@@ -158,9 +189,7 @@ class GaussianProcesses:
         """Lower Cholesky factor of C of a group; kept as long as there is room."""
         if g not in self._factors:
             log_scales, log_ratio = split(self.parameters_[g : g + 1])
-            c = matern(self.inputs_, self.inputs_, log_scales)[0]
-            c.diagonal().fill_(1 + float(log_ratio.exp()))
-            factor = torch.linalg.cholesky(c)
+            factor = _cholesky(self.inputs_, log_scales, float(log_ratio.exp()))
             if (len(self._factors) + 1) * factor.numel() > CACHED:
                 return factor
             self._factors[g] = factor
@@ -176,6 +205,13 @@ class GaussianProcesses:
                     solved[mine] = torch.cholesky_solve(self.targets_.index_select(1, mine), self._factor(g)).T
             self._solved = solved
         return self._solved
+
+
+def _cholesky(x: Tensor, log_scales: Tensor, ratio: float) -> Tensor:
+    """Lower factor of k(x, x) + ratio I."""
+    c = matern(x, x, log_scales)[0]
+    c.diagonal().fill_(1 + ratio)
+    return torch.linalg.cholesky(c)
 
 
 def _spread(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

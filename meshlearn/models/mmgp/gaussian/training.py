@@ -32,8 +32,7 @@ def train(
     The restarts are random points, and run on at most 160 rows drawn at random; the two best go on with all rows.
     """
     n, d = x.shape
-    low = torch.tensor([math.log(SCALES[0])] * d + [math.log(NOISE[0])], dtype=torch.float64)
-    high = torch.tensor([math.log(SCALES[1])] * d + [math.log(NOISE[1])], dtype=torch.float64)
+    low, high = _bounds(d)
     start = _starts(restarts, d, generator)  # the same for all problems
     batch = len(y)
     theta = start.repeat(batch, 1)
@@ -52,6 +51,23 @@ def train(
     theta, value, _ = minimise(_Objective(x, y, owner, prior), theta, low, high, iterations)
     choice = value.reshape(batch, -1).argmin(1) + torch.arange(batch) * (len(owner) // batch)
     return theta.index_select(0, choice), value.index_select(0, choice)
+
+
+def retrain(
+    x: Float64[Tensor, "n d"],
+    y: Float64[Tensor, "batch n m"],
+    theta: Float64[Tensor, "batch p"],
+    iterations: int,
+    prior: bool = True,
+) -> Float64[Tensor, "batch p"]:
+    """Parameters for other data of the same kind, from known ones."""
+    low, high = _bounds(x.shape[1])
+    return minimise(_Objective(x, y, torch.arange(len(y)), prior), theta, low, high, iterations)[0]
+
+
+def _bounds(d: int) -> tuple[Tensor, Tensor]:
+    low, high = ([math.log(SCALES[k])] * d + [math.log(NOISE[k])] for k in (0, 1))
+    return torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64)
 
 
 def _starts(restarts: int, d: int, generator: torch.Generator) -> Tensor:
