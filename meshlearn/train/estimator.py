@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train import checkpoint
 from meshlearn.train.fields import FieldSet, FieldSpec
 from meshlearn.train.items import Items, as_items, hide_fields, is_single
+from meshlearn.train.named import named
 from meshlearn.train.params import HasParams, json_params
 from meshlearn.train.registry import find_estimator, register_estimator
 from meshlearn.train.scoring import PairScore, mean_scores, pair_scores, warn_of_hidden_errors
@@ -59,6 +61,9 @@ class Estimator(HasParams):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        for method in ("__init__", "fit"):
+            if method in cls.__dict__ and not _takes_any(cls.__dict__[method]):
+                setattr(cls, method, named(cls.__dict__[method]))
         if cls.__module__.split(".")[0] == "meshlearn" and not cls.__name__.startswith("_"):
             register_estimator(cls)
 
@@ -232,6 +237,10 @@ class Estimator(HasParams):
             "state": state,
         }
         return tensors, meta
+
+
+def _takes_any(function: Any) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 
 
 def load(folder: str | Path) -> Any:

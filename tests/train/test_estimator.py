@@ -388,3 +388,20 @@ def test_lines_clouds_and_single_points(kind):
     model = kind(["f"], ["u"]).fit(shapes, **options)
     for mesh in (*shapes, line(2)):
         assert torch.isfinite(model.predict(mesh).point_data["u"]).all()
+
+
+@pytest.mark.parametrize(
+    ("call", "guess"),
+    [
+        (lambda: ml.MeshGraphNet(["f"], ["u"], hiden=3), "MeshGraphNet has no argument 'hiden': did you mean 'hidden'"),
+        (lambda: ml.MeshGraphNet([], ["u"]).fit([], lr=1), r"MeshGraphNet.fit .*'lr': did you mean 'learning_rate'"),
+        (
+            lambda: ml.MeanField([], ["u"]).fit([], epochs=1),
+            r"MeanField.fit has no argument 'epochs'\.\n  It takes meshes",
+        ),
+    ],
+)
+def test_misspelt_arguments_are_told_with_the_right_name(call, guess):
+    with pytest.raises(ml.ParameterError, match=guess) as caught:
+        call()
+    assert isinstance(caught.value, TypeError)
