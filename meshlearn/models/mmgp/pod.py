@@ -14,6 +14,7 @@ EXACT = 3000  # snapshots; more are compressed by random projections
 ROUNDING = 1e-14  # of the energy: what eigenvalues of the Gram matrix cannot tell from zero
 FOLDS = 5
 FOUND = 0.5  # share of a mode's energy that must be found again
+ENOUGH = 1 - 1e-6  # share of the energy after which no more modes are taken: the rest is 0.1 % of the spread
 FEW = 0.9999  # share of the energy kept where there are too few snapshots to leave some out
 
 
@@ -25,7 +26,8 @@ class POD:
 
     modes  number of modes; the share of the energy (variance) that they shall hold, below 1; or "cv": as many as are
            found again in snapshots that were left out (five folds): a mode of the others has there at least half of the
-           energy that it has in its own. Noise of triangulations makes modes that fail this
+           energy that it has in its own. Noise of triangulations makes modes that fail this. Not more than hold
+           all but 1e-6 of the variance
     limit  number of modes at most
 
     mean_ (N,), modes_ (r, N), coefficients_ (n, r), energies_ (r,) variances of the coefficients, total_ the variance
@@ -97,13 +99,12 @@ class POD:
         if self.total_ == 0.0:
             return 0
         most = min(held, self.limit)
-        if self.modes == "cv":
-            if gram is not None and len(gram) >= 2 * FOLDS:
-                return min(most, _rank_found_again(gram, most))
-            share = energies.cumsum(0) / self.total_
-            return min(int((share < FEW).sum()) + 1, most)
         share = energies.cumsum(0) / self.total_
-        return min(int((share < float(self.modes)).sum()) + 1, most)
+        if self.modes != "cv":
+            return min(int((share < float(self.modes)).sum()) + 1, most)
+        if gram is None or len(gram) < 2 * FOLDS:
+            return min(int((share < FEW).sum()) + 1, most)
+        return min(_rank_found_again(gram, most), int((share < ENOUGH).sum()) + 1)
 
     def _cross_validate(self, snapshots: Tensor, weights: Tensor, gram: Tensor | None, rank: int, keep: Tensor) -> None:
         """Set `residual_`, `rest_` of some rows, and `rest_norms_` (n,) of all, from five folds."""

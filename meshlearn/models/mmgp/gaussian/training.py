@@ -15,6 +15,7 @@ SCALES = (1e-2, 1e4)  # of standardised inputs
 NOISE = (1e-10, 1e2)  # variance, relative to that of the process
 ENTRIES = 1 << 18  # of the matrices that are worked on at a time
 SUBSET = 160
+ROUGHLY, CLOSELY = 1e-5, 1e-7  # gain of -log p per target at which a search ends, on the subset and on all rows
 
 
 def train(
@@ -29,7 +30,7 @@ def train(
 
     prior  maximise likelihood times the prior of `_Penalised` instead of the likelihood alone
 
-    The restarts are random points, and run on at most 160 rows drawn at random; the two best go on with all rows.
+    The restarts are random points, and run on at most 160 rows drawn at random; the best goes on with all rows.
     """
     n, d = x.shape
     low, high = _bounds(d)
@@ -40,17 +41,12 @@ def train(
     if restarts > 1:
         rows = torch.randperm(n, generator=generator)[: max(SUBSET, 2 * d)].sort().values
         part = y.index_select(1, rows)
-        theta, value, _ = minimise(
-            _Objective(x.index_select(0, rows), part, owner, prior), theta, low, high, iterations
-        )
-        best = value.reshape(batch, restarts).topk(min(2, restarts), dim=1, largest=False).indices
-        index = (best + restarts * torch.arange(batch)[:, None]).reshape(-1)
-        theta, owner = theta.index_select(0, index), owner.index_select(0, index)
-        if len(rows) == n:
-            theta, owner = theta[:: best.shape[1]], owner[:: best.shape[1]]
-    theta, value, _ = minimise(_Objective(x, y, owner, prior), theta, low, high, iterations)
-    choice = value.reshape(batch, -1).argmin(1) + torch.arange(batch) * (len(owner) // batch)
-    return theta.index_select(0, choice), value.index_select(0, choice)
+        objective = _Objective(x.index_select(0, rows), part, owner, prior)
+        theta, value, _ = minimise(objective, theta, low, high, iterations, tolerance=ROUGHLY)
+        best = value.reshape(batch, restarts).argmin(1)
+        theta, owner = theta.index_select(0, best + restarts * torch.arange(batch)), torch.arange(batch)
+    theta, value, _ = minimise(_Objective(x, y, owner, prior), theta, low, high, iterations, tolerance=CLOSELY)
+    return theta, value
 
 
 def retrain(
@@ -62,7 +58,7 @@ def retrain(
 ) -> Float64[Tensor, "batch p"]:
     """Parameters for other data of the same kind, from known ones."""
     low, high = _bounds(x.shape[1])
-    return minimise(_Objective(x, y, torch.arange(len(y)), prior), theta, low, high, iterations)[0]
+    return minimise(_Objective(x, y, torch.arange(len(y)), prior), theta, low, high, iterations, tolerance=ROUGHLY)[0]
 
 
 def _bounds(d: int) -> tuple[Tensor, Tensor]:
