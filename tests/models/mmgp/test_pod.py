@@ -57,11 +57,8 @@ def test_residual_is_that_of_snapshots_left_out():
 
 @pytest.mark.parametrize("noise", [1e-2, 1e-6])
 def test_rank_by_cross_validation_finds_the_modes_above_the_noise(noise):
-    u, w = snapshots(
-        n=120, entries=2000, rank=4, noise=noise
-    )  # energies 1, 1e-2, 1e-4, 1e-6 against noise**2 / n_modes
-    rank = POD("cv").fit(u, w).rank_
-    assert rank == 4 if noise < 1e-4 else 3 <= rank <= 4
+    u, w = snapshots(n=120, entries=2000, rank=3, noise=noise)  # energies 1, 1e-2, 1e-4
+    assert POD("cv").fit(u, w).rank_ == 3
 
 
 def test_energy_share_and_truncation():
