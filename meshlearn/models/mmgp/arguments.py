@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from meshlearn.errors import ParameterError
@@ -27,5 +27,13 @@ def check(model: Any) -> None:
     for name in ("tied", "calibrate"):
         if not isinstance(getattr(model, name), bool):
             raise ParameterError(f"{name}={getattr(model, name)!r} must be True or False.")
+    if isinstance(model.landmarks, str) or not isinstance(model.landmarks, Sequence):
+        raise ParameterError(f"landmarks={model.landmarks!r} must be a list of names of point sets.")
+    clash = [name for name in model.outputs if isinstance(name, str) and f"{name}_std" in model.outputs]
+    if clash:
+        raise ParameterError(
+            f"the outputs {clash[0]!r} and '{clash[0]}_std' clash: the error band of the first is written under the "
+            "name of the second. Rename one of them."
+        )
     if not isinstance(model.morphing_options, Mapping):
         raise ParameterError(f"morphing_options={model.morphing_options!r} must be a dictionary of options.")

@@ -46,11 +46,13 @@ def check_left_out(
 
     The error of a field is the sum of three: of the coefficients (five folds, trained again; above 300 samples, where
     single ones do not move length scales, closed-form leave-one-out), of what modes of other samples leave (five
-    folds), and of the transfer; it is formed on the sample's own points.
+    folds), and of the transfer; it is formed on the sample's own points. Frames of one trajectory stay in one fold.
+    Fewer than ten samples are not enough to scale bands.
     """
     checks = Checks()
-    few = 2 * FOLDS <= len(data.shapes) <= FEW
-    left_out, variance = processes.held_out(FOLDS) if few else processes.leave_one_out()
+    n = len(data.shapes)
+    again = n >= 2 * FOLDS and (n <= FEW or data.n_items < n)
+    left_out, variance = processes.held_out(data.folds) if again else processes.leave_one_out()
     rows = torch.tensor(data.checked)
     start = 0
     for spec in outputs:
@@ -61,7 +63,7 @@ def check_left_out(
             ratios = _check_scalar(checks, spec, data.fields[spec], left_out[:, mine], variance[:, mine])
         else:
             ratios = _check_field(checks, spec, pods[spec.name], data, left_out[rows, mine], variance[rows, mine])
-        checks.factors[spec.name] = factor_for_coverage(ratios) if calibrate else 1.0
+        checks.factors[spec.name] = factor_for_coverage(ratios) if calibrate and n >= 2 * FOLDS else 1.0
     return checks
 
 

@@ -133,8 +133,8 @@ class MMGP(Estimator):
         Raises TopologyError for meshes of unlike topology, FieldError for fields that are missing or not finite,
         ParameterError for fewer than two meshes, and for meshes that all have the same shape and inputs.
         """
-        arguments.check(self)
         items, fields = resolve(meshes, self.inputs, self.outputs)
+        arguments.check(self)
         survey = Survey()
         works = list(checked_work(items, fields, survey))
         if len(works) < 2:
@@ -146,7 +146,7 @@ class MMGP(Estimator):
         self.regressors_, x = Regressors.fit(data, fields, self.shape_modes, self.seed)
         self.pods_ = {
             spec.name: POD(self.modes, seed=self.seed).fit(
-                rows, family.weights(spec.location, spec.size), keep=data.checked
+                rows, family.weights(spec.location, spec.size), keep=data.checked, folds=data.folds
             )
             for spec, rows in data.fields.items()
             if spec.location != "global"
@@ -203,16 +203,15 @@ class MMGP(Estimator):
                     deviations[spec] = spec.restore(std)
             yield values, (deviations if return_std else {})
 
-    def sample(self, mesh: Mesh, n: int, seed: int = 0) -> list[Mesh]:
+    def sample(self, mesh: Any, n: int, seed: int = 0) -> list[Mesh]:
         """n meshes with outputs drawn jointly from the prediction: for quantities that are not linear in the fields.
 
         Coefficients of the modes are drawn with their noise, scaled as the bands are; what the modes leave and the
         transfer are not drawn, for they have no known correlation in space. Outputs are independent of each other.
         """
-        self.check_fitted("sample")
+        self._check_one("sample", mesh)
         if not isinstance(n, int) or n < 1:
             raise ParameterError(f"n={n!r} must be a whole number of at least 1.")
-        self.fields_.check(mesh, roles=("inputs",))
         with torch.no_grad():
             placed, x, novelty = self._place(mesh)
             mean, variance = self.processes_.predict(x)
@@ -230,17 +229,16 @@ class MMGP(Estimator):
                     fields[spec] = spec.restore(row)
         return [self.fields_.attach(mesh, fields) for fields in drawn]
 
-    def derivative(self, mesh: Mesh, wrt: str) -> Mesh:
+    def derivative(self, mesh: Any, wrt: str) -> Mesh:
         """The mesh with fields `d_<output>_d_<wrt>`: derivatives of the prediction with respect to a global input.
 
         Exact for the model; values of an input that is a vector or matrix come in trailing axes. Shape and other inputs
         are held. Raises FieldError unless `wrt` is a global input.
         """
-        self.check_fitted("derivative")
+        self._check_one("derivative", mesh)
         inputs = {spec.name: spec for spec in self.fields_.at("inputs", "global")}
-        if wrt not in inputs:
+        if not isinstance(wrt, str) or wrt not in inputs:
             raise FieldError(f"wrt={wrt!r} is not a global input of this model; they are {list(inputs)}.")
-        self.fields_.check(mesh, roles=("inputs",))
         placed, x, _ = self._place(mesh)
         columns = self.regressors_.slices()[wrt]
         slopes = torch.autograd.functional.jacobian(lambda z: self.processes_.predict(z, variance=False)[0][0], x)
@@ -255,18 +253,30 @@ class MMGP(Estimator):
             found[FieldSpec(f"d_{spec.name}_d_{wrt}", spec.location, shape)] = values
         return self.fields_.attach(mesh, found)
 
-    def novelty(self, mesh: Mesh) -> float:
-        """How far a shape is from those of the training set: what their modes leave of it, relative to the 99 %
-        quantile of what they leave of training shapes that were left out. Bands widen by it where it is above 1."""
-        self.check_fitted("novelty")
-        return self.regressors_.novelty(self.family_.place(mesh))
+    def novelty(self, mesh: Any) -> float:
+        """How new a mesh is, in shape and inputs: about 1 or less is ordinary; bands widen by it where it is above 1.
+
+        It is the larger of two numbers: what the modes of the training shapes leave of the shape, relative to the 99 %
+        quantile of what they leave of training shapes that were left out; and how far shape and inputs are from the
+        centre of the training set, relative to 1.5 times the farthest of it.
+        """
+        self._check_one("novelty", mesh)
+        placed = self.family_.place(mesh)
+        return self.regressors_.novelty(placed, self.regressors_.of(mesh, placed))
+
+    def _check_one(self, action: str, mesh: Any) -> None:
+        self.check_fitted(action)
+        if not isinstance(mesh, Mesh):
+            raise ParameterError(f"{action} takes one Mesh, not a {type(mesh).__name__}: call it for each.")
+        self.fields_.check(mesh, roles=("inputs",))
 
     def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], float]:
         """(the mesh on the common shape, its regressors, the factor by which bands widen)."""
         placed = self.family_.place(mesh)
         if placed.morph.flipped and self.morphing_ != "identity":
             _warn_of({"flipped": placed.morph.flipped, "flipped_meshes": [mesh.source or "the mesh"]}, 1)
-        return placed, self.regressors_.of(mesh, placed), max(1.0, self.regressors_.novelty(placed))
+        x = self.regressors_.of(mesh, placed)
+        return placed, x, max(1.0, self.regressors_.novelty(placed, x))
 
     def _split(self, *tables: Tensor) -> Iterator[Any]:
         """(spec, its columns of every table) for all outputs."""
@@ -287,6 +297,7 @@ class MMGP(Estimator):
             "processes": self.processes_.get_state(),
             "shape": self.regressors_.shape.get_state(),
             "transfer": self.transfer_variance_,
+            "range": {"centre": self.regressors_.centre, "reach": self.regressors_.reach},
         }
         groups |= {f"input.{name}": pod.get_state() for name, pod in self.regressors_.inputs.items()}
         groups |= {f"output.{name}": pod.get_state() for name, pod in self.pods_.items()}
@@ -306,7 +317,10 @@ class MMGP(Estimator):
         morpher = make_morpher(self.morphing_, reference, self.landmarks, **dict(self.morphing_options))
         self.family_ = Family(morpher, self.transfer)
         inputs = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("input.")}
-        self.regressors_ = Regressors(self.fields_, self.family_, _pod(groups["shape"]), inputs, float(meta["limit"]))
+        shape, limit, extent = _pod(groups["shape"]), float(meta["limit"]), groups["range"]
+        self.regressors_ = Regressors(
+            self.fields_, self.family_, shape, inputs, limit, extent["centre"], extent["reach"]
+        )
         self.processes_ = GaussianProcesses(self.restarts, seed=self.seed)
         self.processes_.set_state(groups["processes"])
         self.transfer_variance_ = groups.get("transfer", {})

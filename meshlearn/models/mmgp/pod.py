@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
@@ -47,21 +47,31 @@ class POD:
     def __init__(self, modes: int | float | str = "cv", limit: int = 64, seed: int = 0) -> None:
         self.modes, self.limit, self.seed = modes, limit, seed
 
-    def fit(self, snapshots: Float64[Tensor, "n N"], weights: Float64[Tensor, " N"], keep: Sequence[int] = ()) -> POD:
-        """Modes of n snapshots; `rest_` (len(keep), N) is what modes of other rows leave of these. Returns self."""
+    def fit(
+        self,
+        snapshots: Float64[Tensor, "n N"],
+        weights: Float64[Tensor, " N"],
+        keep: Sequence[int] = (),
+        folds: Int64[Tensor, " n"] | None = None,
+    ) -> POD:
+        """Modes of n snapshots; `rest_` (len(keep), N) is what modes of other rows leave of these. Returns self.
+
+        folds  a number per row: what is alike (frames of one trajectory) is left out together; every fifth row if None
+        """
+        folds = torch.arange(len(snapshots)) % FOLDS if folds is None else folds
         check_modes("modes", self.modes)
         n = len(snapshots)
         self.mean_ = snapshots.mean(0)
         centred = (snapshots - self.mean_) * weights.sqrt()
         vectors, energies, gram = self._spectrum(centred)
         self.total_ = float(centred.square().sum() / n)
-        rank = self._rank(energies, gram)
+        rank = self._rank(energies, gram, folds)
         singular = (energies[:rank] * n).sqrt()
         combination = vectors[:, :rank] / singular
         lifted = (combination - combination.mean(0)).T @ snapshots
         self.modes_, self.energies_ = lifted, energies[:rank]
         self.coefficients_ = self.encode(snapshots, weights)
-        self._cross_validate(snapshots, weights, gram, rank, torch.tensor(keep, dtype=torch.int64))
+        self._cross_validate(snapshots, weights, gram, rank, torch.tensor(keep, dtype=torch.int64), folds)
         return self
 
     @property
@@ -92,7 +102,7 @@ class POD:
         vectors, singular, _ = torch.linalg.svd(centred @ basis, full_matrices=False)
         return vectors, singular.square() / n, None
 
-    def _rank(self, energies: Tensor, gram: Tensor | None) -> int:
+    def _rank(self, energies: Tensor, gram: Tensor | None, folds: Tensor) -> int:
         held = int((energies > ROUNDING * max(float(energies.sum()), 1e-300)).sum())
         if isinstance(self.modes, int):
             return min(self.modes, held)
@@ -104,17 +114,21 @@ class POD:
             return min(int((share < float(self.modes)).sum()) + 1, most)
         if gram is None or len(gram) < 2 * FOLDS:
             return min(int((share < FEW).sum()) + 1, most)
-        return min(_rank_found_again(gram, most), int((share < ENOUGH).sum()) + 1)
+        return min(_rank_found_again(gram, most, folds), int((share < ENOUGH).sum()) + 1)
 
-    def _cross_validate(self, snapshots: Tensor, weights: Tensor, gram: Tensor | None, rank: int, keep: Tensor) -> None:
+    def _cross_validate(
+        self, snapshots: Tensor, weights: Tensor, gram: Tensor | None, rank: int, keep: Tensor, folds: Tensor
+    ) -> None:
         """Set `residual_`, `rest_` of some rows, and `rest_norms_` (n,) of all, from five folds."""
         n = len(snapshots)
         self.residual_ = torch.zeros_like(self.mean_)
         self.rest_norms_ = snapshots.new_zeros(n)
         self.rest_ = snapshots.new_zeros(len(keep), snapshots.shape[1])
         exact = n >= 2 * FOLDS
-        for fold in range(min(FOLDS, n)):
-            rows = torch.arange(fold, n, FOLDS)
+        place = torch.zeros(n, dtype=torch.int64)  # of every row in its fold
+        for fold in folds.unique().tolist():
+            rows = (folds == fold).nonzero().squeeze(1)
+            place[rows] = torch.arange(len(rows))
             if exact and gram is not None:
                 rest = self._held_out(snapshots, gram, rows, rank)
             else:  # what the modes leave of their own snapshots, corrected for the degrees of freedom they took
@@ -122,8 +136,8 @@ class POD:
                 rest = rest * (n / max(n - rank - 1, 1)) ** 0.5
             self.residual_ += rest.square().sum(0) / n
             self.rest_norms_[rows] = (rest.square() @ weights).sqrt()
-            mine = (keep % FOLDS == fold).nonzero().squeeze(1)
-            self.rest_[mine] = rest.index_select(0, keep.index_select(0, mine) // FOLDS)
+            mine = (folds.index_select(0, keep) == fold).nonzero().squeeze(1)
+            self.rest_[mine] = rest.index_select(0, place.index_select(0, keep.index_select(0, mine)))
 
     def _held_out(self, snapshots: Tensor, gram: Tensor, out: Tensor, rank: int) -> Tensor:
         """What modes of all other rows leave of the rows `out`."""
@@ -170,12 +184,11 @@ def _fold(gram: Tensor, out: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor,
     return kept, energies[sound], vectors[:, sound], products
 
 
-def _rank_found_again(gram: Tensor, most: int) -> int:
+def _rank_found_again(gram: Tensor, most: int, folds: Tensor) -> int:
     """The number of leading modes that keep at least half of their energy in rows that were left out."""
     own, again = gram.new_zeros(most), gram.new_zeros(most)
-    n = len(gram)
-    for fold in range(FOLDS):
-        out = torch.arange(fold, n, FOLDS)
+    for fold in folds.unique().tolist():
+        out = (folds == fold).nonzero().squeeze(1)
         kept, energies, vectors, products = _fold(gram, out, most)
         own[: len(energies)] += energies / len(kept)
         again[: len(energies)] += (products.T @ (vectors / energies.sqrt())).square().mean(0)

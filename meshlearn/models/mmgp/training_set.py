@@ -12,6 +12,7 @@ from meshlearn.errors import MeshlearnError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.family import Family, Placed
 from meshlearn.models.mmgp.morphing import choose_morphing, make_morpher
+from meshlearn.models.mmgp.pod import FOLDS
 from meshlearn.train.fields import FieldSet, FieldSpec
 from meshlearn.train.steps import Work
 
@@ -24,6 +25,7 @@ class TrainingSet:
     shapes    (n, N) coordinates on the common mesh
     inputs, fields
               {spec: (n, N)} inputs and outputs on the common mesh; (n, size) for those of the whole mesh
+    folds     (n,) number of the part that a sample is left out with; n_items: meshes and trajectories
     checked   numbers of the samples that are looked at on their own points
     placed, truth
               {number: Placed} and {number: {spec: values}} of these
@@ -63,6 +65,8 @@ class TrainingSet:
                 self.truth[i] = {s: s.values(work.target, work.where) for s in fields.outputs if s.location != "global"}
         assert shapes is not None
         self.shapes = shapes
+        items = torch.tensor([id(work.item) for work in works])
+        self.n_items, self.folds = _folds(torch.unique_consecutive(items, return_inverse=True)[1])
 
     def _put(
         self, table: dict[FieldSpec, Tensor], i: int, n: int, specs: Any, mesh: Mesh, placed: Placed, where: str
@@ -81,6 +85,15 @@ class TrainingSet:
         if placed.morph.flipped and self.family.morpher.name != "identity":
             q["flipped"] += placed.morph.flipped
             q["flipped_meshes"].append(where)
+
+
+def _folds(items: Tensor) -> tuple[int, Tensor]:
+    """(number of meshes and trajectories, fold of every row): those of one item together, or, of few, in blocks."""
+    count = int(items[-1]) + 1
+    if count >= FOLDS or count == len(items):
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(0))  # sorted designs are mixed
+        return count, order.index_select(0, items) % FOLDS
+    return count, torch.arange(len(items)) * FOLDS // len(items)
 
 
 def make_family(works: Sequence[Work], morphing: str, landmarks: Any, options: Any, transfer: str) -> Family:

@@ -222,3 +222,47 @@ def test_derivatives_equal_differences_of_predictions(fitted):
         torch.testing.assert_close(getattr(exact, place)[f"d_{name}_d_load"], difference, rtol=1e-4, atol=1e-6)
     with pytest.raises(ml.FieldError, match="wrt='u'"):
         model.derivative(mesh, "u")
+
+
+def test_frames_of_a_trajectory_are_left_out_together():
+    mesh, times = ml.shapes.square(n=3).double(), torch.linspace(0, 1, 10, dtype=torch.float64)
+    g = torch.Generator().manual_seed(0)
+    series = []
+    for k in range(8):  # amplitudes that nothing explains: unseen trajectories cannot be predicted, and the model knows
+        a = float(torch.randn((), generator=g))
+        u = torch.stack([a * (1 + t) * mesh.points[:, 0] for t in times])
+        known = mesh.with_global_data(a=torch.tensor(float(k)).double())
+        series.append(ml.Trajectory(known, times, point_data={"u": u}))
+    assert ml.MMGP(["time", "a"], ["u"], restarts=1).fit(series).cv_score_["u"] > 0.3
+
+
+def test_bands_widen_beyond_the_range_of_shapes():
+    meshes = [ml.shapes.rectangle(a, 1.0, n=(5, 4)).double() for a in torch.linspace(1, 2, 12).tolist()]
+    meshes = [m.with_point_data(u=m.points[:, 0] ** 2) for m in meshes]
+    model = ml.MMGP([], ["u"]).fit(meshes)
+    far = ml.shapes.rectangle(8.0, 1.0, n=(5, 4)).double()
+    assert model.novelty(far) > 5 > 1.2 > model.novelty(meshes[3])
+    near, wide = (float(model.predict(m, return_std=True).point_data["u_std"].max()) for m in (meshes[3], far))
+    assert wide > 20 * near
+
+
+def test_zero_outputs_and_wrong_arguments():
+    meshes = [m.with_point_data(z=torch.zeros(m.n_points).double()) for m in plates(6)]
+    model = ml.MMGP(["load"], ["z"], restarts=1).fit(meshes)
+    assert bool((model.predict(meshes[0], return_std=True).point_data["z"] == 0).all())
+    for call in (model.novelty, lambda m: model.sample(m, 2), lambda m: model.derivative(m, "load")):
+        with pytest.raises(ml.ParameterError, match="one Mesh"):
+            call(meshes)
+
+
+def test_rounding_is_not_new_and_names_do_not_clash():
+    base = ml.shapes.rectangle(1.0, 1.0, n=(5, 4)).double()
+    meshes = [base.replace(points=base.points * torch.tensor([1 + 0.1 * k, 1.0]).double()) for k in range(12)]
+    meshes = [m.with_point_data(u=m.points[:, 0], u_std=m.points[:, 1]) for m in meshes]
+    model = ml.MMGP([], ["u"]).fit(meshes)
+    rounded = meshes[5].replace(points=(meshes[5].points * 1e6).round() / 1e6)
+    assert model.novelty(rounded) < 1
+    with pytest.raises(ml.ParameterError, match="clash"):
+        ml.MMGP([], ["u", "u_std"]).fit(meshes)
+    with pytest.raises(ml.ParameterError, match="landmarks"):
+        ml.MMGP([], ["u"], landmarks="tip").fit(meshes)

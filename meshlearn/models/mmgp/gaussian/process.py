@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from meshlearn.models.mmgp.gaussian.likelihood import split
@@ -86,6 +86,8 @@ class GaussianProcesses:
 
         Gradients flow to x.
         """
+        if not len(self.groups_):
+            return x.new_zeros(len(x), 0), x.new_zeros(len(x), 0)
         z = self._standard(x)
         groups = self.groups_.tolist()
         cross = matern(z, self.inputs_, split(self.parameters_)[0])  # (groups, k, n)
@@ -119,18 +121,20 @@ class GaussianProcesses:
             var[:, mine] = (self.variances_[g] / diagonal).expand(-1, len(mine))
         return self.y_mean_ + mean * self.y_scale_, var * self.y_scale_.square()
 
-    def held_out(self, folds: int = 5, iterations: int = 30) -> tuple[Float64[Tensor, "n m"], Float64[Tensor, "n m"]]:
+    def held_out(
+        self, folds: Int64[Tensor, " n"], iterations: int = 30
+    ) -> tuple[Float64[Tensor, "n m"], Float64[Tensor, "n m"]]:
         """(mean, variance with noise) of every training target from processes that never saw its fold.
+
+        folds  a number per row
 
         Length scales and noise are trained again without the fold, from those of all data; what `leave_one_out` keeps
         of them makes it too sure of itself where samples are few.
         """
         mean, var = torch.zeros_like(self.targets_), torch.zeros_like(self.targets_)
         members = [((self.groups_ == g) & self.varies_).nonzero().squeeze(1) for g in range(len(self.parameters_))]
-        n = len(self.inputs_)
-        for fold in range(folds):
-            out = torch.arange(fold, n, folds)
-            kept = (torch.arange(n) % folds != fold).nonzero().squeeze(1)
+        for fold in folds.unique().tolist():
+            out, kept = (folds == fold).nonzero().squeeze(1), (folds != fold).nonzero().squeeze(1)
             inputs, new = self.inputs_.index_select(0, kept), self.inputs_.index_select(0, out)
             for size in sorted({len(m) for m in members} - {0}):
                 mine = [g for g, m in enumerate(members) if len(m) == size]
@@ -216,6 +220,7 @@ def _cholesky(x: Tensor, log_scales: Tensor, ratio: float) -> Tensor:
 
 def _spread(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(mean, standard deviation, whether it varies) of every column; a deviation of 1 for columns that do not."""
-    mean, scale = x.mean(0), x.std(0, correction=0)
+    mean = x.mean(0)
+    scale = (x - mean).square().mean(0).sqrt()
     varies = scale > CONSTANT * x.abs().amax(0)
     return mean, torch.where(varies, scale, 1.0), varies
