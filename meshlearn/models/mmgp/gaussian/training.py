@@ -15,7 +15,7 @@ SCALES = (1e-2, 1e4)  # of standardised inputs
 NOISE = (1e-10, 1e2)  # variance, relative to that of the process
 ENTRIES = 1 << 18  # of the matrices that are worked on at a time
 SUBSET = 160
-ROUGHLY, CLOSELY = 1e-5, 1e-7  # gain of -log p per target at which a search ends, on the subset and on all rows
+ROUGHLY, CLOSELY = 1e-5, 1e-8  # gain of -log p per target at which a search ends, on the subset and on all rows
 
 
 def train(
