@@ -2,6 +2,7 @@
 
 import math
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import meshlearn as ml
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.quality import min_angle
+from meshlearn.mesh.shapes.mesher.curves import segments_meet
 from meshlearn.mesh.validity import check_mesh
 
 S = ml.shapes
@@ -135,6 +137,43 @@ def test_impossible_input_is_refused_and_named(holes, outline, size, word):
         return
     with pytest.raises(ParameterError, match=word):
         S.plate_with_holes(holes, size, outline)
+
+
+def test_sides_in_line_do_not_cross_in_any_frame():
+    """Two sides of a notched square lie on one line; in these turned frames, rounding gives their areas mixed signs."""
+    h = 0.0754321
+    right = [(2.0, 1 - h), (2 - h, 1.0), (2.0, 1 + h)]
+    notched = np.array([(0.0, 0.0), (2.0, 0.0), *right, (2.0, 2.0), (0.0, 2.0), *[(2 - x, 2 - y) for x, y in right]])
+    for seed in (285, 446, 485, 655, 706, 757, 816, 934, 1262, 1368):
+        angle = np.random.default_rng(seed).uniform(0, 2 * np.pi)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        mesh = S.planar(notched @ turn.T, size=0.5, **F64)
+        assert float(mesh.measure()) == pytest.approx(4 - 2 * h**2, rel=1e-9)
+
+
+def test_segments_meet_as_exact_arithmetic_says():
+    """On a grid of whole numbers, where all areas are exact, against the solution of the crossing in fractions."""
+    rng = np.random.default_rng(0)
+    a, b, c, d = rng.integers(0, 5, size=(4, 400, 2)).astype(float)
+    apart = ((a == b) | (c == d)).all(1)
+    for p, q, r, s in zip(a[~apart], b[~apart], c[~apart], d[~apart], strict=True):
+        found = segments_meet(p, q, r[None], s[None])[0]
+        assert found == _meet_exactly(*(tuple(int(v) for v in point) for point in (p, q, r, s)))
+
+
+def _meet_exactly(a, b, c, d):
+    """Whether a + t (b - a) = c + s (d - c) for some t and s in [0, 1]."""
+    (ux, uy), (vx, vy) = (b[0] - a[0], b[1] - a[1]), (d[0] - c[0], d[1] - c[1])
+    wx, wy = c[0] - a[0], c[1] - a[1]
+    det = vx * uy - ux * vy
+    if det:
+        t, s = Fraction(vx * wy - vy * wx, det), Fraction(ux * wy - uy * wx, det)
+        return 0 <= t <= 1 and 0 <= s <= 1
+    if ux * wy != uy * wx:
+        return False  # parallel
+    length = ux * ux + uy * uy
+    ends = [Fraction(ux * x + uy * y, length) for x, y in ((wx, wy), (d[0] - a[0], d[1] - a[1]))]
+    return max(ends) >= 0 and min(ends) <= 1
 
 
 def test_speed():

@@ -141,7 +141,10 @@ def self_crossing(corners: np.ndarray) -> tuple[int, int] | None:
 
 
 def segments_meet(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """(m,) bool: whether segment a b meets each of the segments c d (m, 2), touching included."""
+    """(m,) bool: whether segment a b meets each of the segments c d (m, 2), touching included.
+
+    Segments whose boxes are apart do not meet, whatever the signs of the areas: of segments in line these are rounding.
+    """
 
     def side(p, q, r):
         return (q[..., 0] - p[..., 0]) * (r[..., 1] - p[..., 1]) - (q[..., 1] - p[..., 1]) * (r[..., 0] - p[..., 0])
@@ -149,6 +152,7 @@ def segments_meet(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) ->
     def between(p, q, r):
         return ((np.minimum(p, q) <= r) & (r <= np.maximum(p, q))).all(-1)
 
+    near = ((np.minimum(a, b) <= np.maximum(c, d)) & (np.minimum(c, d) <= np.maximum(a, b))).all(-1)
     s1, s2, s3, s4 = side(a, b, c), side(a, b, d), side(c, d, a), side(c, d, b)
     proper = (s1 * s2 < 0) & (s3 * s4 < 0)
     touching = (
@@ -157,7 +161,7 @@ def segments_meet(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) ->
         | ((s3 == 0) & between(c, d, a))
         | ((s4 == 0) & between(c, d, b))
     )
-    return proper | touching
+    return near & (proper | touching)
 
 
 def as_curve(curve: Any) -> Curve:
