@@ -60,6 +60,35 @@ def test_the_loss_is_the_relative_error_or_for_large_means_that_of_the_spread(me
     assert_close(float(loss), factor * expected, rtol=1e-3, atol=0)
 
 
+@pytest.mark.parametrize("loss", ["L2", "H1"])
+def test_operator_networks_learn_it_beside_another_field(loss):
+    """A pressure about a large mean, fitted together with a field about zero, whose relative errors are larger."""
+    meshes = [mesh.with_point_data(u=torch.cos(5 * mesh.point_data["y"])) for mesh in sines(101325.0, 5.0)]
+    model = ml.SPON(["y"], ["p", "u"], hidden=16, steps=2, parts=4, loss=loss)
+    model.fit(meshes[:6], epochs=20, learning_rate=3e-3, progress=False)
+    truth, found = meshes[6].point_data["p"], model.predict(meshes[6]).point_data["p"]
+    assert float((found - truth).norm() / (truth - truth.mean()).norm()) < 0.6  # 0.9 where the mean rules the loss
+
+
+@pytest.mark.parametrize(("mean", "factor"), [(0.5, 1.0), (3.0, 1.0), (30.0, (901 / 10) ** 0.5)])
+def test_the_loss_in_the_norm_of_the_space_compares_with_the_spread_too(mean, factor):
+    mesh = ml.shapes.square(n=4).double()
+    noise = torch.linspace(-1, 1, mesh.n_points, dtype=torch.float64)
+    truth = mesh.with_point_data(p=mean + noise)
+    model = ml.SPON([], ["p"], hidden=8, steps=1, parts=0)
+    model.fields_ = resolve_fields(truth, [], ["p"])
+    model.normalizers_ = Normalizers(targets={"point": 1}).double()
+    normalizer = model.normalizers_.targets["point"]
+    normalizer.mean.fill_(mean)  # of spread 1
+    batch = model.make_sample(truth, truth)
+    batch = batch.replace(targets={"point": normalizer(batch.targets["point"])})
+    outputs = {"point": batch.targets["point"] + 0.1 * noise[:, None]}
+    loss = model.sample_losses(outputs, batch)
+    space = ml.fem.FESpace(mesh, "P1")
+    expected = 0.1 * space.norm(space.interpolate(noise)) / space.norm(space.interpolate(truth.point_data["p"]))
+    assert_close(float(loss), factor * float(expected), rtol=1e-3, atol=0)
+
+
 @pytest.mark.parametrize("mean", [101325.0, 0.5])
 def test_a_score_that_hides_the_error_is_told(mean):
     meshes = sines(mean, 5.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -10,12 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn import ops
+from meshlearn.models.field_sizes import FAR, field_sizes
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.normalization import Normalizers
 from meshlearn.train.sample import Sample
 
 FLOOR = 1e-4
-FAR = 3.0  # a mean so many spreads away from zero: the physical zero then says nothing about the field
 
 
 def relative_losses(
@@ -25,9 +24,8 @@ def relative_losses(
 
     w adds up to 1 over each mesh; the floor is 1e-4 of the mean of |t|^2 over the training meshes, so that a mesh whose
     truth vanishes does not rule all others. Everything is divided by that mean, so that squares of fields of any size
-    (pascals, metres) neither overflow nor vanish. f is 1 for a field whose root mean square in training, r, is at most
-    sqrt(10) times its spread s (its mean then is at most 3 s), and r / (sqrt(10) s) for others, such as an absolute
-    pressure: an error as large as the spread counts, whatever the mean.
+    (pascals, metres) neither overflow nor vanish. f is the factor of `field_sizes`: of a field with a large mean, an
+    error as large as the spread counts.
     """
     losses = []
     for location, target in batch.targets.items():
@@ -57,11 +55,5 @@ def physical_zeros(normalizer: Any) -> Float[Tensor, " width"]:
 def _shares(normalizer: Any, sizes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
     """Scales and means of the channels, those of each field divided by the field's root mean square in training, and
     the factors f of the fields."""
-    scale, mean = normalizer.scale.double(), normalizer.mean.double()
-    spread, size = (_by_field(squares, sizes) for squares in (scale.square(), scale.square() + mean.square()))
-    return scale / size, mean / size, (size / (math.hypot(1.0, FAR) * spread)).clamp(min=1.0)
-
-
-def _by_field(squares: Tensor, sizes: list[int]) -> Tensor:
-    """Root of the sum over the channels of each field, at every channel."""
-    return torch.cat([part.sum().sqrt().expand(len(part)) for part in squares.split(sizes)])
+    size, factor = field_sizes(normalizer, sizes)
+    return normalizer.scale.double() / size, normalizer.mean.double() / size, factor

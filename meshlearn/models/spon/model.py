@@ -69,7 +69,8 @@ class SPON(NetworkEstimator):
                      outputs {output: {where: value}}
     conserve         {output: name}: a global field that is the integral of the output, or, for an output in RT0, a cell
                      field that is its divergence in each cell. Applied to predictions
-    loss             "L2" or "H1": relative error in this norm, of each field on each mesh
+    loss             "L2" or "H1": relative error in this norm, of each field on each mesh; of fields whose mean is more
+                     than three times their spread, the error is compared with the spread
     h1_weight        factor of the gradient term; 1 is the H1 norm in units of the size of the mesh
     distances        distance to the boundary as a feature
     coordinates      "centred", "absolute" or "none"
