@@ -20,8 +20,8 @@ FLOOR = 1e-4
 def norm_losses(
     outputs: dict[str, Tensor], batch: DofSample, fields: FieldSet, normalizers: Normalizers
 ) -> Float[Tensor, " n_meshes"]:
-    """Mean over the fields of f sqrt(e^T A e / (u^T A u + floor)): u true dofs, e errors of the dofs with the prescribed
-    ones imposed, A = M for L2 and M + l^2 K for H1 with the size l = measure^(1/dim) of the mesh.
+    """Mean over the fields of f sqrt(e^T A e / (u^T A u + floor)): u true dofs, e errors of the dofs with the
+    prescribed ones imposed, A = M for L2 and M + l^2 K for H1 with the size l = measure^(1/dim) of the mesh.
 
     M is divided by the measure of the mesh and u by its root mean square in training, so that the floor of 1e-4 keeps a
     mesh whose truth vanishes from ruling all others. f is the factor of `field_sizes`: of a field with a large mean, an
