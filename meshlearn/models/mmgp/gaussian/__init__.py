@@ -8,6 +8,9 @@ from one matrix product instead of autograd through the kernel, restarts run on 
 on global settings: no noise floor of 1e-4, no conjugate gradients above 800 rows, float64 throughout.
 """
 
+from meshlearn.models.mmgp.gaussian.batch import Processes
+from meshlearn.models.mmgp.gaussian.choose import make_processes
 from meshlearn.models.mmgp.gaussian.process import GaussianProcesses
+from meshlearn.models.mmgp.gaussian.sparse import SparseProcesses
 
-__all__ = ["GaussianProcesses"]
+__all__ = ["GaussianProcesses", "Processes", "SparseProcesses", "make_processes"]

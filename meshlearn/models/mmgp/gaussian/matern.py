@@ -22,16 +22,16 @@ def squared_distances(a: Float64[Tensor, "*b n d"], b: Float64[Tensor, "*b m d"]
 
 
 def matern(
-    a: Float64[Tensor, "n d"], b: Float64[Tensor, "m d"], log_scales: Float64[Tensor, "batch d"]
+    a: Float64[Tensor, "*batch n d"], b: Float64[Tensor, "*batch m d"], log_scales: Float64[Tensor, "batch d"]
 ) -> Float64[Tensor, "batch n m"]:
-    """k(a_i, b_j) for every row of log length scales; differentiable."""
+    """k(a_i, b_j) for every row of log length scales; differentiable. Points are shared, or those of every row."""
     inverse = (-log_scales).exp()[:, None, :]
     s = (5 * squared_distances(a * inverse, b * inverse)).clamp(min=TINY).sqrt()
     return (1 + s + s.square() / 3) * torch.exp(-s)
 
 
 def matern_with_slope(
-    x: Float64[Tensor, "n d"], log_scales: Float64[Tensor, "batch d"]
+    x: Float64[Tensor, "*batch n d"], log_scales: Float64[Tensor, "batch d"]
 ) -> tuple[Float64[Tensor, "batch n n"], Float64[Tensor, "batch n n"]]:
     """(k, m) on the pairs of one set, where dk_ij / d log l_q = m_ij (x_iq - x_jq)^2 / l_q^2.
 
@@ -40,6 +40,19 @@ def matern_with_slope(
     z = x * (-log_scales).exp()[:, None, :]
     s = squared_distances(z, z).mul_(5)
     s.diagonal(dim1=-2, dim2=-1).zero_()  # exactly, whatever the rounding of the product
+    return _with_slope(s)
+
+
+def cross_with_slope(
+    a: Float64[Tensor, "batch n d"], b: Float64[Tensor, "m d"], log_scales: Float64[Tensor, "batch d"]
+) -> tuple[Float64[Tensor, "batch n m"], Float64[Tensor, "batch n m"]]:
+    """The same on the pairs of two sets, the first one of which may differ from problem to problem."""
+    inverse = (-log_scales).exp()[:, None, :]
+    return _with_slope(squared_distances(a * inverse, b * inverse).mul_(5))
+
+
+def _with_slope(s: Tensor) -> tuple[Tensor, Tensor]:
+    """(k, m) of 5 r^2, which is used up."""
     s.sqrt_()
     decay = torch.exp(-s)
     k = s.square().div_(3).add_(s).add_(1).mul_(decay)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from meshlearn.models.mmgp.gaussian.lbfgs import minimise
+from meshlearn.models.mmgp.gaussian.lbfgs import Function, minimise
 from meshlearn.models.mmgp.gaussian.likelihood import negative_log_likelihood
 
 SCALES = (1e-2, 1e4)  # of standardised inputs
@@ -28,7 +28,7 @@ def train(
 ) -> tuple[Float64[Tensor, "batch p"], Float64[Tensor, " batch"]]:
     """(log length scales and log noise ratio of every problem, -log p per target).
 
-    prior  maximise likelihood times the prior of `_Penalised` instead of the likelihood alone
+    prior  maximise likelihood times the prior of `_Prior` instead of the likelihood alone
 
     The restarts are random points, and run on at most 160 rows drawn at random; the best goes on with all rows.
     """
@@ -61,6 +61,27 @@ def retrain(
     return minimise(_Objective(x, y, torch.arange(len(y)), prior), theta, low, high, iterations, tolerance=ROUGHLY)[0]
 
 
+def maximise(
+    function: Function,
+    start: Float64[Tensor, "batch p"],
+    targets: int,
+    iterations: int,
+    prior: bool = True,
+) -> tuple[Float64[Tensor, "batch p"], Float64[Tensor, " batch"]]:
+    """(parameters, -log p per target with the prior's share) of another likelihood, from known parameters.
+
+    function  (theta, which) -> (-log p per target, gradients); targets: their number in one problem
+    """
+    d = start.shape[1] - 1
+    share = _Prior(d, targets, prior)
+
+    def objective(theta: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        return share.added(theta, *function(theta, which))
+
+    theta, value, _ = minimise(objective, start, *_bounds(d), iterations, tolerance=ROUGHLY)
+    return theta, value
+
+
 def _bounds(d: int) -> tuple[Tensor, Tensor]:
     low, high = ([math.log(SCALES[k])] * d + [math.log(NOISE[k])] for k in (0, 1))
     return torch.tensor(low, dtype=torch.float64), torch.tensor(high, dtype=torch.float64)
@@ -76,19 +97,32 @@ def _starts(restarts: int, d: int, generator: torch.Generator) -> Tensor:
     return theta
 
 
-class _Objective:
-    """-log p per target of some problems, a few at a time so that the matrices stay small, with the prior's share.
+class _Prior:
+    """The prior's share of -log p per target.
 
     The prior of every log length scale is normal with mean sqrt(2) + log(d) / 2 and variance 3 (Hvarfner, Hellsten and
     Nardi, "Vanilla Bayesian optimization performs great in high dimensions", ICML 2024): with many inputs and few
     samples, likelihood alone finds inputs that matter by chance, and bands that are too narrow.
     """
 
+    def __init__(self, d: int, targets: int, used: bool) -> None:
+        self.precision = 1 / (3.0 * targets) if used else 0.0
+        self.middle = math.sqrt(2) + 0.5 * math.log(max(d, 1))
+
+    def added(self, theta: Tensor, value: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """(value, gradient) with the prior."""
+        away = theta - self.middle
+        away[:, -1] = 0.0
+        return value + 0.5 * self.precision * away.square().sum(1), gradient + self.precision * away
+
+
+class _Objective:
+    """-log p per target of some problems, a few at a time so that the matrices stay small, with the prior's share."""
+
     def __init__(self, x: Tensor, y: Tensor, owner: Tensor, prior: bool) -> None:
         self.x, self.y, self.owner = x, y, owner
         self.size = max(1, ENTRIES // max(len(x) ** 2, 1))
-        self.precision = 1 / (3.0 * y.shape[1] * y.shape[2]) if prior else 0.0
-        self.middle = math.sqrt(2) + 0.5 * math.log(max(x.shape[1], 1))
+        self.prior = _Prior(x.shape[1], y.shape[1] * y.shape[2], prior)
 
     def __call__(self, theta: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
         owner = self.owner.index_select(0, which)
@@ -96,7 +130,5 @@ class _Objective:
             negative_log_likelihood(t, self.x, self.y.index_select(0, o))
             for t, o in zip(theta.split(self.size), owner.split(self.size), strict=True)
         ]
-        away = theta - self.middle
-        away[:, -1] = 0.0
-        value = torch.cat([value for value, _ in parts]) + 0.5 * self.precision * away.square().sum(1)
-        return value, torch.cat([gradient for _, gradient in parts]) + self.precision * away
+        value, gradient = (torch.cat([part[k] for part in parts]) for k in (0, 1))
+        return self.prior.added(theta, value, gradient)
