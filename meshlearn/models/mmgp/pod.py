@@ -9,11 +9,11 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.models.mmgp.lift import DEGREES, MOST, Lift, Monomials, Ridge
+from meshlearn.models.mmgp.pod_folds import ROUNDING, Fold, choose_ridge, rank_found_again, split_rows
 
 EXACT = 3000  # snapshots; more are compressed by random projections
-ROUNDING = 1e-14  # of the energy: what eigenvalues of the Gram matrix cannot tell from zero
 FOLDS = 5
-FOUND = 0.5  # share of a mode's energy that must be found again
 ENOUGH = 1 - 1e-6  # share of the energy after which no more modes are taken: the rest is 0.1 % of the spread
 FEW = 0.9999  # share of the energy kept where there are too few snapshots to leave some out
 
@@ -29,6 +29,9 @@ class POD:
            energy that it has in its own. Noise of triangulations makes modes that fail this. Not more than hold
            all but 1e-6 of the variance
     limit  number of modes at most
+    manifold
+           "linear"; or "quadratic" or "cubic": polynomials of the coefficients describe some of what the modes leave
+           (`lift`), with the ridge that is best for snapshots that were left out, unless they help none of these
 
     mean_ (N,), modes_ (r, N), coefficients_ (n, r), energies_ (r,) variances of the coefficients, total_ the variance
     of the snapshots; residual_ (N,): mean square of what the modes leave of a snapshot that they were not made from
@@ -43,9 +46,13 @@ class POD:
     rest_: Tensor
     rest_norms_: Tensor
     total_: float
+    lift_: Lift | None = None
 
-    def __init__(self, modes: int | float | str = "cv", limit: int = 64, seed: int = 0) -> None:
-        self.modes, self.limit, self.seed = modes, limit, seed
+    def __init__(
+        self, modes: int | float | str = "cv", limit: int = 64, seed: int = 0, manifold: str = "linear"
+    ) -> None:
+        self.modes, self.limit, self.seed, self.manifold = modes, limit, seed, manifold
+        self.ridge: float | None = None
 
     def fit(
         self,
@@ -71,6 +78,7 @@ class POD:
         lifted = (combination - combination.mean(0)).T @ snapshots
         self.modes_, self.energies_ = lifted, energies[:rank]
         self.coefficients_ = self.encode(snapshots, weights)
+        self._bend(snapshots, centred, gram, folds)
         self._cross_validate(snapshots, weights, gram, rank, torch.tensor(keep, dtype=torch.int64), folds)
         return self
 
@@ -85,7 +93,35 @@ class POD:
 
     def decode(self, coefficients: Float64[Tensor, "n r"]) -> Float64[Tensor, "n N"]:
         """Fields of coefficients."""
-        return self.mean_ + coefficients @ self.modes_
+        flat = self.mean_ + coefficients @ self.modes_
+        return flat if self.lift_ is None else flat + self.lift_(coefficients)
+
+    def tangent(self, coefficients: Float64[Tensor, " r"]) -> Float64[Tensor, "r N"]:
+        """Derivatives of the field of one row of coefficients: the modes, and the slopes of the polynomials."""
+        return self.modes_ if self.lift_ is None else self.modes_ + self.lift_.slopes(coefficients)
+
+    def _bend(self, snapshots: Tensor, centred: Tensor, gram: Tensor | None, folds: Tensor) -> None:
+        """Set `lift_` and its ridge, from at most 3000 snapshots."""
+        self.lift_, self.ridge = None, None
+        n, degree = len(snapshots), DEGREES[self.manifold]
+        if degree == 1 or self.rank_ == 0 or n < 2 * FOLDS:
+            return
+        a = self.coefficients_
+        if gram is None:
+            some = torch.linspace(0, n - 1, EXACT).round().long()
+            snapshots, folds, a = (t.index_select(0, some) for t in (snapshots, folds, a))
+            part = centred.index_select(0, some)
+            gram = part @ part.T
+        self.ridge = choose_ridge(gram, self.rank_, folds, degree, self._monomials(len(a)))
+        if self.ridge is None:
+            return
+        ridge = Ridge(Monomials.of(a, degree, self._monomials(len(a))), a)
+        rest = snapshots - self.mean_ - a @ self.modes_
+        self.lift_ = Lift(ridge.monomials, ridge.mean, ridge.matrix(self.ridge) @ (rest - rest.mean(0)))
+
+    def _monomials(self, n: int) -> int:
+        """How many of them n snapshots determine."""
+        return min(MOST, n // 2)
 
     def _spectrum(self, centred: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """(eigenvectors (n, k) by falling energy, energies (k,), Gram matrix if it was made)."""
@@ -114,7 +150,7 @@ class POD:
             return min(int((share < float(self.modes)).sum()) + 1, most)
         if gram is None or len(gram) < 2 * FOLDS:
             return min(int((share < FEW).sum()) + 1, most)
-        return min(_rank_found_again(gram, most, folds), int((share < ENOUGH).sum()) + 1)
+        return min(rank_found_again(gram, most, folds), int((share < ENOUGH).sum()) + 1)
 
     def _cross_validate(
         self, snapshots: Tensor, weights: Tensor, gram: Tensor | None, rank: int, keep: Tensor, folds: Tensor
@@ -126,37 +162,43 @@ class POD:
         self.rest_ = snapshots.new_zeros(len(keep), snapshots.shape[1])
         exact = n >= 2 * FOLDS
         place = torch.zeros(n, dtype=torch.int64)  # of every row in its fold
-        for fold in folds.unique().tolist():
-            rows = (folds == fold).nonzero().squeeze(1)
+        for rows in split_rows(folds):
             place[rows] = torch.arange(len(rows))
             if exact and gram is not None:
                 rest = self._held_out(snapshots, gram, rows, rank)
             else:  # what the modes leave of their own snapshots, corrected for the degrees of freedom they took
                 rest = snapshots.index_select(0, rows) - self.decode(self.coefficients_.index_select(0, rows))
-                rest = rest * (n / max(n - rank - 1, 1)) ** 0.5
+                rest = rest * (n / max(n - self._freedom() - 1, 1)) ** 0.5
             self.residual_ += rest.square().sum(0) / n
             self.rest_norms_[rows] = (rest.square() @ weights).sqrt()
-            mine = (folds.index_select(0, keep) == fold).nonzero().squeeze(1)
+            mine = torch.isin(keep, rows).nonzero().squeeze(1)
             self.rest_[mine] = rest.index_select(0, place.index_select(0, keep.index_select(0, mine)))
 
     def _held_out(self, snapshots: Tensor, gram: Tensor, out: Tensor, rank: int) -> Tensor:
-        """What modes of all other rows leave of the rows `out`."""
-        kept, energies, vectors, products = _fold(gram, out, rank)
-        share = products.T @ (vectors / energies) @ vectors.T  # the projections as combinations of the kept rows
-        mean = snapshots.index_select(0, kept).mean(0)
-        share = share - share.mean(1, keepdim=True)  # so that the mean drops out
-        return snapshots.index_select(0, out) - mean - share @ snapshots.index_select(0, kept)
+        """What modes and polynomials of all other rows leave of the rows `out`."""
+        fold = Fold(gram, out, rank)
+        share = fold.shares()
+        if self.ridge is not None:
+            degree = DEGREES[self.manifold]
+            share = share + fold.lifts(degree, self._monomials(len(snapshots)), (self.ridge,))[0]
+        return fold.rest(snapshots, share)
+
+    def _freedom(self) -> int:
+        """Degrees of freedom that modes and polynomials take from every entry."""
+        return self.rank_ + (0 if self.lift_ is None else len(self.lift_.modes))
 
     STATE = ("mean_", "modes_", "energies_", "residual_")
 
     def get_state(self) -> dict[str, Tensor]:
         """What encodes and decodes, as tensors."""
-        return {name.rstrip("_"): getattr(self, name) for name in self.STATE}
+        lift = {} if self.lift_ is None else self.lift_.get_state()
+        return {name.rstrip("_"): getattr(self, name) for name in self.STATE} | lift
 
     def set_state(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of `get_state`."""
         for name in self.STATE:
             setattr(self, name, tensors[name.rstrip("_")])
+        self.lift_ = Lift.from_state(tensors)
 
 
 def check_modes(name: str, value: object) -> None:
@@ -165,35 +207,3 @@ def check_modes(name: str, value: object) -> None:
     share = isinstance(value, float) and 0 < value < 1
     if not (whole or share or value == "cv"):
         raise ParameterError(f'{name}={value!r}: expected "cv", a number of modes, or a share of the energy below 1.')
-
-
-def _fold(gram: Tensor, out: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Modes of the rows that are not `out`, from blocks of the Gram matrix: (kept rows, energies, vectors by falling
-    energy, centred inner products of kept rows with rows `out`)."""
-    is_out = torch.zeros(len(gram), dtype=torch.bool)
-    is_out[out] = True
-    kept = (~is_out).nonzero().squeeze(1)
-    inner = gram.index_select(0, kept)
-    block, products = inner.index_select(1, kept), inner.index_select(1, out)
-    offset = block.mean(1, keepdim=True)  # inner products with the mean of the kept rows
-    products = products - offset - products.mean(0) + offset.mean()
-    block = block - offset - offset.T + offset.mean()
-    energies, vectors = torch.linalg.eigh(block)
-    energies, vectors = energies.flip(0)[:rank], vectors.flip(1)[:, :rank]
-    sound = energies > ROUNDING * max(float(block.diagonal().sum()), 1e-300)
-    return kept, energies[sound], vectors[:, sound], products
-
-
-def _rank_found_again(gram: Tensor, most: int, folds: Tensor) -> int:
-    """The number of leading modes that keep at least half of their energy in rows that were left out."""
-    own, again = gram.new_zeros(most), gram.new_zeros(most)
-    for fold in folds.unique().tolist():
-        out = (folds == fold).nonzero().squeeze(1)
-        kept, energies, vectors, products = _fold(gram, out, most)
-        own[: len(energies)] += energies / len(kept)
-        again[: len(energies)] += (products.T @ (vectors / energies.sqrt())).square().mean(0)
-    lost = again <= FOUND * own  # modes that the folds do not have are lost too
-    padded = torch.cat([lost, lost.new_ones(2)]).long()
-    noise = lost & (padded[:-2] + padded[1:-1] + padded[2:] > 1)  # two of three modes in a row are lost
-    ends = noise.nonzero()
-    return max(int(ends[0]) if len(ends) else most, 1)
