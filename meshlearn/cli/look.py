@@ -170,7 +170,12 @@ def plot(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Picture to write (.png, .pdf, .svg).", show_default="<file>.png"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Picture to write (.png, .pdf, .svg); of a time series also a film (.gif).",
+            show_default="<file>.png",
+        ),
     ] = None,
     component: Annotated[int | None, typer.Option(help="Component of a vector field; none draws its length.")] = None,
     tags: Annotated[bool, typer.Option("--tags", help="Draw the named point and boundary sets (2-D).")] = False,
@@ -195,34 +200,34 @@ def plot(
       meshlearn plot plate.vtu --field von_mises
 
       meshlearn plot car.vtu -f pressure --up y -o car.png
+
+      meshlearn plot heat.pvd -f temperature -o heat.gif
     """
     import meshlearn as ml
     from meshlearn.viz import plot as draw
+    from meshlearn.viz.animation import is_film
 
     if output is None and not show:
         output = Path(file.name.split(".")[0] + (f"_{field}" if field else "") + ".png")
-    if output is not None:
+    if output is not None and not is_film(output):
         _check_picture(output)
-    mesh, which = common.one_time(ml.read(file), frame, file, "--frame")
+    item = ml.read(file)
     if not show:
         import matplotlib
 
         matplotlib.use("Agg")
     limits = None if clim is None else common.pair(clim)
-    draw(
-        mesh,
-        field,
-        component=component,
-        file=output,
-        cmap=cmap,
-        clim=limits,
-        edges=edges,
-        tags=tags,
-        title=file.name + which,
-        up=up,
-        backend=backend,
-        show=show,
-    )
+    options: dict[str, Any] = {"component": component, "file": output, "cmap": cmap, "clim": limits, "edges": edges}
+    options |= {"tags": tags, "up": up, "backend": backend, "show": show}
+    if is_film(output):
+        if not isinstance(item, ml.Trajectory) or frame is not None:
+            why = f"{file} holds one mesh" if frame is None else f"--frame {frame} asks for one of them"
+            raise ParameterError(f"{output}: a film shows the times of a series, but {why}. Write a .png.")
+        item.plot(field, title=file.name, **options)
+        typer.echo(f"wrote {output} ({len(item)} times)")
+        return
+    mesh, which = common.one_time(item, frame, file, "--frame")
+    draw(mesh, field, title=file.name + which, **options)
     if output is not None:
         typer.echo(f"wrote {output}{which}")
 

@@ -229,6 +229,12 @@ class Trajectory:
             None if self.moving_points is None else move(self.moving_points),
         )
 
+    def plot(self, field: str | None = None, **options: Any) -> Any:
+        """Draw a row of frames, or a film (`file="heat.gif"`), coloured by a field; see `meshlearn.viz.plot_series`."""
+        from importlib import import_module
+
+        return import_module("meshlearn.viz").plot_series(self, field, **options)
+
     def __repr__(self) -> str:
         lines = [f"Trajectory({self.n_times} times from {self.times[0].item():g} to {self.times[-1].item():g})"]
         if self.moving_points is not None:

@@ -11,11 +11,12 @@ import torch
 
 from meshlearn.errors import FieldError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.viz.layout import figure_size, panel_grid
 from meshlearn.viz.picture import plot
 from meshlearn.viz.shade import shade
 from meshlearn.viz.skin import skin
 from meshlearn.viz.solid import VIEW, camera
-from meshlearn.viz.style import figure_size, finish, style
+from meshlearn.viz.style import finish, style
 
 
 def triptych(
@@ -35,6 +36,8 @@ def triptych(
     show: bool = False,
 ) -> Any:
     """Draw truth and prediction of a field on one colour scale, and their difference on its own. Returns the figure.
+
+    Wide shapes are drawn one above the other, others side by side.
 
     prediction, truth  meshes with the same points, both with `field` (the same name in point_data or cell_data)
     component          one component of a vector: the error is then signed; None draws magnitudes and |difference|
@@ -69,8 +72,9 @@ def triptych(
     if truth.dim == 3:
         places = places @ camera((float(view[0]), float(view[1])), up).T
     with style():
-        width, height = figure_size(places, panels=3, width=4.4)
-        figure, axes = plt.subplots(1, 3, figsize=(width, height + (0.3 if title else 0.0)), layout="constrained")
+        grid = panel_grid(places, 3)
+        width, height = figure_size(places, grid, width=4.4 if grid[0] == 1 else 7.0)
+        figure, axes = plt.subplots(*grid, figsize=(width, height + (0.3 if title else 0.0)), layout="constrained")
         for ax, mesh, head in zip(axes, (truth, prediction), ("truth", "prediction"), strict=False):
             plot(
                 mesh, field, component=component, ax=ax, cmap=cmap, clim=scale, title=f"{head}: {right.label}", **common
@@ -115,4 +119,5 @@ def _relative(prediction: Mesh, truth: Mesh, field: str, component: int | None, 
 def _relabel(ax: Any) -> None:
     """The titles say what the bars show: no label beside them."""
     for child in ax.child_axes:
+        child.set_xlabel("")
         child.set_ylabel("")

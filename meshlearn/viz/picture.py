@@ -12,11 +12,12 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError, ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.viz.layout import WIDE, add_colorbar, figure_size, shape_ratio
 from meshlearn.viz.planar import curve, draw, draw_tags
 from meshlearn.viz.shade import Shade, shade
 from meshlearn.viz.skin import Skin, skin
 from meshlearn.viz.solid import VIEW, camera, can_render, paint, render
-from meshlearn.viz.style import add_colorbar, figure_size, finish, style
+from meshlearn.viz.style import finish, style
 
 BACKENDS = ("auto", "matplotlib", "pyvista")
 MOST_EDGES = 4000
@@ -36,6 +37,7 @@ def plot(
     tags: bool | Sequence[str] = False,
     title: str | None = None,
     unit: str | None = None,
+    colorbar: bool = True,
     view: Sequence[float | int] = VIEW,
     up: str = "z",
     backend: str = "auto",
@@ -54,12 +56,14 @@ def plot(
     tags       True draws all point sets and boundary sets in colours with a legend; or the names of some
     title      by default none
     unit       of the field, shown behind its name: "MPa"
+    colorbar   draw the colour scale
     view, up   elevation and azimuth of the camera in degrees, and the axis that points up, in 3-D
     backend    for pictures in 3-D: "pyvista" (sharper, hides what lies behind), "matplotlib" (works everywhere), or
                "auto": pyvista where it is installed and able to render off screen, else matplotlib
     show       open a window
 
-    Points without a finite value are drawn grey. Raises FieldError for fields that cannot be found or drawn,
+    Points without a finite value are drawn grey. Planar shapes more than 25 times as long as wide are stretched across,
+    and the axis says how many times ("y × 4"). Raises FieldError for fields that cannot be found or drawn,
     ParameterError for a component that the field does not have and for other arguments that cannot be,
     MeshWriteError for a file that cannot be written, MissingDependencyError if pyvista is asked for but not there.
 
@@ -93,18 +97,20 @@ def plot(
     axes = camera((float(view[0]), float(view[1])), up)
     owned = ax is None
     with style():
+        places = surface.points if mesh.dim < 3 else surface.points @ axes.T
+        wide = mesh.dim > 1 and shape_ratio(places) < WIDE
         if owned:
-            places = surface.points if mesh.dim < 3 else surface.points @ axes.T
             _, ax = plt.subplots(figsize=figure_size(places), layout="constrained")
         lines = len(surface.segments) <= MOST_EDGES if edges is None else edges
         if mesh.dim == 1:
             curve(ax, mesh, surface, colors)
         else:
             mappable = _draw(ax, mesh, surface, colors, norm, plt.get_cmap(cmap), lines, axes, backend)
-            if mappable is not None and colors is not None:
-                add_colorbar(ax, mappable, colors.label)
+            with_bar = mappable is not None and colors is not None and colorbar
+            if with_bar and colors is not None:
+                add_colorbar(ax, mappable, colors.label, below=wide)
             if tags:
-                _tags(ax, mesh, tags, surface)
+                _tags(ax, mesh, tags, surface, 1.0 if with_bar and wide else 0.25)
         if title:
             ax.set_title(title)
         finish(ax.figure, file, show, owned)
@@ -120,7 +126,7 @@ def _draw(
     return (render if with_pyvista else paint)(ax, surface, colors, norm, cmap, edges, axes)
 
 
-def _tags(ax: Any, mesh: Mesh, tags: bool | Sequence[str], surface: Skin) -> None:
+def _tags(ax: Any, mesh: Mesh, tags: bool | Sequence[str], surface: Skin, depth: float) -> None:
     if mesh.dim != 2:
         raise ParameterError("tags are drawn on planar meshes only; draw the boundary set as a field instead.")
     names = list(mesh.point_sets) + [name for name in mesh.cell_sets if name not in mesh.point_sets]
@@ -128,7 +134,7 @@ def _tags(ax: Any, mesh: Mesh, tags: bool | Sequence[str], surface: Skin) -> Non
     missing = [name for name in chosen if name not in names]
     if missing:
         raise FieldError(f"the mesh has no set {missing[0]!r}.\n  sets: {', '.join(names) or 'none'}")
-    draw_tags(ax, mesh, chosen, surface.points)
+    draw_tags(ax, mesh, chosen, surface.points, depth)
 
 
 def _checked(clim: Sequence[float | int]) -> tuple[float, float]:

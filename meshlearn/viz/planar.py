@@ -8,6 +8,7 @@ import numpy as np
 
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.viz.finer import without_creases
+from meshlearn.viz.layout import inches, set_aspect
 from meshlearn.viz.shade import Shade
 from meshlearn.viz.skin import Skin
 from meshlearn.viz.style import BODY_COLOR, EDGE_COLOR, NAN_COLOR
@@ -30,9 +31,7 @@ def draw(ax: Any, skin: Skin, shade: Shade | None, norm: Any, cmap: Any, edges: 
         mappable = _lines(ax, skin, shade, norm, cmap)
     else:
         mappable = _cloud(ax, skin.points, shade, norm, cmap)
-    ax.set_aspect("equal")
-    ax.autoscale_view()
-    ax.margins(0.03)
+    set_aspect(ax, skin.points)
     return mappable if shade is not None else None
 
 
@@ -102,9 +101,11 @@ def curve(ax: Any, mesh: Mesh, skin: Skin, shade: Shade | None) -> None:
         ax.set_ylabel(shade.label)
 
 
-def draw_tags(ax: Any, mesh: Mesh, names: list[str], places: np.ndarray) -> None:
-    """Draw point sets as dots and cell sets as lines or dots at `places` (n_points, 2), with a legend."""
+def draw_tags(ax: Any, mesh: Mesh, names: list[str], places: np.ndarray, depth: float = 0.25) -> None:
+    """Draw point sets as dots and cell sets as lines or dots at `places` (n_points, 2), with a legend so many inches
+    below the axes."""
     from matplotlib.collections import LineCollection
+    from matplotlib.transforms import blended_transform_factory
 
     from meshlearn.mesh.boundary import tagged_points
 
@@ -121,4 +122,11 @@ def draw_tags(ax: Any, mesh: Mesh, names: list[str], places: np.ndarray) -> None
             chosen = tagged_points(mesh, name).cpu().numpy()
             ax.scatter(*places[chosen].T, s=14, color=color, label=name, zorder=4, linewidths=0)
     if names:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=min(len(names), 5), handlelength=1.2)
+        below = blended_transform_factory(ax.transAxes, inches(ax, 0.0, 0.0))
+        ax.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, -depth),
+            bbox_transform=below,
+            ncols=min(len(names), 5),
+            handlelength=1.2,
+        )

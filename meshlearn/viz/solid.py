@@ -54,7 +54,9 @@ def paint(ax: Any, skin: Skin, shade: Shade | None, norm: Any, cmap: Any, edges:
         if not len(skin.segments):
             flat = replace(flat, points=seen[order, :2])
             shade = replace(shade, values=shade.values[order]) if shade is not None else None
-        return draw(ax, flat, shade, norm, cmap, edges)
+        mappable = draw(ax, flat, shade, norm, cmap, edges)
+        ax.set_aspect("equal")
+        return mappable
     if shade is not None and shade.location == "point":
         skin, shade = finer(skin, shade)
         seen = skin.points @ axes.T

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from meshlearn.errors import MeshWriteError
 
 RC: dict[Any, Any] = {
@@ -71,22 +69,3 @@ def finish(figure: Any, file: str | os.PathLike | None, show: bool, owned: bool)
         plt.show()
     if owned and file is not None and not show:
         plt.close(figure)
-
-
-def figure_size(points: np.ndarray, panels: int = 1, width: float = 5.2) -> tuple[float, float]:
-    """Width and height in inches of `panels` axes side by side that show these points with equal aspect."""
-    if not len(points) or points.shape[1] < 2:
-        return panels * width, 3.2
-    x, y = np.ptp(points[:, 0]) or 1.0, np.ptp(points[:, 1]) or 1.0
-    ratio = min(max(y / x, 0.25), 1.6)
-    return panels * width, (width - 1.1) * ratio + 0.75
-
-
-def add_colorbar(ax: Any, mappable: Any, label: str, side: str = "right") -> Any:
-    """A slim colour bar exactly as high as the picture."""
-    cax = ax.inset_axes([1.03, 0.0, 0.035, 1.0] if side == "right" else [0.0, -0.16, 1.0, 0.05])
-    bar = ax.figure.colorbar(mappable, cax=cax, orientation="vertical" if side == "right" else "horizontal")
-    bar.outline.set_linewidth(0.4)
-    bar.ax.tick_params(width=0.5, length=2.5)
-    bar.set_label(label)
-    return bar

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from PIL import Image
 
 import meshlearn as ml
 from meshlearn.cli.app import run
@@ -52,6 +53,19 @@ def test_plot_says_which_frame_it_drew(series, tmp_path, capsys):
     assert "frame 3 of 0 to 3, time 1.5" in capsys.readouterr().out
     assert run(["plot", str(series), "-o", str(tmp_path / "p.png"), "--frame", "1"]) == 0
     assert "frame 1 of 0 to 3, time 0.5" in capsys.readouterr().out
+
+
+def test_plot_makes_a_film_of_a_series(series, tmp_path, capsys):
+    film = tmp_path / "p.gif"
+    assert run(["plot", str(series), "-f", "u", "-o", str(film)]) == 0
+    assert "p.gif (4 times)" in capsys.readouterr().out
+    with Image.open(film) as image:
+        assert image.n_frames == 4
+    ml.write(ml.shapes.square(n=2), tmp_path / "a.vtu")
+    assert run(["plot", str(tmp_path / "a.vtu"), "-o", str(film)]) == 2
+    assert "holds one mesh" in capsys.readouterr().err
+    assert run(["plot", str(series), "-o", str(film), "--frame", "1"]) == 2
+    assert "asks for one of them" in capsys.readouterr().err
 
 
 def test_convert_shows_what_was_written(tmp_path, capsys):
