@@ -52,7 +52,8 @@ def make_tensile(
     """Draw, mesh and pull `n` squares of 2 x 2 mm with two notches; write them as `tensile_0000.vtu` … to a folder.
 
     The bottom is held in y and its left end in x; the top is loaded by a pressure. Plane strain, Poisson's ratio 0.3,
-    elements of order 1.
+    elements of order 2; with order 1, two triangulations of one specimen differ by 2 % in their stresses,
+    which no model can learn.
 
     n, seed   sample i depends on the seed and on i only (a Sobol sequence in all that is drawn, the same for both
               physics); every sample has a triangulation of its own
@@ -107,7 +108,7 @@ def _elastic(mesh: Mesh, values: Mapping[str, float]) -> Mesh:
         POISSON / (1 - POISSON),
         fixed=SUPPORTS,
         pressure={"top": values["load"]},
-        order=1,
+        order=2,
     ).point_data
     xx, yy, xy = found["stress"].unbind(1)
     known = {name: value for name, value in values.items() if name not in METAL}
@@ -125,7 +126,7 @@ def _plastic(mesh: Mesh, values: Mapping[str, float]) -> Mesh:
         values["rate"],
         fixed=SUPPORTS,
         pressure={"top": values["load"]},
-        order=1,
+        order=2,
         steps=STEPS,
         tolerance=1e-7,
     ).point_data
