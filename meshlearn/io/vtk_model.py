@@ -19,6 +19,7 @@ from meshlearn.io.builder import Block, MeshBuilder
 from meshlearn.io.celltypes import FROM_VTK, NODES, RAGGED, TO_VTK, reorder, vtk_name
 from meshlearn.io.counts import counted
 from meshlearn.io.vtk_tags import apply_tags, parse_tags
+from meshlearn.io.wedges import inside_out
 
 _NODES_OF_TYPE = {TO_VTK[name]: count for name, count in NODES.items() if name in TO_VTK}
 _RAGGED_NUMBERS = {TO_VTK[name] for name in RAGGED}
@@ -189,16 +190,9 @@ def _turned(kind: str, table: np.ndarray, points: np.ndarray, builder: MeshBuild
     if kind == "pixel":
         builder.note(f"{counted(len(table), 'pixel cell')} read as quads")
         return "quad", table[:, [0, 1, 3, 2]]
-    if kind == "wedge":
-        if len(table) and not 0 <= int(table.min()) <= int(table.max()) < len(points):
-            return kind, table  # the mesh refuses it
-        p = [points[table[:, k]].astype(np.float64) for k in range(4)]
-        volume = np.einsum("ij,ij->i", np.cross(p[1] - p[0], p[2] - p[0]), p[3] - p[0])
-        if (volume < 0).sum() > (volume > 0).sum():
-            builder.note(
-                "wedges are stored with their base turned against VTK's documentation; they were read as meant"
-            )
-            return kind, reorder(kind, table, FROM_VTK)
+    if kind == "wedge" and inside_out(table, points):
+        builder.note("wedges are stored with their base turned against VTK's documentation; they were read as meant")
+        return kind, reorder(kind, table, FROM_VTK)
     return kind, table
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.endmark import END, HEAD
-from meshlearn.io.formats.abaqus_deck import Deck, Part, parse_deck
+from meshlearn.io.formats.abaqus_deck import FROM_ABAQUS, Deck, Part, parse_deck
 from meshlearn.io.losses import three_columns, unheld
 from meshlearn.io.positions import Positions
 from meshlearn.io.tensors import to_numpy
@@ -150,7 +150,7 @@ def write(mesh: Mesh, path: Path) -> list[str]:
                 continue
             first[kind] = number
             rows = to_numpy(table) + 1
-            rows = rows[:, [0, 2, 1]] if kind == "line3" else rows
+            rows = rows[:, np.argsort(FROM_ABAQUS[kind])] if kind in FROM_ABAQUS else rows
             file.write(f"*ELEMENT, TYPE={types[kind]}\n")
             for row in rows.tolist():
                 file.write(_lines([number, *row]))

@@ -34,6 +34,10 @@ _FAMILIES: list[tuple[str, dict[Any, str]]] = [
     (r"MASS|ROTARYI|SPRING1|DASHPOT1|HEATCAP|CONN1", {None: "vertex"}),
 ]
 
+# ours[:, k] = theirs[:, order[k]]: a node in the middle is the last one, one inside a hexahedron comes before those of
+# its faces, which are listed as bottom, top, front, right, back, left
+FROM_ABAQUS: dict[str, list[int]] = {"line3": [0, 2, 1], "hexahedron27": [*range(20), 26, 24, 23, 25, 21, 22, 20]}
+
 # keywords that ask for something of elements, but do not define any
 _ABOUT_ELEMENTS = {"ELEMENT OUTPUT", "ELEMENT RESPONSE", "ELEMENT MATRIX OUTPUT", "ELEMENT OPERATOR OUTPUT",
                    "ELEMENT RECOVERY MATRIX", "ELEMENT PROPERTIES"}  # fmt: skip
@@ -209,7 +213,7 @@ def _elements(options: dict, lines: list[str], part: Part, builder: MeshBuilder)
         )
     rows = np.array(values, np.int64).reshape(-1, width)
     nodes = rows[:, 1:]
-    part.blocks.append((kind, rows[:, 0], nodes[:, [0, 2, 1]] if kind == "line3" else nodes))
+    part.blocks.append((kind, rows[:, 0], nodes[:, FROM_ABAQUS[kind]] if kind in FROM_ABAQUS else nodes))
     if "ELSET" in options:
         part.elsets.setdefault(options["ELSET"], []).extend(rows[:, 0].tolist())
 

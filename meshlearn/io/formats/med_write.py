@@ -13,7 +13,7 @@ from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
 from meshlearn.mesh.mesh import Mesh
 
-_CODES = {kind: code for code, kind in KINDS.items() if kind not in ("hexahedron27", "triangle7")}
+_CODES = {kind: code for code, kind in KINDS.items() if kind != "triangle7"}
 _NO_STEP = "-0000000000000000001-0000000000000000001"
 _PROFILE = b"MED_NO_PROFILE_INTERNAL"
 _NAME = "mesh"

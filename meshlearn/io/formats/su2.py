@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from meshlearn.io.builder import MeshBuilder
-from meshlearn.io.celltypes import NODES, TO_VTK, VTK
+from meshlearn.io.celltypes import FROM_VTK, NODES, TO_VTK, VTK, reorder
 from meshlearn.io.components import spelled
 from meshlearn.io.counts import counted
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import to_numpy
 from meshlearn.io.texts import lines_of
+from meshlearn.io.wedges import inside_out
 from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 
@@ -27,6 +28,7 @@ def read(path: Path) -> MeshBuilder:
     lines = [line for line in lines if line]
     dim, position, marker = 0, 0, ""
     announced, markers = 0, {}
+    cells: list[tuple[str, np.ndarray, str | None]] = []
     n_cells: int | None = None
     while position < len(lines):
         key, _, value = (part.strip() for part in lines[position].partition("="))
@@ -45,7 +47,8 @@ def read(path: Path) -> MeshBuilder:
                 n_cells = count
             else:
                 markers[marker] = True
-            _cells(lines[position : position + count], count, marker if key == "MARKER_ELEMS" else None, builder)
+            for kind, table in _cells(lines[position : position + count], count, builder).items():
+                cells.append((kind, table, marker if key == "MARKER_ELEMS" else None))
             position += count
         elif key == "MARKER_TAG":
             marker = value
@@ -62,6 +65,12 @@ def read(path: Path) -> MeshBuilder:
         raise builder.fail(f"NMARK announces {announced} markers, {len(markers)} are present: the file is cut off")
     if empty := [name for name, filled in markers.items() if not filled]:
         raise builder.fail(f"the marker {empty[0]!r} has no MARKER_ELEMS: the file is cut off")
+    wedges = [table for kind, table, _ in cells if kind == "wedge"]
+    turned = bool(wedges) and inside_out(np.concatenate(wedges), builder.points)
+    for kind, table, name in cells:
+        block = builder.add_cells(kind, reorder(kind, table, FROM_VTK) if turned else table)
+        if name is not None:
+            builder.add_cell_set(name, block)
     builder.dim = dim
     return builder
 
@@ -77,7 +86,8 @@ def _points(lines: list[str], count: int, dim: int, builder: MeshBuilder) -> Non
     builder.points = np.array([row[:dim] for row in rows]).astype(np.float64)
 
 
-def _cells(lines: list[str], count: int, marker: str | None, builder: MeshBuilder) -> None:
+def _cells(lines: list[str], count: int, builder: MeshBuilder) -> dict[str, np.ndarray]:
+    """Node numbers by kind of cell."""
     if len(lines) < count:
         raise builder.fail(f"{count} cells are announced, {len(lines)} lines are left: the file is cut off")
     by_kind: dict[str, list[list[str]]] = {}
@@ -87,10 +97,7 @@ def _cells(lines: list[str], count: int, marker: str | None, builder: MeshBuilde
         if kind not in _KINDS or len(words) <= NODES[kind]:
             raise builder.fail(f"the cell line {line[:60]!r} is not understood")
         by_kind.setdefault(kind, []).append(words[1 : 1 + NODES[kind]])
-    for kind, rows in by_kind.items():
-        block = builder.add_cells(kind, np.array(rows).astype(np.int64))
-        if marker is not None:
-            builder.add_cell_set(marker, block)
+    return {kind: np.array(rows).astype(np.int64) for kind, rows in by_kind.items()}
 
 
 def write(mesh: Mesh, path: Path) -> list[str]:
@@ -112,9 +119,8 @@ def write(mesh: Mesh, path: Path) -> list[str]:
         domain = [kind for kind in mesh.cells if cell_dim(kind) == top and len(mesh.cells[kind])]
         file.write(f"NDIME= {dim}\nNELEM= {sum(len(mesh.cells[kind]) for kind in domain)}\n")
         for kind in domain:
-            file.writelines(
-                f"{TO_VTK[kind]} {' '.join(map(str, row))}\n" for row in to_numpy(mesh.cells[kind]).tolist()
-            )
+            rows = reorder(kind, to_numpy(mesh.cells[kind]), FROM_VTK, back=True).tolist()
+            file.writelines(f"{TO_VTK[kind]} {' '.join(map(str, row))}\n" for row in rows)
         file.write(f"NPOIN= {len(points)}\n")
         file.writelines(" ".join(map(repr, row)) + "\n" for row in points.tolist())
         markers = {}
