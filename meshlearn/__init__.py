@@ -42,6 +42,7 @@ _PUBLIC: dict[str, str] = {
     "SPON": "models.spon",
     "SPONMultigrid": "models.spon",
     "MMGP": "models.mmgp",
+    "MongeAmpereMover": "models.movers",
     "MeanField": "models.baselines",
     "NearestNeighbor": "models.baselines",
     "RidgeRegression": "models.baselines",

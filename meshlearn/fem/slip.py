@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from meshlearn.errors import ParameterError
+from meshlearn.fem.arrays import shown
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.facets import facet_rules
 from meshlearn.fem.interpolation import reference_places
@@ -32,7 +33,7 @@ def slip(space: FESpace, where: Any, component: int | None = None, corner: float
     nodes, node = np.unique(dofs[:, 0], return_inverse=True)
     first = np.zeros(len(nodes), np.int64)
     first[node] = np.arange(len(node))
-    owner, rows = _rows(node, normals, measures, math.radians(corner), len(nodes))
+    owner, rows = wall_normals(node, normals, measures, math.radians(corner), len(nodes))
     rows[np.abs(rows) < math.sqrt(torch.finfo(space.mesh.dtype).eps)] = 0
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     if bool(((rows != 0).sum(1) > 1).any()) and space.geometry.points.requires_grad:
@@ -71,7 +72,7 @@ def _incidences(space: FESpace, where: Any, k: int) -> tuple[np.ndarray, np.ndar
     skmesh, places = space.skmesh, reference_places(space, k)
     facets = space.facets(where)
     if len(facets) == 0 or bool((skmesh.f2t[1, facets] >= 0).any()):
-        raise ParameterError(f"slip({where!r}): expected facets of the boundary, got none, or some between two cells.")
+        raise ParameterError(f"slip({shown(where)}): expected facets of the boundary, got none, or some between two cells.")
     cells, local = facet_cells(space, where)
     found = []
     for j, rule in enumerate(facet_rules(skmesh.refdom, 1)):
@@ -99,10 +100,16 @@ def _check_nodal(space: FESpace, k: int, places: np.ndarray, on: np.ndarray) -> 
         )
 
 
-def _rows(
+def wall_normals(
     node: np.ndarray, normals: np.ndarray, measures: np.ndarray, corner: float, n_nodes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(node of each row, rows (m, dim)): one unit normal for nodes in smooth walls, several in corners."""
+    """(node of each row, rows (m, dim)): one unit normal for nodes in smooth walls, several in corners.
+
+    node      (m,) number below n_nodes of the node of each incidence of a facet and a node
+    normals   (m, dim) the facet's outward unit normal there
+    measures  (m,) the facet's measure
+    corner    angle in radians: facets whose normals differ by more are different walls
+    """
     mean = np.zeros((n_nodes, normals.shape[1]))
     np.add.at(mean, node, normals * measures[:, None])
     length = np.linalg.norm(mean, axis=1, keepdims=True)

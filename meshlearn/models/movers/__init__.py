@@ -1,0 +1,32 @@
+"""Mesh movers: the cells stay, the points move to where a monitor wants them."""
+
+from meshlearn.models.movers.equidistribution import Equidistribution, cell_shares, equidistribution
+from meshlearn.models.movers.monitors import (
+    CarriedField,
+    GradientMonitor,
+    HessianMonitor,
+    Ring,
+    SquaredHessianMonitor,
+    limited,
+)
+from meshlearn.models.movers.mover import MongeAmpereMover
+from meshlearn.models.movers.result import MoveError, MoveResult
+from meshlearn.models.movers.safeguard import safe_cell_steps, safe_step, safeguarded
+
+__all__ = [
+    "CarriedField",
+    "Equidistribution",
+    "GradientMonitor",
+    "HessianMonitor",
+    "MongeAmpereMover",
+    "MoveError",
+    "MoveResult",
+    "Ring",
+    "SquaredHessianMonitor",
+    "cell_shares",
+    "equidistribution",
+    "limited",
+    "safe_cell_steps",
+    "safe_step",
+    "safeguarded",
+]

@@ -1,0 +1,50 @@
+"""The scalar point field behind a monitor, and the size that it is measured by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.mesh.checks import of_mesh
+from meshlearn.mesh.mesh import Mesh
+
+_FLAT = 1e-12
+
+
+def point_field(mesh: Mesh, field: Any) -> tuple[Mesh, Float[Tensor, " n"]]:
+    """(mesh in float64, values (n,) float64). Raises FieldError for what is not a finite scalar point field."""
+    name = f"the point field {field!r}" if isinstance(field, str) else "the field"
+    if isinstance(field, str):
+        if field not in mesh.point_data:
+            names = ", ".join(map(repr, mesh.point_data)) or "none"
+            raise FieldError(f"the mesh has no point field {field!r}{of_mesh(mesh.source)}.\n  point fields: {names}")
+        field = mesh.point_data[field]
+    values = torch.as_tensor(field)
+    if values.dim() == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape != (mesh.n_points,):
+        raise FieldError(
+            f"{name} has shape {tuple(values.shape)}, expected ({mesh.n_points},): one number per point.\n"
+            "  of a vector, take a component or its norm."
+        )
+    bad = int((~torch.isfinite(values.detach())).sum())
+    if bad:
+        raise FieldError(f"{bad} of {len(values)} values of {name} are not finite{of_mesh(mesh.source)}.")
+    return mesh.replace(points=mesh.points.detach().double()), values.double()
+
+
+def reference(size: Float[Tensor, " n"], relative_to: str, what: str) -> Float[Tensor, ""]:
+    """The largest or the mean size. Raises FieldError where it is zero: such a field gives no density."""
+    if relative_to not in ("max", "mean"):
+        raise ParameterError(f"relative_to={relative_to!r}: expected 'max' or 'mean'.")
+    made = size.max() if relative_to == "max" else size.mean()
+    if not float(made) > _FLAT:
+        raise FieldError(
+            f"the {what} of the field is zero everywhere (at most {float(size.max()):.1e}): no place is to be denser "
+            "than another.\n  use a monitor that is constant, or another field."
+        )
+    return made

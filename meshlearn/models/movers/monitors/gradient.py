@@ -1,0 +1,42 @@
+"""Dense where a field is steep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshlearn.errors import ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.movers.monitors.carried import CarriedField
+from meshlearn.models.movers.monitors.field import point_field, reference
+from meshlearn.models.movers.monitors.limits import limited
+from meshlearn.models.movers.monitors.recovery import recovered_gradient
+
+
+class GradientMonitor(CarriedField):
+    """1 + amplitude (|grad u| / ref)^power of a point field u, with the recovered physical gradient.
+
+    field        name of a point field (n,), or its values
+    relative_to  ref: "max" or "mean" of |grad u| over the points. amplitude=100, power=1, "mean" is the monitor of
+                 data-free mesh movers (Hu, Wang and Ma 2024)
+    smoothing, floor, cap  as in `limited`
+
+    The field stays in space while the mesh moves through it. Raises FieldError for a field that is constant or absent.
+    """
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        field: Any,
+        amplitude: float = 10.0,
+        power: float = 2.0,
+        relative_to: str = "max",
+        smoothing: float = 0.0,
+        floor: float | None = None,
+        cap: float | None = None,
+    ) -> None:
+        if not (amplitude >= 0 and power > 0):
+            raise ParameterError(f"amplitude={amplitude!r}, power={power!r}: expected amplitude >= 0 and power > 0.")
+        mesh, values = point_field(mesh, field)
+        size = recovered_gradient(mesh, values).norm(dim=1)
+        made = 1 + amplitude * (size / reference(size, relative_to, "gradient")) ** power
+        super().__init__(mesh, limited(mesh, made, smoothing, floor, cap))

@@ -1,0 +1,46 @@
+"""Dense where a field bends: two forms that the literature uses under one name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshlearn.errors import ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.movers.monitors.carried import CarriedField
+from meshlearn.models.movers.monitors.field import point_field, reference
+from meshlearn.models.movers.monitors.limits import limited
+from meshlearn.models.movers.monitors.recovery import recovered_hessian
+
+
+class HessianMonitor(CarriedField):
+    """1 + amplitude |H| / max|H| of a point field, |H| = sqrt(H : H) of the recovered Hessian.
+
+    field  name of a point field (n,), or its values
+    smoothing, floor, cap  as in `limited`
+
+    The field stays in space while the mesh moves through it. Raises FieldError for a field without curvature.
+    """
+
+    _power = 1
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        field: Any,
+        amplitude: float = 5.0,
+        smoothing: float = 0.0,
+        floor: float | None = None,
+        cap: float | None = None,
+    ) -> None:
+        if not amplitude >= 0:
+            raise ParameterError(f"amplitude={amplitude!r}: expected 0 or more.")
+        mesh, values = point_field(mesh, field)
+        size = recovered_hessian(mesh, values).flatten(1).norm(dim=1)
+        made = 1 + amplitude * (size / reference(size, "max", "Hessian")) ** self._power
+        super().__init__(mesh, limited(mesh, made, smoothing, floor, cap))
+
+
+class SquaredHessianMonitor(HessianMonitor):
+    """1 + amplitude (H : H) / max(H : H): the square of the norm, sharper than `HessianMonitor`."""
+
+    _power = 2

@@ -1,0 +1,281 @@
+"""`MongeAmpereMover`: points move, cells stay, and every cell gets its share of a monitor.
+
+Papers: A. T. T. McRae, C. J. Cotter and C. J. Budd, "Optimal-transport-based mesh adaptivity on the plane and sphere
+using finite elements" (2018), for the potential; W. Huang and L. Kamenski (2015) for the variational method.
+Departures: Newton's method here is one scalar system per iteration, with cofactors far from the solution and the
+discrete linearisation near it, instead of a mixed system in potential and Hessian; every step keeps each cell above a
+fraction of its own measure; curved boundaries slide; the variational method solves for balance at the moved points with
+a convex stiffness in the computational coordinates, instead of a gradient flow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshlearn.errors import ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.quality import scaled_jacobian
+from meshlearn.models.movers.adjoint import MovedPoints, potential_adjoint
+from meshlearn.models.movers.balance import Balance
+from meshlearn.models.movers.equidistribution import equidistribution
+from meshlearn.models.movers.functional import Functional
+from meshlearn.models.movers.monitors.values import as_monitor, slopes, values
+from meshlearn.models.movers.newton import Linearised, solve_newton
+from meshlearn.models.movers.potential import Potential
+from meshlearn.models.movers.preparation import check_movable, pinned_mask
+from meshlearn.models.movers.progress import Progress
+from meshlearn.models.movers.relaxation import solve_relaxation
+from meshlearn.models.movers.result import MoveError, MoveResult
+from meshlearn.models.movers.search import Validity
+from meshlearn.models.movers.variational import solve_variational
+from meshlearn.models.movers.walls import Walls
+
+METHODS = {"newton": 100, "relaxation": 2000, "variational": 300}
+
+
+class MongeAmpereMover:
+    """Moves the points of a mesh so that a monitor m > 0, the wanted density of cells, is shared evenly.
+
+    method          "newton" or "relaxation": x = xi + grad(phi), m(x) det(I + H(phi)) constant, for convex and nearly
+                    convex domains; "variational": Huang and Kamenski's functional, for any domain, with holes and
+                    re-entrant corners
+    boundary        "slide": points of the boundary slide along its walls, straight, oblique or curved; "fixed"; or a
+                    function (k, dim) -> (k, dim) that puts sliding points on the true boundary (a CAD model)
+    pinned          points that stay, besides corners: names of point or cell sets, a mask, or point numbers
+    corner          angle in degrees above which facets are different walls, and points between them corners
+    rtol            relative residual to reach. "newton", "relaxation": Euclidean norm of the assembled residual over
+                    that of its constant; "variational": unbalanced over absolute forces
+    dtol            diverged if the residual exceeds this times the first
+    max_iterations  100, 2000 or 300 by default, by method
+    min_area_fraction  every cell stays above this fraction of its own measure at the start
+    time_step       of "relaxation"
+    isotropy        of "variational", in (0, 0.5]: weight of cell shapes against equal shares
+    strict          raise MoveError (a ConvergenceError, with `.result`) if not converged; False returns the result,
+                    which is a valid mesh that says so
+
+    >>> mesh = ml.shapes.square(n=8)
+    >>> moved = ml.MongeAmpereMover().move(mesh, lambda x: 1 + 5 * torch.exp(-50 * (x - 0.5).square().sum(1)))
+    >>> moved.converged, moved.n_inverted, moved.equidistribution.cv < 0.2 * moved.before.cv
+    (True, 0, True)
+    """
+
+    def __init__(
+        self,
+        method: str = "newton",
+        boundary: Any = "slide",
+        pinned: Any = None,
+        corner: float = 45.0,
+        rtol: float = 1e-6,
+        dtol: float = 2.0,
+        max_iterations: int | None = None,
+        min_area_fraction: float = 1e-3,
+        time_step: float = 0.1,
+        isotropy: float = 0.1,
+        strict: bool = True,
+    ) -> None:
+        _check(method, boundary, corner, rtol, dtol, max_iterations, min_area_fraction, time_step, isotropy)
+        self.method, self.boundary, self.pinned, self.corner = method, boundary, pinned, corner
+        self.rtol, self.dtol, self.min_area_fraction = rtol, dtol, min_area_fraction
+        self.max_iterations = METHODS[method] if max_iterations is None else max_iterations
+        self.time_step, self.isotropy, self.strict = time_step, isotropy, strict
+        self._kept: tuple[Any, Any] = (None, None)
+
+    def move(self, mesh: Any, monitor: Any, start: Any = None) -> MoveResult:
+        """Move `mesh`, which is also the computational mesh.
+
+        monitor  function of points (n, dim) -> (n,), such as a `Ring`; values (n_points,) or the name of a point field,
+                 which stay in space while the mesh moves through them. If its values require a gradient, so do the
+                 moved points
+        start    `MoveResult` of an earlier monitor on the same mesh, or a potential (n_points,), to start from
+
+        Data and sets stay with their points and cells; carry fields over with `transfer`.
+
+        Raises MoveError if not converged (with `strict`), FieldError for monitors that are not positive or of another
+        length, MeshError and TopologyError for meshes that are tangled, not connected, or not of simplices.
+        """
+        prepared = self._prepare(check_movable(mesh), mesh)
+        made = as_monitor(prepared.mesh, monitor)
+        progress = self._iterate(prepared, _Values(made), start)
+        result = self._result(mesh, prepared, made, progress)
+        if self.strict and not result.converged:
+            raise MoveError(
+                f"the mover did not converge: {result.reason}.\n  method={self.method!r}, {result.iterations} "
+                f"iterations, residual {result.residual_history[0]:.2e} -> {result.residual_history[-1]:.2e}, "
+                f"rtol={self.rtol:g}.\n"
+                "  Smooth or cap the monitor, loosen rtol, or try another method ('variational' on domains that are "
+                "not convex). The best valid mesh is in the error's `.result`; strict=False returns it.",
+                result,
+            )
+        return result
+
+    # -- the parts -----------------------------------------------------------------------------------------------
+
+    def _prepare(self, checked: Mesh, mesh: Mesh) -> _Prepared:
+        """Matrices and factors of a mesh, kept for the next monitor on it."""
+        settings = (self.method, self.boundary, self.corner, self.min_area_fraction, self.isotropy)
+        key, kept = self._kept
+        pins = pinned_mask(checked, self.pinned)
+        if key is not None and key[0] is mesh and key[1] == settings and np.array_equal(key[2], pins):
+            return kept
+        walls = Walls(checked, self.boundary, pins, self.corner)
+        (kind,) = checked.domain_types
+        cells = checked.cells[kind].numpy()
+        validity = Validity(walls.points, cells, self.min_area_fraction)
+        if self.method == "variational":
+            solver: Any = Balance(Functional(walls.points, cells, self.isotropy, 1.5), walls)
+        else:
+            solver = Potential(checked, walls.basis)
+        made = _Prepared(checked, walls, validity, solver)
+        self._kept = ((mesh, settings, pins), made)
+        return made
+
+    def _iterate(self, prepared: _Prepared, monitor: _Values, start: Any) -> Progress:
+        rules = (self.rtol, self.dtol, self.max_iterations)
+        walls, validity = prepared.walls, prepared.validity
+        if self.method == "variational":
+            points = _start_points(start, prepared, monitor)
+            return solve_variational(prepared.solver, walls, validity, monitor, points, *rules)
+        phi = _start_potential(start, prepared)
+        if self.method == "newton":
+            return solve_newton(prepared.solver, walls, validity, monitor, phi, *rules)
+        return solve_relaxation(prepared.solver, walls, validity, monitor, phi, *rules, self.time_step)
+
+    def _result(self, mesh: Mesh, prepared: _Prepared, monitor: Any, progress: Progress) -> MoveResult:
+        points = torch.from_numpy(progress.points)
+        density = values(monitor, points)
+        if density.requires_grad:
+            points = self._differentiable(prepared, monitor, progress, points, density)
+        moved = mesh.replace(points=points.to(device=mesh.device, dtype=mesh.dtype))
+        exact = prepared.mesh.replace(points=points.detach())
+        phi = progress.potential
+        return MoveResult(
+            mesh=moved,
+            start=mesh,
+            monitor=density.detach(),
+            potential=None if phi is None else torch.from_numpy(phi),
+            iterations=progress.iterations,
+            converged=progress.converged,
+            reason=progress.reason,
+            residual_history=tuple(progress.residuals),
+            scale_history=tuple(progress.steps),
+            equidistribution=equidistribution(prepared.mesh, exact, density.detach()),
+            before=equidistribution(prepared.mesh, prepared.mesh, values(monitor, prepared.mesh.points).detach()),
+            quality=_quality(exact),
+            quality_before=_quality(prepared.mesh),
+            n_inverted=int((prepared.validity.ratios(moved.points.detach().cpu().double().numpy()) <= 0).sum()),
+        )
+
+    def _differentiable(
+        self, prepared: _Prepared, monitor: Any, progress: Progress, points: Tensor, density: Tensor
+    ) -> Tensor:
+        if self.method == "variational":
+            raise ParameterError(
+                "the monitor requires a gradient, which method='variational' does not carry.\n"
+                "  use method='newton', or detach the monitor's values."
+            )
+        if prepared.walls.curved:
+            raise ParameterError(
+                "the monitor requires a gradient, which does not pass points that slide on curved walls.\n"
+                "  use boundary='fixed', pin the curved parts (pinned=...), or detach the monitor's values."
+            )
+        problem: Potential = prepared.solver
+        state = problem.at(density.detach().numpy(), problem.hessian(progress.potential))  # type: ignore[arg-type]
+        linear = Linearised(problem, state, slopes(monitor, points).numpy())
+        failure = "" if progress.converged else progress.reason
+        return MovedPoints.apply(density, points, potential_adjoint(linear), failure)  # type: ignore[return-value]
+
+
+class _Prepared:
+    def __init__(self, mesh: Mesh, walls: Walls, validity: Validity, solver: Any) -> None:
+        self.mesh, self.walls, self.validity, self.solver = mesh, walls, validity, solver
+
+
+class _Values:
+    """A monitor in numpy."""
+
+    def __init__(self, monitor: Any) -> None:
+        self.monitor = monitor
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        return values(self.monitor, torch.from_numpy(points)).detach().numpy()
+
+    def slopes(self, points: np.ndarray) -> np.ndarray:
+        return slopes(self.monitor, torch.from_numpy(points)).numpy()
+
+
+def _start_potential(start: Any, prepared: _Prepared) -> np.ndarray:
+    n = prepared.mesh.n_points
+    if start is None:
+        return np.zeros(n)
+    phi = start.potential if isinstance(start, MoveResult) else start
+    if phi is None:
+        raise ParameterError(
+            "start is a result without a potential (method='variational'): start from a potential, or without one."
+        )
+    phi = torch.as_tensor(phi).detach().cpu().double().numpy()
+    if phi.shape != (n,) or not np.isfinite(phi).all():
+        raise ParameterError(
+            f"start has a potential of shape {phi.shape}; expected finite values ({n},), one per point."
+        )
+    points = prepared.walls.snap(prepared.walls.points + prepared.solver.displacement(phi))
+    if not prepared.validity.holds(points):
+        raise ParameterError(
+            "start is a potential whose map makes cells too small or inverted on this mesh.\n"
+            "  start from the result of the same mesh, or without one."
+        )
+    return phi
+
+
+def _start_points(start: Any, prepared: _Prepared, monitor: _Values) -> np.ndarray:
+    if start is None:
+        return prepared.walls.points
+    if not isinstance(start, MoveResult) or start.mesh.points.shape != prepared.mesh.points.shape:
+        raise ParameterError("method='variational' starts from a MoveResult of the same mesh, or from nothing.")
+    points = start.mesh.points.detach().cpu().double().numpy()
+    if not prepared.validity.holds(points):
+        raise ParameterError("start is a result whose points make cells of this mesh too small or inverted.")
+    return points
+
+
+def _quality(mesh: Mesh) -> dict[str, float]:
+    if mesh.dim == 1:
+        return {"smallest": 1.0, "mean": 1.0}
+    joined = mesh.join_cells(scaled_jacobian(mesh.oriented())).detach()
+    return {"smallest": float(joined.min()), "mean": float(joined.mean())}
+
+
+def _check(
+    method: Any,
+    boundary: Any,
+    corner: Any,
+    rtol: Any,
+    dtol: Any,
+    max_iterations: Any,
+    fraction: Any,
+    time_step: Any,
+    isotropy: Any,
+) -> None:
+    if method not in METHODS:
+        raise ParameterError(f"method={method!r}: expected one of {', '.join(map(repr, METHODS))}.")
+    if boundary not in ("slide", "fixed") and not callable(boundary):
+        raise ParameterError(
+            f"boundary={boundary!r}: expected 'slide', 'fixed', or a function (k, dim) -> (k, dim) that puts points on "
+            "the boundary."
+        )
+    if max_iterations is not None and not (isinstance(max_iterations, int) and max_iterations >= 0):
+        raise ParameterError(f"max_iterations={max_iterations!r}: expected a whole number of 0 or more.")
+    for name, value, low, high in (
+        ("corner", corner, 0, 180),
+        ("rtol", rtol, 0, float("inf")),
+        ("dtol", dtol, 0, float("inf")),
+        ("time_step", time_step, 0, float("inf")),
+        ("isotropy", isotropy, 0, 0.5 + 1e-12),
+    ):
+        if not low < value < high:
+            raise ParameterError(f"{name}={value!r}: expected a number above {low} and below {high:g}.")
+    if not 0 < fraction < 1:
+        raise ParameterError(f"min_area_fraction={fraction!r}: expected a fraction above 0 and below 1.")

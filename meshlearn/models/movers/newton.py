@@ -1,0 +1,122 @@
+"""Newton's method for the discrete Monge-Ampère problem, preconditioned by the cofactor stiffness.
+
+Far from the solution each step solves int m C grad(psi) . grad(dphi) = residual with C = cof(I + H), its eigenvalues
+bounded from below. In the continuum this is the full linearisation, the slope of the monitor included, since cofactors
+are free of divergence: div(m C grad w) = m C : D^2 w + det(I + H) grad_x m . grad w. On a mesh it differs by the wide
+stencil of the recovered Hessian, which slows the end of the iteration. There the discrete linearisation is solved by
+GMRES, preconditioned by the same stiffness.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from meshlearn.fem.factor import Factorization
+from meshlearn.models.movers.potential import Potential, State
+from meshlearn.models.movers.progress import Progress
+from meshlearn.models.movers.search import Validity, backtrack
+from meshlearn.models.movers.walls import Walls
+
+FLOOR = 0.05
+_SLOW = 0.2  # ratio of residuals of a full cofactor step above which GMRES takes over
+_FORCING = 1e-2
+_KRYLOV = 60
+_LEAST = 1e-6
+
+
+class Linearised:
+    """The derivative of the residual in the potential at one state, its transpose, and its preconditioner."""
+
+    def __init__(self, problem: Potential, state: State, slope: np.ndarray | None) -> None:
+        self.problem, self.state, self.slope = problem, state, slope
+        self._factor = Factorization(problem.stiffness(state.tensor(FLOOR)), torch.zeros(1, dtype=torch.int64))
+
+    def precondition(self, side: np.ndarray) -> np.ndarray:
+        """The step of mean zero that the cofactor stiffness gives for a residual."""
+        balanced = side - side.sum() / self.problem.total * self.problem.lumped
+        step = self._factor.solve(torch.from_numpy(balanced)[:, None])[0].numpy()[:, 0]
+        return step - step.mean()
+
+    def apply(self, phi: np.ndarray) -> np.ndarray:
+        """(n,): minus the change of the residual, so that it is close to the stiffness."""
+        assert self.slope is not None
+        dm = (self.slope * self.problem.displacement(phi)).sum(1)
+        return -self.state.derivative(dm, self.problem.hessian(phi))
+
+    def apply_transposed(self, test: np.ndarray) -> np.ndarray:
+        assert self.slope is not None
+        of_m, of_H = self.state.transposed(test)
+        moved = self.problem.displacement_transposed(self.slope * of_m[:, None])
+        return -(self.problem.hessian_transposed(of_H) + moved)
+
+    def solve(self, side: np.ndarray, rtol: float, transposed: bool = False, restarts: int = 1) -> tuple[Any, float]:
+        """(x, relative residual) of the discrete linearisation, or of its transpose, by GMRES."""
+        from scipy.sparse.linalg import LinearOperator, gmres
+
+        n = self.problem.n
+
+        def product(y: np.ndarray) -> np.ndarray:
+            y = y.reshape(-1)
+            return self.apply_transposed(self._fixed(y)) if transposed else self.apply(self.precondition(y))
+
+        operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
+        y, _ = gmres(operator, side, rtol=rtol, restart=min(_KRYLOV, n), maxiter=restarts)
+        error = float(np.linalg.norm(product(y) - side) / (np.linalg.norm(side) or 1.0))
+        return (self._fixed(y) if transposed else self.precondition(y)), error
+
+    def _fixed(self, side: np.ndarray) -> np.ndarray:
+        step = self._factor.solve(torch.from_numpy(side - side.mean())[:, None])[0].numpy()[:, 0]
+        return step - step @ self.problem.lumped / self.problem.total
+
+
+def solve_newton(
+    problem: Potential,
+    walls: Walls,
+    validity: Validity,
+    monitor: Any,
+    phi: np.ndarray,
+    rtol: float,
+    dtol: float,
+    max_iterations: int,
+) -> Progress:
+    """Iterate from the potential phi until the residual is below rtol, or no step helps."""
+    points = walls.snap(walls.points + problem.displacement(phi))
+    state = problem.at(monitor.values(points), problem.hessian(phi))
+    progress = Progress(points, phi, [state.size])
+    exact = False
+    while not progress.ended(rtol, dtol, max_iterations):
+        found, was_exact = None, exact
+
+        def attempt(step: float, move: np.ndarray, phi: np.ndarray = phi) -> tuple[float, Any] | None:
+            trial = phi + step * move
+            moved = walls.snap(walls.points + problem.displacement(trial))
+            if not validity.holds(moved):
+                return None
+            made = problem.at(monitor.values(moved), problem.hessian(trial))
+            return made.size, (trial, moved, made)
+
+        if exact:
+            linear = Linearised(problem, state, monitor.slopes(points))
+            move, _ = linear.solve(state.residual, _FORCING)
+            found = backtrack(attempt, move, 0.7 * state.size, 1.0, 0.4)
+        else:
+            linear = Linearised(problem, state, None)
+        if found is None:
+            exact = False
+            move = linear.precondition(state.residual)
+            start = validity.largest(points, problem.displacement(move))
+            found = backtrack(attempt, move, state.size, start, _LEAST)
+        if found is None:
+            progress.stuck()
+            break
+        step, (phi, points, made) = found
+        if not exact:  # a rejected Newton step is not tried again at once
+            exact = not was_exact and step == 1.0 and made.size > _SLOW * state.size
+        state = made
+        progress.steps.append(step)
+        progress.residuals.append(state.size)
+        progress.points, progress.potential = points, phi - phi @ problem.lumped / problem.total
+    return progress

@@ -1,0 +1,151 @@
+"""How far simplices may move along straight paths before one of them gets too small: the exact first crossing.
+
+With edge matrices E and their changes D, the measure of a cell along the path is the polynomial det(E + s D) in s, of
+the degree of the dimension. Its critical points in [0, 1] bound intervals on which it is monotone; in the first of them
+where it falls below the floor, the crossing is bisected to rounding and the safe end is returned.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from meshlearn.errors import MeshError, ParameterError
+from meshlearn.mesh.batch import MeshBatch
+from meshlearn.mesh.mesh import Mesh
+
+SIMPLICES = {1: "line", 2: "triangle", 3: "tetra"}
+_BISECTIONS = 60
+
+
+def safe_cell_steps(
+    points: Float[Tensor, "n dim"],
+    moves: Float[Tensor, "n dim"],
+    cells: Int64[Tensor, "n_cells k"],
+    floor: float | Float[Tensor, " n_cells"] = 0.0,
+) -> Float[Tensor, " n_cells"]:
+    """(n_cells,): for each simplex the largest s in [0, 1] such that it stays above its floor on all of [0, s].
+
+    points, moves  the points go from `points` to `points + s * moves`
+    cells          simplices: k = dim + 1
+    floor          smallest ratio of a cell's measure to its measure at s = 0; one for all, or one for each
+
+    The cells' orientation at s = 0 counts as the right one. A cell that is below its floor at once gets 0. Computed in
+    float64; returned in the dtype of the points.
+    """
+    edges = _edges(points.detach().double(), cells)
+    changes = _edges(moves.detach().double(), cells)
+    start = torch.linalg.det(edges)
+    flat = start.abs() <= torch.finfo(torch.float64).tiny
+    coefficients = _determinant(edges, changes) / torch.where(flat, 1.0, start)
+    floors = torch.as_tensor(floor, dtype=torch.float64, device=points.device)
+    coefficients = torch.cat([coefficients[:1] - floors.expand(1, len(cells)), coefficients[1:]])
+    return torch.where(flat, 0.0, _first_crossing(coefficients)).to(points.dtype)
+
+
+def safe_step(
+    mesh: Mesh | MeshBatch, target: Float[Tensor, "n dim"], floor: float = 1e-3
+) -> Float[Tensor, ""] | Float[Tensor, " n_meshes"]:
+    """The largest s with which all cells of `points + s (target - points)` stay above the floor: one for each mesh.
+
+    mesh    lines, triangles or tetrahedra, or a `MeshBatch` of such meshes
+    target  (n, dim) where the points would like to be
+    floor   in [0, 1): smallest ratio of a cell's measure to its measure in `mesh`
+
+    Returns () for a mesh, (n_meshes,) for a batch: 1 where nothing is in the way. Raises MeshError for other cells.
+
+    >>> mesh = ml.Mesh([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], {"triangle": [[0, 1, 2]]})
+    >>> from meshlearn.models.movers import safe_step
+    >>> safe_step(mesh, torch.tensor([[0.0, 0.0], [-3.0, 0.0], [0.0, 1.0]]), floor=0.0)
+    tensor(0.2500)
+    """
+    if not 0 <= floor < 1:
+        raise ParameterError(f"floor={floor!r}: expected a ratio of measures in [0, 1).")
+    whole: Any = mesh.mesh if isinstance(mesh, MeshBatch) else mesh
+    kind = SIMPLICES[whole.dim]
+    if whole.domain_types != [kind]:
+        raise MeshError(f"safe steps are for {kind} cells in {whole.dim}-D, the mesh has {whole.cell_counts}.")
+    steps = safe_cell_steps(whole.points, target - whole.points, whole.cells[kind], floor)
+    if not isinstance(mesh, MeshBatch):
+        return steps.min()
+    owner = torch.repeat_interleave(mesh.cell_ptr[kind].diff())
+    return steps.new_ones(mesh.n_meshes).scatter_reduce(0, owner, steps, "amin")
+
+
+def safeguarded(mesh: Mesh, target: Float[Tensor, "n dim"], floor: float = 1e-3) -> tuple[Tensor, float]:
+    """(points, s): as far towards the target as all cells stay valid, and how far that is.
+
+    The points are differentiable in `target`; s counts as a number.
+    """
+    step = float(safe_step(mesh, target, floor))
+    return (target if step == 1.0 else mesh.points + step * (target - mesh.points)), step
+
+
+def _edges(points: Tensor, cells: Tensor) -> Tensor:
+    corners = points.index_select(0, cells.reshape(-1)).reshape(*cells.shape, -1)
+    return corners[:, 1:] - corners[:, :1]
+
+
+def _determinant(E: Tensor, D: Tensor) -> Tensor:
+    """(dim + 1, n): coefficients of det(E + s D), the constant first."""
+    dim = E.shape[-1]
+    if dim == 1:
+        return torch.stack([E[:, 0, 0], D[:, 0, 0]])
+    if dim == 2:
+        mixed = _det2(E[:, 0], D[:, 1]) + _det2(D[:, 0], E[:, 1])
+        return torch.stack([_det2(E[:, 0], E[:, 1]), mixed, _det2(D[:, 0], D[:, 1])])
+    pairs = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
+    linear = sum(_det3(D[:, i], E[:, j], E[:, k]) for i, j, k in pairs)
+    quadratic = sum(_det3(E[:, i], D[:, j], D[:, k]) for i, j, k in pairs)
+    rows = [_det3(*E.unbind(1)), linear, quadratic, _det3(*D.unbind(1))]
+    return torch.stack(rows)  # type: ignore[arg-type]
+
+
+def _det2(a: Tensor, b: Tensor) -> Tensor:
+    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+
+
+def _det3(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    return (a * torch.linalg.cross(b, c)).sum(-1)
+
+
+def _first_crossing(c: Tensor) -> Tensor:
+    """Largest s in [0, 1] with a positive polynomial on [0, s); coefficients (degree + 1, n)."""
+    stops = [torch.zeros_like(c[0]), *_critical(c), torch.ones_like(c[0])]
+    ends = torch.stack(stops).nan_to_num(1.0).clamp(0, 1).sort(0).values
+    safe, done = torch.ones_like(c[0]), torch.zeros_like(c[0], dtype=torch.bool)
+    for low, high in pairwise(ends.unbind(0)):
+        crosses = ~done & (_value(c, high) <= 0)
+        if not bool(crosses.any()):
+            continue
+        left, right = low.clone(), high.clone()
+        for _ in range(_BISECTIONS):
+            middle = (left + right) / 2
+            positive = _value(c, middle) > 0
+            left, right = torch.where(positive, middle, left), torch.where(positive, right, middle)
+        safe = torch.where(crosses, left, safe)
+        done |= crosses
+    return torch.where(c[0] <= 0, 0.0, safe)
+
+
+def _value(c: Tensor, s: Tensor) -> Tensor:
+    total = c[-1]
+    for row in reversed(c[:-1].unbind(0)):
+        total = total * s + row
+    return total
+
+
+def _critical(c: Tensor) -> list[Tensor]:
+    """Where the derivative vanishes; NaN where it does not."""
+    if len(c) == 2:
+        return []
+    if len(c) == 3:
+        return [-c[1] / (2 * c[2])]
+    a, b, d = 3 * c[3], 2 * c[2], c[1]
+    root = (b * b - 4 * a * d).sqrt()
+    q = -(b + torch.where(b < 0, -root, root)) / 2
+    return [q / a, d / q]
