@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float64
+from collections.abc import Callable
+
+from jaxtyping import Float64, Int8
 from torch import Tensor
 
+from meshlearn.errors import ConvergenceError, MeshError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.models.mmgp.morphing import Morph, Morpher
+from meshlearn.models.mmgp.morphing import Morph, Morpher, admissible_morphings, make_morpher, same_topology
+from meshlearn.models.mmgp.morphing.morph import plain
 from meshlearn.models.mmgp.transfer import CommonMesh, Link
 from meshlearn.train.graph import measure_weights
+
+TANGLED = 0.1  # of the cells
 
 
 class Family:
     """A morpher with its common mesh.
 
+    others  may meshes that this morpher does not place be placed by other morphings, on the same reference?
+
     `place(mesh)` morphs a mesh and links it to the common mesh.
     """
 
-    def __init__(self, morpher: Morpher, transfer: str = "interpolation") -> None:
+    def __init__(self, morpher: Morpher, transfer: str = "interpolation", others: bool = False) -> None:
         self.morpher = morpher
         self.common = CommonMesh(morpher.common, transfer)
+        self.others = others
+        self._others: dict[str, Family] = {}
         # fields live on the reference: its own measures weigh them, not those of a disc
         self._weights = {location: measure_weights(morpher.reference, location) for location in ("point", "cell")}
 
@@ -27,27 +37,68 @@ class Family:
         """Weights of a flattened table (rows, size) on the common mesh; they add up to `size`."""
         return self._weights[location].repeat_interleave(size)
 
-    def place(self, mesh: Mesh) -> Placed:
-        """Morph a mesh; raises TopologyError for one of another topology."""
-        return Placed(self, mesh, self.morpher.morph(mesh))
+    def place(self, mesh: Mesh, novelty: Callable[[Placed], float] | None = None) -> Placed:
+        """Morph a mesh.
+
+        novelty  if it is given, and `others` allows, a mesh that this morphing does not place, or only by turning many
+                 cells over, is placed by the other morphings: by the one that makes it least new
+
+        Raises TopologyError for a mesh of another topology, and what the morphing raises.
+        """
+        found: list[Placed] = []
+        fault: MeshError | ConvergenceError | None = None
+        try:
+            found.append(Placed(self, mesh, self.morpher.morph(mesh)))
+        except (MeshError, ConvergenceError) as error:
+            fault = error
+        wanting = fault is not None or found[0].is_tangled
+        if wanting and novelty is not None and self.others and same_topology(plain(mesh), self.morpher.reference):
+            found = self._placed_otherwise(mesh) or found
+        if not found:
+            assert fault is not None
+            raise fault
+        return found[0] if novelty is None or len(found) == 1 else min(found, key=novelty)
+
+    def _placed_otherwise(self, mesh: Mesh) -> list[Placed]:
+        """By other morphings that take the mesh to the reference without turning many cells over."""
+        found: list[Placed] = []
+        reference = self.morpher.reference
+        for name in admissible_morphings([reference, mesh]):
+            if name in ("identity", self.morpher.name) or (name == "elastic" and found):
+                continue
+            try:
+                if name not in self._others:
+                    morpher = make_morpher(name, reference, self.morpher.landmarks)
+                    self._others[name] = Family(morpher, self.common.method)
+                placed = self._others[name].place(mesh)
+            except (MeshError, ConvergenceError):
+                continue  # the next one; if none does, the error of the first morphing is raised
+            if not placed.is_tangled:
+                found.append(placed)
+        return found
 
 
 class Placed:
     """A mesh that was morphed: its maps to the common mesh and back, for rows at points and at cells."""
 
     def __init__(self, family: Family, mesh: Mesh, morph: Morph) -> None:
-        self.mesh, self.morph = mesh, morph
-        same = family.morpher.name == "identity"
-        morphed = mesh.detach().cpu().without_data().replace(points=morph.points)
-        self._links = {location: Link(family.common, morphed, location, same) for location in ("point", "cell")}
+        self.family, self.mesh, self.morph = family, mesh, morph
+        same, rows = family.morpher.name == "identity", morph.rows
+        self.morphed = mesh.detach().cpu().without_data().replace(points=morph.points)
+        orders = (("point", None if rows is None else rows.points), ("cell", None if rows is None else rows.cells))
+        self._links = {location: Link(family.common, self.morphed, location, same, order) for location, order in orders}
 
     def to_common(self, table: Tensor, location: str) -> Float64[Tensor, " N"]:
-        """A table (rows, size) of this mesh, carried over and flattened."""
+        """A table (rows, size) of this mesh, carried over and flattened; "global" ones are the same everywhere."""
+        if location == "global":
+            return table.detach().double().cpu().reshape(-1)
         return self._links[location].to_common(table.detach().double().cpu()).reshape(-1)
 
     def from_common(self, flat: Float64[Tensor, "k N"], location: str, size: int) -> Float64[Tensor, "k rows size"]:
         """Flattened tables of the common mesh, at the rows of this one."""
         k = len(flat)
+        if location == "global":
+            return flat.reshape(k, 1, size)
         table = flat.reshape(k, -1, size).permute(1, 0, 2).reshape(-1, k * size)
         back = self._links[location].from_common(table)
         return back.reshape(len(back), k, size).permute(1, 0, 2)
@@ -56,7 +107,24 @@ class Placed:
         """The coordinates of the mesh as a field on the common mesh, flattened."""
         return self.to_common(self.mesh.points, "point")
 
+    def reach(self) -> tuple[Int8[Tensor, " n"], Float64[Tensor, " n"]]:
+        """(1 at points outside the common mesh, whose values are clamped, else 0; how far outside, in cell sizes)."""
+        return self.family.common.reach(self.morphed)
+
     @property
     def outside(self) -> float:
-        """Share of the common points that lie outside the morphed mesh, where values were clamped."""
+        """Largest distance of a common point from the morphed mesh, in cell sizes; values were clamped there."""
         return self._links["point"].outside_
+
+    @property
+    def flipped_share(self) -> float:
+        """Share of the cells that the morphing turns inside out."""
+        return self.morph.flipped / self.mesh.n_cells
+
+    @property
+    def is_tangled(self) -> bool:
+        """Are so many cells turned inside out that values would be those of other places?
+
+        Not with "identity": values stay at their points there.
+        """
+        return self.family.morpher.name != "identity" and self.flipped_share > TANGLED

@@ -16,7 +16,6 @@ a reason measured by its authors' successors or by us:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, no_type_check
 
@@ -30,16 +29,19 @@ from meshlearn.models.baselines.training import checked_work, resolve
 from meshlearn.models.mmgp import arguments
 from meshlearn.models.mmgp.bands import field_variance
 from meshlearn.models.mmgp.family import Family, Placed
+from meshlearn.models.mmgp.flips import check_placed, warn_of_flips
 from meshlearn.models.mmgp.gaussian import GaussianProcesses
 from meshlearn.models.mmgp.left_out import check_left_out
 from meshlearn.models.mmgp.morphing import make_morpher
+from meshlearn.models.mmgp.morphing.morph import plain
+from meshlearn.models.mmgp.morphing.validity import worst_jacobians
 from meshlearn.models.mmgp.pod import POD
 from meshlearn.models.mmgp.reference import mesh_from_state, mesh_state
 from meshlearn.models.mmgp.regressors import Regressors
-from meshlearn.models.mmgp.training_set import TrainingSet, make_family
+from meshlearn.models.mmgp.training_set import place_all
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.fields import FieldSpec
-from meshlearn.train.survey import FitWarning, Survey
+from meshlearn.train.survey import Survey
 
 
 class MMGP(Estimator):
@@ -63,7 +65,8 @@ class MMGP(Estimator):
       cv_score_   {output: relative L2 error of training samples that were left out}, lengths of scales kept
       floors_     {output: {"round_trip", "truncation"}}: relative L2 errors of the transfer, and of the modes, alone
       ranks_      {output: number of modes}
-      morphing_   name of the morphing; `morph_quality_` its worst cell, flipped cells and clamped share over the set
+      morphing_   name of the morphing; `morph_quality_` its worst cell, the flipped ones, how far the common mesh
+                  lies outside a morphed one (in cell sizes), and what "auto" tried, over the set
 
     >>> meshes = [ml.shapes.rectangle(a, 1.0, n=(6, 4)) for a in (1.0, 1.1, 1.25, 1.4, 1.6, 1.75, 1.9, 2.0)]
     >>> meshes = [mesh.with_point_data(u=mesh.points[:, 0] ** 2) for mesh in meshes]
@@ -139,9 +142,9 @@ class MMGP(Estimator):
         works = list(checked_work(items, fields, survey))
         if len(works) < 2:
             raise ParameterError("MMGP learns from the differences between meshes: give at least two, better fifty.")
-        family = make_family(works, self.morphing, self.landmarks, self.morphing_options, self.transfer)
-        data = TrainingSet(works, fields, family)
-        _warn_of(data.quality, len(works))
+        data = place_all(works, fields, self.morphing, self.landmarks, self.morphing_options, self.transfer)
+        family = data.family
+        warn_of_flips(data.quality, len(works), family.morpher.name)
         self.family_, self.morphing_, self.morph_quality_ = family, family.morpher.name, data.quality
         self.regressors_, x = Regressors.fit(data, fields, self.shape_modes, self.seed)
         self.pods_ = {
@@ -261,8 +264,29 @@ class MMGP(Estimator):
         centre of the training set, relative to 1.5 times the farthest of it.
         """
         self._check_one("novelty", mesh)
-        placed = self.family_.place(mesh)
-        return self.regressors_.novelty(placed, self.regressors_.of(mesh, placed))
+        placed, x, _ = self._place(mesh)
+        return self.regressors_.novelty(placed, x)
+
+    def morph(self, mesh: Any) -> Mesh:
+        """The mesh where the morphing takes it, on the common shape, and how well: what to look at when in doubt.
+
+        point_data   "clamped" int8: 1 at points outside the common mesh, which get the values of its closest points;
+                     "outside": how far outside they are, in cell sizes of the common mesh
+        cell_data    "jacobian": 1 for cells that change as the mean does, 0 or less for those turned inside out
+        global_data  "flipped": the number of these; "novelty"
+
+        Tags are kept, other fields are not. Nothing is refused here but meshes of another topology.
+        """
+        self._check_one("morph", mesh)
+        placed = self.family_.place(mesh, self._novelty_of)
+        clamped, outside = placed.reach()
+        return placed.morphed.replace(
+            point_data={"clamped": clamped, "outside": outside},
+            global_data={
+                "flipped": torch.tensor(placed.morph.flipped),
+                "novelty": torch.tensor(self._novelty_of(placed), dtype=torch.float64),
+            },
+        ).with_cell_data(jacobian=worst_jacobians(plain(mesh), placed.morph.points))
 
     def _check_one(self, action: str, mesh: Any) -> None:
         self.check_fitted(action)
@@ -272,11 +296,13 @@ class MMGP(Estimator):
 
     def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], float]:
         """(the mesh on the common shape, its regressors, the factor by which bands widen)."""
-        placed = self.family_.place(mesh)
-        if placed.morph.flipped and self.morphing_ != "identity":
-            _warn_of({"flipped": placed.morph.flipped, "flipped_meshes": [mesh.source or "the mesh"]}, 1)
+        placed = self.family_.place(mesh, self._novelty_of)
+        check_placed(placed, self.family_, self.morph_quality_.get("flipped_share", 0.0))
         x = self.regressors_.of(mesh, placed)
         return placed, x, max(1.0, self.regressors_.novelty(placed, x))
+
+    def _novelty_of(self, placed: Placed) -> float:
+        return self.regressors_.novelty(placed, self.regressors_.of(placed.mesh, placed))
 
     def _split(self, *tables: Tensor) -> Iterator[Any]:
         """(spec, its columns of every table) for all outputs."""
@@ -315,7 +341,7 @@ class MMGP(Estimator):
             groups.setdefault(group, {})[name] = value.clone()
         reference = mesh_from_state(groups["reference"])
         morpher = make_morpher(self.morphing_, reference, self.landmarks, **dict(self.morphing_options))
-        self.family_ = Family(morpher, self.transfer)
+        self.family_ = Family(morpher, self.transfer, others=self.morphing == "auto")
         inputs = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("input.")}
         shape, limit, extent = _pod(groups["shape"]), float(meta["limit"]), groups["range"]
         self.regressors_ = Regressors(
@@ -331,15 +357,3 @@ def _pod(tensors: dict[str, Tensor]) -> POD:
     pod = POD()
     pod.set_state(tensors)
     return pod
-
-
-def _warn_of(quality: dict[str, Any], n: int) -> None:
-    if quality["flipped"]:
-        names = ", ".join(quality["flipped_meshes"][:3])
-        warnings.warn(
-            f"the morphing turns {quality['flipped']} cells inside out on {len(quality['flipped_meshes'])} of {n} "
-            f"meshes ({names}): values near them are unreliable.\n"
-            "  Try another morphing, or tag boundaries that correspond.",
-            FitWarning,
-            stacklevel=3,
-        )

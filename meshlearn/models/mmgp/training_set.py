@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.errors import MeshlearnError, ParameterError
+from meshlearn.errors import ConvergenceError, MeshError, MeshlearnError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.mmgp.choice import choose
 from meshlearn.models.mmgp.family import Family, Placed
-from meshlearn.models.mmgp.morphing import choose_morphing, make_morpher
 from meshlearn.models.mmgp.pod import FOLDS
 from meshlearn.train.fields import FieldSet, FieldSpec
 from meshlearn.train.steps import Work
@@ -25,11 +25,13 @@ class TrainingSet:
     shapes    (n, N) coordinates on the common mesh
     inputs, fields
               {spec: (n, N)} inputs and outputs on the common mesh; (n, size) for those of the whole mesh
-    folds     (n,) number of the part that a sample is left out with; n_items: meshes and trajectories
+    items     (n,) number of the mesh or trajectory that a sample is of; n_items of them
+    folds     (n,) number of the part that a sample is left out with
     checked   numbers of the samples that are looked at on their own points
     placed, truth
               {number: Placed} and {number: {spec: values}} of these
-    quality   worst smallest_jacobian, flipped cells, meshes with flipped cells, largest share of clamped points
+    quality   worst smallest_jacobian; flipped cells, the meshes that have them and the largest share of them on one;
+              the largest distance of the common mesh from a morphed one, in cell sizes; and what was tried
     """
 
     def __init__(self, works: Sequence[Work], fields: FieldSet, family: Family) -> None:
@@ -42,6 +44,7 @@ class TrainingSet:
             "smallest_jacobian": float("inf"),
             "flipped": 0,
             "flipped_meshes": [],
+            "flipped_share": 0.0,
             "outside": 0.0,
         }
         self.truth: dict[int, dict[FieldSpec, Tensor]] = {}
@@ -66,7 +69,8 @@ class TrainingSet:
         assert shapes is not None
         self.shapes = shapes
         items = torch.tensor([id(work.item) for work in works])
-        self.n_items, self.folds = _folds(torch.unique_consecutive(items, return_inverse=True)[1])
+        self.items = torch.unique_consecutive(items, return_inverse=True)[1]
+        self.n_items, self.folds = _folds(self.items)
 
     def _put(
         self, table: dict[FieldSpec, Tensor], i: int, n: int, specs: Any, mesh: Mesh, placed: Placed, where: str
@@ -82,8 +86,9 @@ class TrainingSet:
         q = self.quality
         q["smallest_jacobian"] = min(q["smallest_jacobian"], placed.morph.smallest_jacobian)
         q["outside"] = max(q["outside"], placed.outside)
-        if placed.morph.flipped and self.family.morpher.name != "identity":
+        if placed.morph.flipped:
             q["flipped"] += placed.morph.flipped
+            q["flipped_share"] = max(q["flipped_share"], placed.flipped_share)
             q["flipped_meshes"].append(where)
 
 
@@ -96,24 +101,20 @@ def _folds(items: Tensor) -> tuple[int, Tensor]:
     return count, torch.arange(len(items)) * FOLDS // len(items)
 
 
-def make_family(works: Sequence[Work], morphing: str, landmarks: Any, options: Any, transfer: str) -> Family:
-    """The morphing of the training meshes and their common mesh: that of the most ordinary one."""
-    meshes = [work.source for work in works]
-    name = choose_morphing(meshes) if morphing == "auto" else morphing
-    return Family(make_morpher(name, meshes[medoid(meshes)], landmarks, **dict(options)), transfer)
-
-
-def medoid(meshes: Sequence[Mesh]) -> int:
-    """The mesh whose extents, measure and number of points are closest to the means; the first of equals."""
-    rows = []
-    for mesh in meshes:
-        extent = mesh.points.detach().double().cpu()
-        size = mesh.measure().detach().double().cpu().reshape(1) if mesh.domain_types else extent.new_zeros(1)
-        boxed = extent.amax(0) - extent.amin(0)
-        rows.append(torch.cat([boxed, size, extent.new_tensor([float(mesh.n_points)]).log()]))
-    table = torch.stack(rows)
-    if not bool(torch.isfinite(table).all()):
-        raise ParameterError("some meshes have no finite extent or measure: repair them, or leave them out.")
-    spread = table.std(0, correction=0)
-    scaled = (table - table.mean(0)) / torch.where(spread > 1e-9 * table.abs().amax(0), spread, torch.inf)
-    return int(scaled.square().sum(1).argmin())
+def place_all(
+    works: Sequence[Work], fields: FieldSet, morphing: str, landmarks: Any, options: Any, transfer: str
+) -> TrainingSet:
+    """The training meshes on their common mesh, by the best morphing that does for all of them."""
+    choice = choose(works, fields, morphing, landmarks, options, transfer)
+    while True:
+        for trial in choice.ranked():
+            assert trial.family is not None
+            try:
+                data = TrainingSet(works, fields, trial.family)
+            except (MeshError, ConvergenceError) as error:
+                choice.fail(trial, error)
+                continue
+            data.quality["tried"] = choice.tried
+            return data
+        if not choice.more():
+            raise choice.refusal()

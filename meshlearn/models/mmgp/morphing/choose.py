@@ -1,17 +1,17 @@
-"""Which morphing fits a set of meshes, and making one by name."""
+"""Which morphings may do for a set of meshes, and making one by name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from meshlearn.errors import ParameterError
+from meshlearn.errors import ParameterError, TopologyError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.elastic import ElasticMorpher
 from meshlearn.models.mmgp.morphing.identity import IdentityMorpher, same_connectivity
-from meshlearn.models.mmgp.morphing.morph import Morpher
+from meshlearn.models.mmgp.morphing.morph import Morpher, plain
 from meshlearn.models.mmgp.morphing.rbf import RadialMorpher
-from meshlearn.models.mmgp.morphing.skin import skin_of, skin_tags
+from meshlearn.models.mmgp.morphing.renumbering import renumbering, same_counts
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.tutte import TutteMorpher
 
@@ -21,37 +21,54 @@ MORPHERS: dict[str, type[Morpher]] = {
 """The morphings by their names."""
 
 
-def choose_morphing(meshes: Sequence[Mesh]) -> str:
-    """The name of the morphing for a family of meshes.
+def admissible_morphings(
+    meshes: Sequence[Mesh], options: Mapping[str, Any] = {}, names: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The names of the morphings that may do for a family of meshes, likeliest first.
 
-    "identity" if all have the same cells; otherwise "tutte" for plates with one hole or none, "elastic" for solids
-    whose boundary is not covered by tags that all have, and "rbf" for the rest: plates with several holes, whose loops
-    can be matched, solids with tags, and surfaces in 3-D.
+    "identity" first if all have the same cells; then, for plates with one hole or none, "tutte", "rbf" and "elastic";
+    for other plates and for solids "rbf" and "elastic"; for surfaces in 3-D and curves "rbf".
 
-    Raises TopologyError, naming both topologies, if they differ; ParameterError without meshes.
+    options  only morphings that know all of these
+    names    of the meshes, for messages
 
-    >>> choose_morphing([ml.shapes.square(n=2), ml.shapes.square(n=3)])
-    'tutte'
+    Raises TopologyError, naming both topologies, if they differ; ParameterError without meshes, and if no morphing
+    that may do knows the options.
+
+    >>> admissible_morphings([ml.shapes.square(n=2), ml.shapes.square(n=3)])
+    ('tutte', 'rbf', 'elastic')
     """
     if not len(meshes):
         raise ParameterError("there is no mesh to choose a morphing for.")
-    first = meshes[0]
-    if all(same_connectivity(mesh, first) for mesh in meshes):
-        return "identity"
+    first = plain(meshes[0])
     shape = signature(first)
-    for mesh in meshes:
-        check_same_topology(mesh, shape)
-    if shape.is_plate and shape.boundary_loops <= 2:
-        return "tutte"
-    if shape.cell_dim == 3 and not _tags_cover(meshes):
-        return "elastic"
-    return "rbf"
+    for k, mesh in enumerate(meshes):
+        if same_connectivity(mesh, first):
+            continue
+        try:
+            check_same_topology(mesh, shape)
+        except TopologyError as error:
+            raise TopologyError(f"{names[k]} and {names[0]}: {error}" if names else str(error)) from error
+    found = ["identity"] if _same_cells(meshes, first) else []
+    if shape.is_plate:
+        found += ["tutte"] * (shape.boundary_loops <= 2) + ["rbf", "elastic"]
+    else:
+        found += ["rbf"] + ["elastic"] * (shape.cell_dim == shape.dim)
+    knowing = tuple(name for name in found if set(options) <= set(_options(MORPHERS[name])))
+    if not knowing:
+        raise ParameterError(
+            f"no morphing for these meshes has the options {', '.join(options)}:\n  "
+            + "\n  ".join(f"{name}: {', '.join(_options(MORPHERS[name])) or 'none'}" for name in found)
+        )
+    return knowing
 
 
-def _tags_cover(meshes: Sequence[Mesh]) -> bool:
-    """Does every point of every boundary have one of the tags that all meshes share?"""
-    shared = set.intersection(*(set(skin_tags(mesh, mesh)) for mesh in meshes))
-    return bool(shared) and all(bool(skin_of(mesh, sorted(shared)).labels.any(1).all()) for mesh in meshes)
+def _same_cells(meshes: Sequence[Mesh], first: Mesh) -> bool:
+    """Do all have the same cells? Of those that are numbered otherwise, only a few are compared here."""
+    others = [mesh for mesh in meshes if not same_connectivity(mesh, first)]
+    if not all(same_counts(mesh, first) for mesh in others):
+        return False
+    return all(renumbering(plain(mesh), first) is not None for mesh in others[:: max(1, len(others) // 3)])
 
 
 def make_morpher(name: str, reference: Mesh, landmarks: Sequence[str] | None = None, **options: Any) -> Morpher:

@@ -105,7 +105,8 @@ def _patch_controls(skin: Skin, other: Skin, where: str) -> Controls:
     if not nodes or sum(map(len, nodes)) < 0.5 * len(skin.nodes):
         raise TopologyError(
             f"the tags cut the skin into other parts than the reference's{where}: for more than half of its points "
-            "there is no part with the same tags.\n  correct the tags, or morph without them: tags=False."
+            "there is no part with the same tags.\n  correct the tags, or morph without them: "
+            'morphing_options={"tags": False}.'
         )
     return np.concatenate(nodes), np.concatenate(targets)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from meshlearn.errors import ConvergenceError, ParameterError, TopologyError
 from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.loop import common_tags
-from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, landmark_point, plain
+from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, check_flag, is_positive, landmark_point, plain
 from meshlearn.models.mmgp.morphing.pull import Pull, loop_tags
 from meshlearn.models.mmgp.morphing.skin import Skin, skin_of, skin_tags
 from meshlearn.models.mmgp.morphing.stiffness import stiffness
@@ -63,13 +63,15 @@ class ElasticMorpher(Morpher):
         self,
         reference: Mesh,
         landmarks: Sequence[str] | None = None,
-        tolerance: float = 1e-4,
-        iterations: int = 100,
-        tags: bool = True,
-        strict: bool = True,
+        tolerance: Any = 1e-4,
+        iterations: Any = 100,
+        tags: Any = True,
+        strict: Any = True,
     ) -> None:
-        if not tolerance > 0 or iterations < 1:
+        if not is_positive(tolerance) or not is_positive(iterations):
             raise ParameterError(f"tolerance={tolerance!r}, iterations={iterations!r}: expected positive numbers.")
+        check_flag("tags", tags)
+        check_flag("strict", strict)
         super().__init__(reference, landmarks)
         if self.reference.cell_dim < self.reference.dim:
             raise TopologyError(
@@ -97,7 +99,8 @@ class ElasticMorpher(Morpher):
                 f'morphing="elastic" came to {history[-1]:.2g} of the size of the reference from its skin, not to '
                 f"{self.tolerance:.2g}, in {len(history) - 1} steps; {morph.flipped} cells are turned over"
                 f"{of_mesh(mesh.source)}.\n"
-                '  tag or landmark what corresponds, take more iterations, use "rbf", or accept it: strict=False.',
+                '  tag or landmark what corresponds, take more iterations, use "rbf", or accept it: '
+                'morphing_options={"strict": False}.',
                 history,
             )
         return morph

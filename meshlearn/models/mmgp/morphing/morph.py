@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from meshlearn.errors import MeshError, ParameterError, TopologyError
 from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.mmgp.morphing.renumbering import Renumbering
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Morph:
                        of the cell before the morph, divided by the mean of the cells' absolute determinants: no unit,
                        positive if and only if every cell is valid
     flipped            number of cells that are inverted, folded or degenerate after the morph
+    rows               for meshes that are the reference's but for their numbering: their rows in its order
     """
 
     points: Float[Tensor, "n d"]
     smallest_jacobian: float
     flipped: int
+    rows: Renumbering | None = None
 
 
 class Morpher(ABC):
@@ -72,7 +75,22 @@ def plain(mesh: Mesh) -> Mesh:
     if not bool(mesh.points.isfinite().all()):
         bad = int((~mesh.points.isfinite()).any(1).sum())
         raise MeshError(f"{bad} points are not finite{of_mesh(mesh.source)}: repair them first.")
+    extent = float((mesh.points.amax(0) - mesh.points.amin(0)).max())
+    if not float(mesh.measure()) > 1e-14 * extent**mesh.cell_dim:
+        what = ("length", "area", "volume")[mesh.cell_dim - 1]
+        raise MeshError(f"the cells have no {what}{of_mesh(mesh.source)}: see ml.check_mesh.")
     return mesh
+
+
+def is_positive(value: Any) -> bool:
+    """Is it a number above zero? True and False are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise ParameterError for an option that is neither True nor False."""
+    if not isinstance(value, bool):
+        raise ParameterError(f"{name}={value!r} must be True or False.")
 
 
 def landmark_point(mesh: Mesh, name: str) -> int:
@@ -84,7 +102,7 @@ def landmark_point(mesh: Mesh, name: str) -> int:
         single = [key for key, points in mesh.point_sets.items() if len(points) == 1]
         found = f"has {len(mesh.point_sets[name])} points" if name in mesh.point_sets else "is not there"
         raise ParameterError(
-            f"landmark {name!r} must be a point set of one point, it {found}{of_mesh(mesh.source)}.\n"
+            f"landmark {name!r} must be a point set of one point in every mesh, it {found}{of_mesh(mesh.source)}.\n"
             f"  point sets of one point: {', '.join(single) or 'none'}"
         )
     return int(mesh.point_sets[name][0])

@@ -7,7 +7,7 @@ Structures 85 (2007).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ import torch
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.controls import skin_controls
-from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, plain
+from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, check_flag, is_positive, plain
 from meshlearn.models.mmgp.morphing.repair import repaired
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.validity import assess
@@ -50,14 +50,15 @@ class RadialMorpher(Morpher):
         self,
         reference: Mesh,
         landmarks: Sequence[str] | None = None,
-        radius: float | int = 1.0,
-        steps: int = 16,
-        tags: bool = True,
+        radius: Any = 1.0,
+        steps: Any = 16,
+        tags: Any = True,
     ) -> None:
-        if not radius > 0:
+        if not is_positive(radius):
             raise ParameterError(f"radius={radius!r}: expected a positive number.")
-        if steps < 1:
+        if not is_positive(steps):
             raise ParameterError(f"steps={steps!r}: expected a positive number.")
+        check_flag("tags", tags)
         super().__init__(reference, landmarks)
         self.radius, self.steps, self.tags = radius, steps, tags
         self._signature = signature(self.reference)

@@ -32,7 +32,7 @@ def matching_ends(loop: Loop, reference: Loop, where: str = "") -> list[tuple[in
     raise TopologyError(
         f"the tagged parts of the boundary follow each other in another order than on the reference{where}: "
         f"{_names(loop, mine)}, against {_names(reference, other)}.\n"
-        "  correct the tags, or morph without them: tags=False."
+        '  correct the tags, or morph without them: morphing_options={"tags": False}.'
     )
 
 

@@ -11,6 +11,7 @@ from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.components import connected_components
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.orientation import facet_agreement
+from meshlearn.mesh.validity import check_mesh
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,11 @@ def _is_orientable(mesh: Mesh) -> bool:
     return not bool((label[:n] == label[n:]).any())
 
 
+def same_topology(mesh: Mesh, reference: Mesh) -> bool:
+    """Have two meshes the same signature?"""
+    return signature(mesh) == signature(reference)
+
+
 def check_same_topology(mesh: Mesh, reference: Mesh | Signature, where: str = "morphing") -> None:
     """Raises TopologyError, naming both topologies, if two meshes cannot be morphed into each other.
 
@@ -133,8 +139,24 @@ def check_same_topology(mesh: Mesh, reference: Mesh | Signature, where: str = "m
     mine = signature(mesh)
     other = reference if isinstance(reference, Signature) else signature(reference)
     if mine != other:
+        kinds = f"{mine}{of_mesh(mesh.source)}, against {other}"
+        if str(mine) == str(other):
+            kinds += (
+                f" (Euler characteristic {mine.euler_characteristic} against {other.euler_characteristic}, "
+                f"parts of the boundary {mine.boundary_loops} against {other.boundary_loops})"
+            )
         raise TopologyError(
-            f"{where} needs one topology: {mine}{of_mesh(mesh.source)}, against {other}"
+            f"{where} needs one topology: {kinds}"
             f"{of_mesh(reference.source) if isinstance(reference, Mesh) else ''}.\n"
-            "  fit one model for each topology."
+            f"  {_defects(mesh) or 'fit one model for each topology.'}"
         )
+
+
+def _defects(mesh: Mesh) -> str:
+    """What is wrong with a mesh, for a message; "" for a sound one. Inverted cells do not change its topology."""
+    found = [issue for issue in check_mesh(mesh) if issue.severity != "note" and issue.kind != "inverted cells"]
+    if not found:
+        return ""
+    return (
+        f"the mesh{of_mesh(mesh.source)} has defects: {'; '.join(issue.message for issue in found)}. See ml.check_mesh."
+    )

@@ -10,7 +10,7 @@ the result depends neither on the numbering nor on which corner comes first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.correspondence import corresponding_fractions
 from meshlearn.models.mmgp.morphing.loop import Loop, common_tags, planar_loops
 from meshlearn.models.mmgp.morphing.means import MeanMap, fill_middles
-from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, landmark_point, plain
+from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, check_flag, landmark_point, plain
 from meshlearn.models.mmgp.morphing.repair import repaired
 from meshlearn.models.mmgp.morphing.ring import RingMap, face_weights
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
@@ -57,10 +57,11 @@ class TutteMorpher(Morpher):
         reference: Mesh,
         landmarks: Sequence[str] | None = None,
         weights: str = "mean_value",
-        tags: bool = True,
+        tags: Any = True,
     ) -> None:
         if weights not in WEIGHTS:
             raise ParameterError(f"weights={weights!r}: expected one of {', '.join(map(repr, WEIGHTS))}.")
+        check_flag("tags", tags)
         _refuse_space(reference)
         super().__init__(reference, landmarks)
         self.weights, self.tags = weights, tags
@@ -72,6 +73,12 @@ class TutteMorpher(Morpher):
             )
         self._oriented = self.reference.oriented()
         loops = planar_loops(self._oriented)
+        for landmark in self.landmarks:
+            if not any(landmark_point(self.reference, landmark) in loop.nodes for loop in loops):
+                raise TopologyError(
+                    f'landmark {landmark!r} is not on the boundary{of_mesh(reference.source)}: morphing="tutte" uses '
+                    'points of the boundary only.\n  use "rbf" or "elastic".'
+                )
         self._turn = _natural_turn(loops[0])
         self._ring = RingMap(loops) if len(loops) == 2 else None
         self.common = self.reference.replace(points=self._mapped(self.reference))
