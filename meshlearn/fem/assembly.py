@@ -11,8 +11,11 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.fem.coefficients import batch_size
+from meshlearn.fem.discretization import Discretization
+from meshlearn.fem.fields import names_read
 from meshlearn.fem.forms import Jets, coefficients, n_arguments, probe
 from meshlearn.fem.geometry import pick
+from meshlearn.fem.given import check_read
 from meshlearn.fem.local import Side, matrices, unit_coefficients, vectors
 from meshlearn.fem.parts import cells_of
 from meshlearn.fem.pattern import scatter, scatter_batch
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 21  # numbers of an array of coefficients or cell matrices formed at a time
 
+_SETTINGS = ("trial", "on", "order")
+
 Assembled = SparseOperator | StackedOperator | Tensor
 
 
@@ -36,8 +41,13 @@ def assemble(
     on: Any = None,
     order: int | None = None,
     given: dict[str, Any] | None = None,
+    read: set[str] | None = None,
 ) -> Assembled:
-    """The integral of a form over the cells, or over the part `on` of the mesh; see `FESpace.assemble`."""
+    """The integral of a form over the cells, or over the part `on` of the mesh; see `FESpace.assemble`.
+
+    read  names of the coefficients that the form asks for are added to it; without it those that are not asked for are
+          refused
+    """
     given = given or {}
     count = n_arguments(form)
     sides = [(trial, Jets.of("u", trial.blocks, test.dim)), (test, Jets.of("v", test.blocks, test.dim))][3 - count :]
@@ -54,8 +64,13 @@ def assemble(
             few = few_cells(test, where)
             check_pointwise(test, form, jets, few, given)
             probe(form, jets, place(test, few, given), test.like)
-        c, slices = coefficients(form, jets, place(test, where, given), test.like)
+        spot = place(test, where, given)
+        c, slices = coefficients(form, jets, spot, test.like)
         if total is None:
+            if read is None:
+                check_read(given, names_read(spot), _SETTINGS)
+            else:
+                read |= names_read(spot)
             total = test.like.new_zeros(n, c.shape[3])
         elif total.shape[1] < c.shape[3]:
             total = total.repeat(1, c.shape[3])
@@ -143,8 +158,12 @@ def _vector(test: FESpace, where: Region, c: Tensor, slices: list, total: Tensor
         scatter(local, test.block_dofs(k, where.cells), total)
 
 
-def check_spaces(test: FESpace, trial: FESpace) -> None:
+def check_spaces(test: FESpace, trial: Any) -> None:
     """Trial and test space must be on the same mesh. Raises ParameterError."""
+    if not isinstance(trial, Discretization):
+        raise ParameterError(
+            f"trial is {trial!r:.60}, expected a space on the same mesh: trial=space.with_element('P1')."
+        )
     if test.skmesh is not trial.skmesh and not test.same_mesh(trial):
         raise ParameterError(
             f"trial and test space lie on different meshes ({trial.mesh.n_points} and {test.mesh.n_points} points); "

@@ -113,6 +113,21 @@ def batch_size(space: FESpace, value: Any) -> int | None:
     return len(value) if len(value) not in places and value.shape[1] in places else None
 
 
+def ambiguous(space: FESpace, given: dict[str, Any]) -> list[str]:
+    """Words on tensors that are taken for vectors, and may be batches: as long as there are cells or points."""
+    places = {len(space.element_dofs): "cell", space.mesh.n_points: "point"}
+    return [
+        f"x.{name} of shape {tuple(value.shape)} is taken for a vector of {value.shape[1]} components on every "
+        f"{places[len(value)]}, because there are as many; if it is a batch of {len(value)}, say so: "
+        f"{name}=ml.fem.Batch({name})."
+        for name, value in given.items()
+        if isinstance(value, (Tensor, np.ndarray))
+        and value.ndim > 1
+        and len(value) in places
+        and value.shape[1] in places
+    ]
+
+
 def constant(space: FESpace, name: str, value: Any) -> Any:
     """What a function of the place returned: an array of a form as it is; numbers, or a list with one entry for each
     component, as such an array."""

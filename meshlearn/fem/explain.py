@@ -10,13 +10,38 @@ import numpy as np
 from torch import Tensor
 
 from meshlearn.errors import MeshlearnError, ParameterError
+from meshlearn.fem.argument import NUMPY, PRODUCT
 
-# what torch and Python say -> what to do
+_ARRAYS = (
+    "Arrays in it have axes for components, cells and places, into which a tensor of cells or points from outside does "
+    "not fit: it is given by name, assemble(form, k=k), and used as x.k."
+)
+# what torch and Python say -> what to do; the first that fits counts
 _KNOWN = (
     (
+        ("'Place'", "not Place", "Place found", "got Place"),
+        "The place x, whose coordinates are x[0], x[1] …, is the last argument of every form: lambda u, v, x: ... for "
+        "a matrix, lambda v, x: ... for a right-hand side, lambda x: ... for an integral.",
+    ),
+    (
+        ("'tuple'", "non-int of type"),
+        "Trial and test functions of a composite space are tuples of their parts: (u, p), (v, q) = trial, test.",
+    ),
+    (
+        ("__array_ufunc__", "Can't call numpy()", "convert cuda", "not support ufuncs", "calling numpy"),
+        "Here " + NUMPY,
+    ),
+    (
+        ("same dtype", "expected scalar type", "have the same type"),
+        "Forms are computed in the space's dtype, float64 unless told otherwise: network.double(), values.double().",
+    ),
+    (
+        ("mat1 and mat2", "Expected size for first two dimensions", "batch1", "mat2 must be a matrix"),
+        f"In forms {PRODUCT}",
+    ),
+    (
         ("must match the size", "must match the existing size", "broadcast", "number of elements", "numpy.ndarray"),
-        "Arrays in it have axes for components, cells and places, into which a tensor of cells or points from outside "
-        "does not fit: it is given by name, assemble(form, k=k), and used as x.k.",
+        _ARRAYS,
     ),
     (
         ("converted to Python scalars", "converted to Scalar", "must be real number", "only length-1 arrays"),
@@ -29,10 +54,6 @@ _KNOWN = (
     (
         ("out of bounds for dimension 0",),
         "x[0], x[1] … are the coordinates, as many as the mesh has dimensions.",
-    ),
-    (
-        ("Can't call numpy()", "convert cuda"),
-        "Functions of numpy know no gradients and no devices: use those of torch.",
     ),
 )
 
@@ -48,25 +69,27 @@ def explained(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         advice = next((words for seen, words in _KNOWN if any(part in str(error) for part in seen)), None)
         if advice is None:
             raise
+        if NUMPY in advice and any(isinstance(value, np.ndarray) for value in _outsiders(function, depth=2).values()):
+            advice = _ARRAYS
         raise ParameterError(f"{what} failed: {error}\n  {advice}{outsiders(function)}") from error
 
 
 def outsiders(function: Callable[..., Any]) -> str:
     """A line on the tensors that a function takes from outside, as the likely cause."""
-    shapes = _outsiders(function, depth=2)
-    return "\n  From outside: " + ", ".join(f"{k} {shape}" for k, shape in shapes.items()) + "." if shapes else ""
+    found = _outsiders(function, depth=2)
+    return "\n  From outside: " + ", ".join(f"{k} {tuple(v.shape)}" for k, v in found.items()) + "." if found else ""
 
 
-def _outsiders(function: Callable[..., Any], depth: int) -> dict[str, tuple[int, ...]]:
-    """{name: shape}, also of what the functions use that it calls."""
+def _outsiders(function: Callable[..., Any], depth: int) -> dict[str, Tensor | np.ndarray]:
+    """{name: array}, also of what the functions use that it calls."""
     try:
         seen = inspect.getclosurevars(function)
     except (TypeError, ValueError):  # no Python function, or one that is not complete yet
         return {}
-    shapes: dict[str, tuple[int, ...]] = {}
+    found: dict[str, Tensor | np.ndarray] = {}
     for name, value in {**seen.globals, **seen.nonlocals}.items():
         if isinstance(value, (Tensor, np.ndarray)) and value.ndim and max(value.shape) > 1:
-            shapes[name] = tuple(value.shape)
+            found[name] = value
         elif depth and inspect.isfunction(value) and value.__module__ == function.__module__:
-            shapes |= _outsiders(value, depth - 1)
-    return shapes
+            found |= _outsiders(value, depth - 1)
+    return found

@@ -1,12 +1,9 @@
-"""What a weak form is written in: trial and test functions, known fields, and the place where it is evaluated.
-
-Every array in a form has the axes (*components, trial, test, cells, batch, places): components first, so that scalars
-and vectors combine by plain broadcasting, and five axes behind them that the user never sees.
-"""
+"""The place x where a weak form is evaluated, and the trial and test functions that run through all unit jets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -14,94 +11,9 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.fem.argument import HIDDEN, Argument
 
-HIDDEN = 5  # axes behind the components: trial, test, cells, batch, places
-
-
-class Argument:
-    """u, v or a known field inside a form: behaves like the tensor of its values; grad, div and curl ask for more.
-
-    parts   function of "value", "grad", "div", "curl" or "hess" that returns the array of that part
-    shapes  {part: shape of its components}: what exists
-    """
-
-    def __init__(self, parts: Callable[[str], Tensor], shapes: dict[str, tuple[int, ...]], name: str) -> None:
-        self._parts, self.shapes, self.name = parts, shapes, name
-        self._known: dict[str, Tensor] = {}
-
-    def part(self, name: str) -> Tensor:
-        """The array (*components, trial, test, cells, batch, places) of a part."""
-        if name not in self.shapes:
-            raise ParameterError(f"{self.name} has no {name}: its element offers {', '.join(self.shapes)}.")
-        if name not in self._known:
-            self._known[name] = self._parts(name)
-        return self._known[name]
-
-    @property
-    def value(self) -> Tensor:
-        """The values."""
-        return self.part("value")
-
-    def __getitem__(self, index: Any) -> Tensor:
-        if not self.shapes["value"]:
-            raise ParameterError(f"{self.name} is a scalar and has no components; use it without brackets.")
-        try:
-            return self.value[index]
-        except IndexError:
-            raise ParameterError(
-                f"{self.name}[{index}] does not exist: {self.name} has components {self.shapes['value']}."
-            ) from None
-
-    @classmethod
-    def __torch_function__(cls, function, types, args=(), kwargs=None):
-        return function(*[_plain(a) for a in args], **{k: _plain(a) for k, a in (kwargs or {}).items()})
-
-    def __iter__(self):
-        return iter(self.value)
-
-    def __neg__(self):
-        return -self.value
-
-    def __abs__(self):
-        return self.value.abs()
-
-    def __add__(self, other):
-        return self.value + _plain(other)
-
-    def __radd__(self, other):
-        return _plain(other) + self.value
-
-    def __sub__(self, other):
-        return self.value - _plain(other)
-
-    def __rsub__(self, other):
-        return _plain(other) - self.value
-
-    def __mul__(self, other):
-        return self.value * _plain(other)
-
-    def __rmul__(self, other):
-        return _plain(other) * self.value
-
-    def __truediv__(self, other):
-        return self.value / _plain(other)
-
-    def __rtruediv__(self, other):
-        return _plain(other) / self.value
-
-    def __pow__(self, power):
-        return self.value ** _plain(power)
-
-    def __repr__(self) -> str:
-        return f"{self.name}({', '.join(f'{part}{shape}' for part, shape in self.shapes.items())})"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Argument):
-        return value.value
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(v) for v in value)
-    return value
+__all__ = ["HIDDEN", "Argument", "Place", "spread", "unit_jets"]
 
 
 class Place:
@@ -113,6 +25,8 @@ class Place:
     coefficients  {name: function without arguments that returns the array or Argument}
     """
 
+    __array_ufunc__ = None  # functions of numpy are refused
+
     def __init__(
         self,
         points: Callable[[], Tensor],
@@ -122,9 +36,16 @@ class Place:
     ) -> None:
         self._points, self._normal, self._size, self._coefficients = points, normal, size, coefficients
         self._known: dict[str, Any] = {}
+        self._read: set[str] = set()
+        self._open: tuple[str, ...] = ()
 
     def __getitem__(self, index: Any) -> Tensor:
         points = self.points
+        if isinstance(index, tuple) and any(isinstance(i, (int, slice)) for i in index[1:]):
+            raise ParameterError(
+                "x[0], x[1] … are the coordinates, each of all places at once: a second index would pick out cells and "
+                "places. Write x[1], not x[:, 1]."
+            )
         try:
             return points[index]
         except IndexError:
@@ -166,9 +87,18 @@ class Place:
         self._size = lambda: change(size()[:, None, None])[:, 0, 0]
         self._points = lambda: points(where())
 
+    def coordinates(self) -> Tensor:
+        """Coordinates (dim, cells, places), without the hidden axes."""
+        return self._points()
+
+    def moved(self, points: Tensor) -> Place:
+        """The same place with other coordinates (dim, cells, places); coefficients stay what they are."""
+        return Place(lambda: points, self._normal, self._size, self._coefficients)
+
     def replacing(self, name: str, value: Any) -> Place:
         """The same place with another value of a coefficient."""
         made = Place(self._points, self._normal, self._size, self._coefficients)
+        made._read, made._open = self._read, self._open
         made._known = {**self._known, name: value}
         return made
 
@@ -177,13 +107,26 @@ class Place:
             raise AttributeError(name)
         if name not in self._coefficients and name not in self._known:
             known = ", ".join(self._coefficients) or "none"
+            near = get_close_matches(name, self._coefficients, n=1, cutoff=0.6)
             raise ParameterError(
-                f"the form uses x.{name}, which was not given.\n  coefficients: {known}\n"
-                f"  Give it by name: assemble(form, {name}=...)."
+                f"the form uses x.{name}, which was not given{f': did you mean x.{near[0]}?' if near else '.'}\n"
+                f"  coefficients: {known}\n  Give it by name: assemble(form, {name}=...)."
             )
+        self._read.add(name)
         if name not in self._known:
             self._known[name] = self._coefficients[name]()
         return self._known[name]
+
+
+def names_read(x: Place) -> set[str]:
+    """Names of the coefficients that a form has asked for."""
+    return x._read
+
+
+def open_shapes(x: Place, *words: str) -> tuple[str, ...]:
+    """Words on coefficients whose shape can be read in two ways; those given are added."""
+    x._open = (*x._open, *words)
+    return x._open
 
 
 def _then(change: Callable[[Any], Any], make: Callable[[], Any]) -> Any:

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.fem.argument import HIDDEN, Argument
 from meshlearn.fem.explain import explained
-from meshlearn.fem.fields import HIDDEN, Argument, Place, unit_jets
+from meshlearn.fem.fields import Place, open_shapes, unit_jets
 from meshlearn.fem.reference import Block
 
 TRIAL, TEST = 0, 1  # hidden axes
@@ -44,7 +46,7 @@ class Jets:
     def arguments(self, arrays: Callable[[int, str], Tensor]) -> Any:
         """What the form gets: one argument, or a tuple of them for a composite space."""
         made = tuple(
-            Argument(partial(arrays, k), known, self.name if len(self.shapes) == 1 else f"{self.name}[{k}]")
+            Argument(partial(arrays, k), known, self.name if len(self.shapes) == 1 else f"{self.name}[{k}]", True)
             for k, known in enumerate(self.shapes)
         )
         return made[0] if len(made) == 1 else made
@@ -117,22 +119,37 @@ def probe(form: Callable[..., Any], jets: list[Jets], place: Place, like: Tensor
         return made
 
     with torch.no_grad():
-        if not jets:
-            return
         n = len(jets)
         for k, mine in enumerate(jets):
-            one, two, both = (
+            one, two, both, none = (
                 call(form, arguments([w if i == k else (1.0, 0.0) for i in range(n)]), place, like)
-                for w in ((1.0, 0.0), (0.0, 1.0), (2.0, -3.0))
+                for w in ((1.0, 0.0), (0.0, 1.0), (2.0, -3.0), (0.0, 0.0))
             )
-            wanted = 2 * one - 3 * two
             scale = one.abs().max() + two.abs().max()
-            if not bool(((both - wanted).abs() <= 1e-4 * scale + 1e-30).all()) and bool(torch.isfinite(wanted).all()):
-                raise ParameterError(
-                    f"the form is not linear in {mine.name}: F(2a - 3b) differs from 2 F(a) - 3 F(b).\n"
-                    "  A nonlinear problem is written as a residual, linear in v, with the solution as a known field: "
-                    "assemble(lambda v, x: ..., u=space.function(dofs)); see meshlearn.fem.newton."
-                )
+
+            def vanish(values: Tensor, scale: Tensor = scale) -> bool:
+                return bool((values.abs() <= 1e-4 * scale + 1e-30).all()) or not bool(torch.isfinite(values).all())
+
+            if vanish(both - 2 * one + 3 * two) and vanish(none):
+                continue
+            if vanish(both - none - 2 * (one - none) + 3 * (two - none)):
+                raise ParameterError(_affine(mine.name, n))
+            raise ParameterError(
+                f"the form is not linear in {mine.name}: F(2a - 3b) differs from 2 F(a) - 3 F(b).\n"
+                "  A nonlinear problem is written as a residual, linear in v, with the solution as the known field "
+                "x.u: solve_nonlinear(space, lambda v, x: (1 + x.u**2) * dot(grad(x.u), grad(v)) - x.f * v, ...)."
+            )
+
+
+def _affine(name: str, n: int) -> str:
+    """What to say of a form with a part that does not contain a trial or test function."""
+    words = f"the form is not linear in {name} but affine: a part of it does not contain {name}.\n  "
+    if n == 1:
+        return words + "A right-hand side has v in every term: lambda v, x: x.f * v; a plain integral is lambda x: x.f."
+    return words + (
+        "An equation a(u, v) = l(v) is given side by side, not as a(u, v) - l(v): A = space.assemble(lambda u, v, x: "
+        "dot(grad(u), grad(v))), b = space.assemble(lambda v, x: x.f * v, f=...), solve(A, b, ...)."
+    )
 
 
 def call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Tensor) -> Tensor:
@@ -141,9 +158,16 @@ def call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Ten
     if isinstance(result, Argument):
         result = result.value
     if not isinstance(result, Tensor):
-        if not isinstance(result, (int, float)):
+        if not isinstance(result, (int, float, np.integer, np.floating)):
             raise ParameterError(f"a weak form returns a tensor or a number, this one returned {result!r}.")
         result = torch.as_tensor(result, dtype=like.dtype, device=like.device)
+    if result.is_complex():
+        raise ParameterError(
+            "the form is complex, the spaces are real: write the real and the imaginary part as the two parts of a "
+            "composite space, FESpace(mesh, ('P1', 'P1'))."
+        )
+    if result.dtype != like.dtype:  # a condition, or a network in single precision
+        result = result.to(like.dtype)
     if result.dim() == 0:
         result = result.reshape([1] * HIDDEN)
     if result.dim() != HIDDEN:
@@ -151,5 +175,6 @@ def call(form: Callable[..., Any], arguments: list[Any], place: Place, like: Ten
         raise ParameterError(
             f"a weak form returns a scalar at every place, this one has components {seen}.\n"
             "  Contract them: dot(a, b) for vectors, inner(a, b) for matrices, or add up the components."
+            + "".join(f"\n  {words}" for words in open_shapes(place))
         )
     return result

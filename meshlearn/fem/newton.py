@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -13,12 +15,21 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from meshlearn.errors import ConvergenceError, ParameterError
+from meshlearn.errors import ConvergenceError, FieldError, ParameterError, SingularMatrixError
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.solve import solve
 from meshlearn.ops import SparseOperator
 
+_ALIASES = {"tol": "tolerance", "rtol": "tolerance", "atol": "absolute_tolerance", "maxiter": "max_iterations"}
 _SHORTEST = 2.0**-20  # of a Newton step, tried before the line search gives up
+
+
+LINEAR = tuple(
+    name
+    for name in inspect.signature(solve).parameters
+    if name not in ("A", "b", "constraint", "tolerance", "max_iterations", "initial", "info")
+)
+"""Options of `solve` that Newton's method passes on; others of the same names are its own."""
 
 
 @dataclass
@@ -52,11 +63,12 @@ def newton(
     - line_search: halve the step until the residual falls (a residual that is not finite does not count as falling).
     - derivatives: order up to which the result may be differentiated. Gradients reach every tensor that `residual`
       uses (parameters, loads, points) and the constraint's data; the iteration itself leaves no graph.
-    - linear: options of `solve` for the steps, such as method, preconditioner, nullspace.
+    - linear: options of `solve` for the steps: method, preconditioner, nullspace, adjoint_tolerance, incompatible.
 
     After convergence, `derivatives` chord steps u <- u - J^-1 F(u) with the converged J held fixed are recorded: each
     makes one more derivative exact, and all of them and their adjoints share one factorisation.
-    Raises ConvergenceError with `.residuals`, and SingularMatrixError for a singular tangent.
+    Raises ConvergenceError with `.residuals`, SingularMatrixError for a singular tangent, FieldError for one that is
+    not finite, ParameterError for unknown options.
 
     >>> a = torch.tensor([4.0, 9.0], dtype=torch.float64, requires_grad=True)
     >>> diagonal = lambda u: ml.ops.SparseOperator.from_coo(torch.arange(2), torch.arange(2), 2 * u, (2, 2))
@@ -64,6 +76,9 @@ def newton(
     >>> root.detach(), torch.autograd.grad(root.sum(), a)[0]
     (tensor([2., 3.], dtype=torch.float64), tensor([0.2500, 0.1667], dtype=torch.float64))
     """
+    for key in linear:
+        if key not in LINEAR:
+            raise ParameterError(unknown_option(key))
     if max_iterations < 1 or derivatives < 1:
         raise ParameterError(f"max_iterations ({max_iterations}) and derivatives ({derivatives}) must be at least 1")
     constraint = AffineConstraint.none(initial.shape[0]) if constraint is None else constraint
@@ -75,6 +90,25 @@ def newton(
             residual, jacobian, u, steps, tolerance, absolute_tolerance, max_iterations, line_search, info, linear
         )
     return _implicit(residual, jacobian, u, constraint, steps, derivatives, linear)
+
+
+OPTIONS = (
+    "tolerance",
+    "absolute_tolerance",
+    "max_iterations",
+    "line_search",
+    "derivatives",
+    "info",
+)
+"""Options of Newton's method itself."""
+
+
+def unknown_option(name: str) -> str:
+    """What to say of an option that neither Newton's method nor `solve` has."""
+    known = [*OPTIONS, *LINEAR]
+    near = [_ALIASES[name]] if name in _ALIASES else get_close_matches(name, known, n=1, cutoff=0.6)
+    guess = f": did you mean {near[0]!r}?" if near else "."
+    return f"Newton's method has no option {name!r}{guess}\n  It takes {', '.join(known)}."
 
 
 def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, line_search, info, linear) -> Tensor:
@@ -93,7 +127,7 @@ def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, 
                 history,
             )
         tangent = jacobian(u)
-        step = solve(tangent, -force, steps, **linear)
+        step = _step(tangent, force, u, steps, linear, first=not lengths)
         small = float(torch.linalg.vector_norm(step)) <= 8 * eps * float(torch.linalg.vector_norm(u))
         small = small or history[-1] <= 8 * eps * _products(tangent, u, steps)
         length, new_u, new_force, size = _search(residual, u, step, steps, history[-1], line_search and not small)
@@ -110,6 +144,34 @@ def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, 
         lengths.append(length)
     info.iterations, info.residuals, info.step_lengths = len(lengths), tuple(history), tuple(lengths)
     return u
+
+
+def _step(tangent: SparseOperator, force: Tensor, u: Tensor, steps: AffineConstraint, linear, first: bool) -> Tensor:
+    """Newton's step. Raises the errors of `solve`, with words on the guess where the tangent is of no use there."""
+    where = "at the initial guess" if first else "on the way"
+    bad = int((~torch.isfinite(tangent.values)).sum())
+    if bad:
+        raise FieldError(
+            f"{bad} of the {tangent.values.numel()} values of the tangent are not finite {where}: the derivative of "
+            "the law is infinite or undefined there, as that of sqrt, norm or a power below 1 is at 0.\n"
+            "  Keep it away from 0, torch.sqrt(dot(g, g) + 1e-12), or start elsewhere: initial=..."
+        )
+    if not first and linear.get("nullspace") is not None:
+        linear = {**linear, "incompatible": "project"}  # judged at the first step; then rounding is all there is
+    try:
+        return solve(tangent, -force, steps, **linear)
+    except SingularMatrixError as error:
+        sizes = steps.restrict(tangent.with_values(tangent.values.abs()) @ torch.ones_like(u))
+        zeros = int((sizes <= 1e-14 * sizes.abs().amax()).sum())
+        if not zeros:
+            raise
+        raise SingularMatrixError(
+            f"the tangent is singular {where}: {zeros} of its {len(sizes)} rows are zero, because the derivative of "
+            "the law vanishes there, as that of a power of the gradient does where the gradient is 0.\n"
+            "  Start from a guess where it does not: initial=space.interpolate(lambda x: ...), or the solution of a "
+            "linear problem; or add a small multiple of dot(grad(x.u), grad(v)) to the law.",
+            error.residuals,
+        ) from error
 
 
 def _products(tangent: SparseOperator, u: Tensor, steps: AffineConstraint) -> float:
@@ -149,6 +211,8 @@ def _implicit(residual, jacobian, u, constraint, steps, derivatives, linear) -> 
     with torch.no_grad():
         tangent = jacobian(exact)
     tangent = tangent.with_values(tangent.values.detach())
+    if linear.get("nullspace") is not None:
+        linear = {**linear, "incompatible": "project"}
     for order in range(derivatives):
         if order:
             force = _force(residual, u)

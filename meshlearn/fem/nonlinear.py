@@ -17,14 +17,21 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from meshlearn.errors import ParameterError
-from meshlearn.fem.fields import Argument, Place
-from meshlearn.fem.newton import newton
+from meshlearn.fem.argument import Argument
+from meshlearn.fem.assembly import assemble
+from meshlearn.fem.fields import Place
+from meshlearn.fem.forms import n_arguments
+from meshlearn.fem.given import check_read
+from meshlearn.fem.newton import LINEAR, OPTIONS, NewtonInfo, newton, unknown_option
 from meshlearn.io.quiet import quietly_imported
 
 if TYPE_CHECKING:
     from meshlearn.fem.constraint import AffineConstraint
     from meshlearn.fem.space import FESpace
     from meshlearn.ops import SparseOperator
+
+
+_SETTINGS = ("constraint", "initial", "name", "order", "on", "options")
 
 
 class _Independent(ParameterError):
@@ -73,12 +80,13 @@ def _dual(known: Argument, direction: Argument) -> Argument:
 def solve_nonlinear(
     space: FESpace,
     form: Callable[..., Any],
+    /,
     constraint: AffineConstraint | None = None,
     initial: Float[Tensor, " n_dofs"] | None = None,
     name: str = "u",
     order: int | None = None,
     on: Mapping[Any, Callable[..., Any]] | None = None,
-    options: dict[str, Any] | None = None,
+    options: Any = None,
     **coefficients: Any,
 ) -> Float[Tensor, " n_dofs"]:
     """Dofs of u with F(v; u) = 0 for all v, by Newton's method with line search; see `meshlearn.fem.newton.newton`.
@@ -89,11 +97,12 @@ def solve_nonlinear(
     order         of the quadrature
     on            {boundary or subdomain: form}: further terms of F, integrated there only, such as fluxes and radiation
                   through boundaries; names as in `assemble`, a tuple of names for several
-    options       of `newton` and of its linear solves: tolerance, max_iterations, derivatives, info; method="cg",
-                  preconditioner="amg" …
+    options       {name: value} for `newton` and its linear solves: tolerance, max_iterations, derivatives, info;
+                  method="cg", preconditioner="amg" …
     coefficients  of the forms; gradients of the result flow to them by the implicit function theorem
 
-    Raises ConvergenceError with `.residuals` if the iteration fails: load in steps, each started from the last.
+    Raises ConvergenceError with `.residuals` if the iteration fails: load in steps, each started from the last;
+    ParameterError for coefficients that no form reads, and for options that are none.
 
     >>> space = ml.fem.FESpace(ml.shapes.square(n=4), "P1")
     >>> law = lambda v, x: (1 + x.u**2) * ml.fem.dot(ml.fem.grad(x.u), ml.fem.grad(v)) - x.f * v
@@ -101,19 +110,25 @@ def solve_nonlinear(
     >>> space.assemble(law, u=space.function(u), f=10.0)[12].abs().item() < 1e-9
     True
     """
+    options = _checked(options, coefficients)
     start = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device) if initial is None else initial
     terms = [(form, None), *((term, list(at) if isinstance(at, tuple) else at) for at, term in (on or {}).items())]
+    for term, _ in terms:
+        _check_residual(term, name)
+    read: set[str] = set()
 
     def assembled(u: Tensor, forms: Callable[..., Any]) -> list[Any]:
         given: Any = {name: space.function(u), **coefficients}
         made = []
         for term, where in terms:
             with suppress(_Independent):  # a given flux has no tangent
-                made.append(space.assemble(forms(term), on=where, order=order, **given))
+                made.append(assemble(space, space, forms(term), where, order, given, read))
         return made
 
     def residual(u: Tensor) -> Tensor:
-        return sum(assembled(u, lambda term: term))
+        total = sum(assembled(u, lambda term: term))
+        check_read(coefficients, read, _SETTINGS, (*OPTIONS, *LINEAR))
+        return total
 
     def jacobian(u: Tensor) -> SparseOperator:
         parts = assembled(u, lambda term: tangent(term, name))
@@ -121,4 +136,34 @@ def solve_nonlinear(
             raise ParameterError(f"no form depends on x.{name}: the solution is called x.{name} in them.")
         return sum(parts)
 
-    return newton(residual, jacobian, start, constraint, **(options or {}))
+    return newton(residual, jacobian, start, constraint, **options)
+
+
+def _checked(options: Any, coefficients: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as a dict. Raises ParameterError for others, and for options among the coefficients."""
+    for key, value in coefficients.items():
+        if key in (*OPTIONS, *LINEAR) and (value is None or isinstance(value, (str, bool, NewtonInfo))):
+            raise ParameterError(
+                f"{key!r} is an option of the solver, not a coefficient: options={{{key!r}: {value!r}}}."
+            )
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise ParameterError(
+            f"options is a {type(options).__name__} ({options!r}); expected a dict of options of the solver, such as "
+            "options={'tolerance': 1e-8, 'method': 'direct'}."
+        )
+    for key in options:
+        if key not in (*OPTIONS, *LINEAR):
+            raise ParameterError(unknown_option(str(key)))
+    return dict(options)
+
+
+def _check_residual(form: Any, name: str) -> None:
+    count = n_arguments(form)
+    if count != 2:
+        raise ParameterError(
+            f"solve_nonlinear takes the residual as a form (v, x), this one takes {count} arguments.\n"
+            f"  The solution is the known field x.{name} in it: lambda v, x: (1 + x.{name}**2) * dot(grad(x.{name}), "
+            "grad(v)) - x.f * v. A linear problem a(u, v) = l(v) is assembled and solved: solve(A, b, constraint)."
+        )

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
-from meshlearn.fem.fields import HIDDEN, Argument
+from meshlearn.fem.argument import HIDDEN, Argument
 
-Operand = Argument | Tensor
+Operand = Any  # an Argument or a Tensor; checked by hand
 
 
 def _array(a: Operand) -> Tensor:
-    return a.value if isinstance(a, Argument) else a
+    """Values of an argument; a vector or a matrix from outside, the same everywhere, gets the hidden axes."""
+    if isinstance(a, Argument):
+        return a.value
+    if not isinstance(a, Tensor):
+        raise ParameterError(
+            f"the operators of forms take functions and tensors, not {type(a).__name__}: components are put together "
+            "by torch.stack([...]), constant vectors and matrices are torch.tensor([...], dtype=torch.float64).\n"
+            "  Functions of a space, u=space.function(dofs), have derivatives, tensors of cells or points have none."
+        )
+    return a.reshape(*a.shape, *[1] * HIDDEN) if a.dim() in (1, 2) else a
 
 
 def _rank(a: Tensor) -> int:
@@ -30,36 +41,23 @@ def _argument(u: Operand, what: str) -> Argument:
 
 def grad(u: Operand) -> Tensor:
     """Gradient; of a vector the matrix of the derivatives of component i in direction j."""
-    return _argument(u, "grad").part("grad")
+    return _argument(u, "grad").grad
 
 
 def hess(u: Operand) -> Tensor:
     """Second derivatives (elements with global functions only: Argyris, Morley, Hermite, BFS)."""
-    return _argument(u, "hess").part("hess")
+    return _argument(u, "hess").hess
 
 
 def div(u: Operand) -> Tensor:
     """Divergence of a vector."""
-    u = _argument(u, "div")
-    if "div" in u.shapes:
-        return u.part("div")
-    return trace(u.part("grad"))
+    return _argument(u, "div").div
 
 
 def curl(u: Operand) -> Tensor:
     """Curl: of a vector in space a vector, of a vector in the plane a scalar, of a scalar in the plane the rotated
     gradient (d/dy, -d/dx)."""
-    u = _argument(u, "curl")
-    if "curl" in u.shapes:
-        return u.part("curl")
-    g = u.part("grad")
-    if _rank(g) == 1 and len(g) == 2:
-        return torch.stack([g[1], -g[0]])
-    if _rank(g) == 2 and g.shape[:2] == (2, 2):
-        return g[1, 0] - g[0, 1]
-    if _rank(g) == 2 and g.shape[:2] == (3, 3):
-        return torch.stack([g[2, 1] - g[1, 2], g[0, 2] - g[2, 0], g[1, 0] - g[0, 1]])
-    raise ParameterError(f"{u.name} with a gradient of components {tuple(g.shape[: _rank(g)])} has no curl.")
+    return _argument(u, "curl").curl
 
 
 def dot(a: Operand, b: Operand) -> Tensor:
@@ -69,7 +67,10 @@ def dot(a: Operand, b: Operand) -> Tensor:
     if ranks == (0, 0):
         return a * b
     if 0 in ranks:
-        raise ParameterError("dot(a, b) takes vectors or matrices; a scalar multiplies with *.")
+        raise ParameterError(
+            f"dot(a, b) takes vectors or matrices, here {'a' if ranks[0] == 0 else 'b'} is a scalar; a scalar "
+            "multiplies with *."
+        )
     last = ranks[0] - 1
     if a.shape[last] != b.shape[0]:
         raise ParameterError(f"dot(a, b): a has {a.shape[last]} components, b has {b.shape[0]}.")

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
-from meshlearn.fem.coefficients import batch_size, coefficient, constant
+from meshlearn.fem.arrays import shown
+from meshlearn.fem.coefficients import ambiguous, batch_size, coefficient, constant
 from meshlearn.fem.explain import explained
 from meshlearn.fem.facets import facet_rules
-from meshlearn.fem.fields import Place
+from meshlearn.fem.fields import Place, open_shapes
 from meshlearn.fem.geometry import Cells, Maps
 from meshlearn.fem.quadrature import quadrature
 
@@ -72,6 +73,7 @@ def place(space: FESpace, where: Region, given: dict[str, Any]) -> Place:
     made = Place(
         lambda: maps.points, where.normal, lambda: maps.det.abs().mean(1) ** (1 / len(maps.jacobian)), coefficients
     )
+    open_shapes(made, *ambiguous(space, given))
     for name, value in given.items():
         if callable(value):
             coefficients[name] = lambda name=name, value=value: constant(
@@ -99,7 +101,7 @@ def facet_groups(space: FESpace, on: Any, order: int) -> list[tuple[Tensor, Rule
             own = Rule(rule.places, rule.weights, ("facet", order, k), rule.normal)
             made.append((torch.from_numpy(cells[mine]).to(space.device), own))
     if not made:
-        raise ParameterError(f"on={on!r} names no facets.")
+        raise ParameterError(f"on={shown(on)} names no facets.")
     return made
 
 

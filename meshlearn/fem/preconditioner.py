@@ -18,25 +18,31 @@ Map = Callable[[Tensor], Tensor]
 NAMES = ("jacobi", "amg", "ilu")
 
 
-def make_preconditioner(choice: str | Map | None, matrix: SparseOperator, one_column: bool) -> Map | None:
+def make_preconditioner(
+    choice: str | Map | None, matrix: SparseOperator, one_column: bool, symmetric: bool = True, transposed: bool = False
+) -> Map | None:
     """A map (n, k) -> (n, k) in float64.
 
     - choice: None; "jacobi"; "amg" (smoothed aggregation: by pyamg on a CPU where it is installed, else our own
       V-cycle); "ilu" (incomplete factors by SuperLU, on the host); or a callable, which gets r as (n,) where there is
       one right-hand side, else (n, k).
+    - symmetric: whether the matrix is. Of one that is not, "amg" takes the symmetric part (diffusion and reaction,
+      without convection), "ilu" factors with partial pivoting.
+    - transposed: for the system with the transposed matrix. A callable is asked for its attribute `T`, and taken as it
+      is if it has none.
 
     Raises ParameterError for an unknown name, SingularMatrixError for a zero on the diagonal.
     """
     if choice is None:
         return None
     if callable(choice):
-        return _wrapped(choice, one_column)
+        return _wrapped(getattr(choice, "T", choice) if transposed else choice, one_column)
     if choice == "jacobi":
         return _jacobi(matrix)
     if choice == "amg":
-        return _amg(matrix)
+        return _amg(matrix if symmetric else 0.5 * (matrix + matrix.T))
     if choice == "ilu":
-        return _ilu(matrix)
+        return _ilu(matrix, symmetric, transposed)
     raise ParameterError(f"preconditioner is {choice!r}; expected None, a callable, or one of {', '.join(NAMES)}")
 
 
@@ -76,18 +82,19 @@ def _amg(matrix: SparseOperator) -> Map:
     return _columns(solver.aspreconditioner().matvec)
 
 
-def _ilu(matrix: SparseOperator) -> Map:
+def _ilu(matrix: SparseOperator, symmetric: bool, transposed: bool) -> Map:
     from scipy.sparse.linalg import spilu
 
     try:
         # diagonal pivots keep the factors of a symmetric matrix close to symmetric, as conjugate gradients want them
         settings = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
+        settings = settings if symmetric else {}
         factors = spilu(_host(matrix).tocsc(), drop_tol=1e-4, fill_factor=10, **settings)
     except RuntimeError as error:
         raise SingularMatrixError(
             f"preconditioner='ilu' met a zero pivot ({error}).\n  Use 'jacobi' or 'amg'."
         ) from None
-    return _columns(factors.solve)
+    return _columns(lambda column: factors.solve(column, "T" if transposed else "N"))
 
 
 def _host(matrix: SparseOperator):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -24,14 +23,15 @@ from meshlearn.fem.stacked import StackedOperator
 from meshlearn.fem.system import SolveInfo, SolveOptions, System, make_system
 from meshlearn.ops import SparseOperator, sampled_product
 
-METHODS = ("auto", "direct", "cg", "minres")
+METHODS = ("auto", "direct", "cg", "minres", "gmres")
+INCOMPATIBLE = ("error", "project")
 
 
 def solve(
-    A: SparseOperator | StackedOperator,
-    b: Float[Tensor, "*shape"] | np.ndarray,
-    constraint: AffineConstraint | None = None,
-    method: str = "auto",
+    A: Any,
+    b: Any,
+    constraint: Any = None,
+    method: Any = "auto",
     preconditioner: str | Callable[[Tensor], Tensor] | None = None,
     tolerance: float = 1e-10,
     adjoint_tolerance: float | None = None,
@@ -39,6 +39,7 @@ def solve(
     max_iterations: int | None = None,
     initial: Float[Tensor, "*start"] | None = None,
     info: SolveInfo | None = None,
+    incompatible: str = "error",
 ) -> Float[Tensor, "*shape_out"]:
     """u with A u = b, or under a constraint u = B z + g the u with B^T (A u - b) = 0: (n,) or (n, k), as b is.
 
@@ -46,24 +47,29 @@ def solve(
     - b: (n,), or (n, k) for k right-hand sides; for a stack (n_batch, n), (n_batch, n, k), or (n,) for all. With one
       matrix right-hand sides are columns, also where k = n: a batch (k, n) from `assemble` is transposed, b.t().
     - constraint: `AffineConstraint` (Dirichlet, periodic, ...). Its prescribed values come back to the last bit.
-    - method: "direct" (sparse LU on the host), "cg" (symmetric positive definite), "minres" (symmetric), both on the
-      device of A; "auto" takes LU where it is cheap (CPU, small or planar), else CG, and LU where CG breaks down.
-    - preconditioner: for cg and minres: "jacobi", "amg" (pyamg's on a CPU that has it, else ours), "ilu", or a callable
-      r -> z on the free unknowns, (n_free,) or (n_free, k), such as a V-cycle. No gradient flows to it: it does not
-      change u.
-    - tolerance, adjoint_tolerance: relative residuals at which cg and minres stop, forward and backward (the same
+    - method: "direct" (sparse LU on the host), "cg" (symmetric positive definite), "minres" (symmetric), "gmres" (any,
+      such as convection), these three on the device of A; "auto" takes LU where it is cheap (CPU, small or planar),
+      else CG, and LU where CG breaks down.
+    - preconditioner: for the iterations: "jacobi", "amg" (pyamg's on a CPU that has it, else ours; of the symmetric
+      part if A is not symmetric), "ilu", or a callable r -> z on the free unknowns, (n_free,) or (n_free, k), such as a
+      V-cycle. No gradient flows to it: it does not change u. For the adjoint of a matrix that is not symmetric its
+      attribute `T` is taken where it has one.
+    - tolerance, adjoint_tolerance: relative residuals at which the iterations stop, forward and backward (the same
       unless given).
     - nullspace: what A (after the constraint) maps to zero: "constant" for a pure Neumann problem, or (n,), (n, k)
       vectors. The right-hand side is projected on its complement, and so is u (orthogonal in the Euclidean product of
       the coefficients), in the adjoint too.
-    - max_iterations, initial: of cg and minres; the initial guess is that of the forward solve only.
+    - max_iterations, initial: of the iterations; the initial guess is that of the forward solve only.
     - info: a `SolveInfo` to fill in: method, iterations, residuals, seconds.
+    - incompatible: with a null space, what to do if more than 0.001 of the right-hand side lies in it, so that no u
+      solves the system: "error", or "project" (solve for what is left; `info.incompatibility` says how much went).
 
     Computed in float64, returned in the common dtype of A, b and g. Factors are kept for as long as `A.values` lives
     unchanged, so that solving again with the same A costs one substitution.
 
-    Raises SingularMatrixError when the solution is not unique, ConvergenceError (with `.residuals`) when the tolerance
-    is not reached, FieldError for values that are not finite, ParameterError for shapes, devices, options.
+    Raises SingularMatrixError when the solution is not unique or does not exist, ConvergenceError (with `.residuals`)
+    when the tolerance is not reached, FieldError for values that are not finite, ParameterError for shapes, devices,
+    options.
 
     >>> A = ml.ops.SparseOperator.from_dense(torch.tensor([[2.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]]))
     >>> clamp = ml.fem.AffineConstraint.dirichlet(3, torch.tensor([0]), 5.0)
@@ -72,8 +78,22 @@ def solve(
     """
     if method not in METHODS:
         raise ParameterError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+    if incompatible not in INCOMPATIBLE:
+        raise ParameterError(f"incompatible is {incompatible!r}; expected one of {', '.join(INCOMPATIBLE)}")
+    if constraint is not None and not isinstance(constraint, AffineConstraint):
+        raise ParameterError(
+            f"the constraint is a {type(constraint).__name__}, expected what space.dirichlet({constraint!r:.60}) and "
+            "space.periodic(...) return; the options of the solver are given by name."
+        )
     options = SolveOptions(
-        method, preconditioner, tolerance, adjoint_tolerance or tolerance, nullspace, max_iterations, initial
+        method,
+        preconditioner,
+        tolerance,
+        adjoint_tolerance or tolerance,
+        nullspace,
+        max_iterations,
+        initial,
+        incompatible,
     )
     info = SolveInfo() if info is None else info
     if not isinstance(A, (SparseOperator, StackedOperator)):
@@ -82,6 +102,11 @@ def solve(
             "ml.ops.SparseOperator.from_scipy(matrix), or from_dense(matrix)."
         )
     b = as_tensor("the right-hand side", b, A.values.device)
+    if b.is_complex() or A.values.is_complex():
+        raise ParameterError(
+            "the system is complex, the solvers are real: write the real and the imaginary part as the two parts of a "
+            "composite space, FESpace(mesh, ('P1', 'P1'))."
+        )
     if isinstance(A, StackedOperator):
         return _solve_stack(A, b, constraint, options, info)
     return _solve_one(A, b, constraint, options, info)

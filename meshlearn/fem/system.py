@@ -10,15 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.errors import ConvergenceError, ParameterError
+from meshlearn.errors import ConvergenceError, ParameterError, SingularMatrixError
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.factor import Factorization, cache
-from meshlearn.fem.krylov import KrylovReport, cg, minres
+from meshlearn.fem.gmres import gmres
+from meshlearn.fem.krylov import KrylovReport, Map, cg, minres
 from meshlearn.fem.nullspace import null_basis, pinned_dofs, project_out
 from meshlearn.fem.preconditioner import make_preconditioner
 from meshlearn.io.quiet import quiet
 from meshlearn.ops import SparseOperator
 
+COMPATIBLE = 1e-3  # part of a right-hand side in the null space that is put down to quadrature
 _SMALL = 30_000  # unknowns up to which "auto" factorises any matrix on the CPU
 _PLANAR = 12  # entries per row up to which it factorises large ones: two-dimensional meshes, whose fill is modest
 
@@ -27,10 +29,11 @@ _PLANAR = 12  # entries per row up to which it factorises large ones: two-dimens
 class SolveInfo:
     """What a solve did; fill one by `solve(..., info=info)`. Counts and seconds add up over solves and their adjoints.
 
-    - method: "direct", "cg" or "minres"; preconditioner: its name or None.
+    - method: "direct", "cg", "minres" or "gmres"; preconditioner: its name or None.
     - iterations, residuals: of the last forward solve; relative residuals, the true one last. For the direct method
       residuals holds the backward error |b - A x| / (|A| |x| + |b|).
-    - incompatibility: part of the right-hand side that lay in the null space and was projected away, relative to it.
+    - incompatibility: part of the right-hand side that lay in the null space and was projected away, relative to it, in
+      the worst column.
     - factorizations: LU factorisations made (0 where kept factors were used); factor_seconds: their time, or that of
       setting up the preconditioner; solve_seconds: the rest of the forward solves.
     - adjoint_solves, adjoint_iterations, adjoint_seconds: of backward, added up.
@@ -60,6 +63,11 @@ class SolveOptions:
     nullspace: Any = None
     max_iterations: int | None = None
     initial: Tensor | None = None
+    incompatible: str = "error"
+
+
+def _nothing(transposed: bool) -> Map | None:
+    return None
 
 
 @dataclass(eq=False)
@@ -73,7 +81,7 @@ class System:
     method: str
     basis: Tensor | None
     factors: Factorization | None = None
-    precondition: Callable[[Tensor], Tensor] | None = None
+    precondition: Callable[[bool], Map | None] = _nothing
     initial: Tensor | None = None
     norm: float = 0.0
     _ready: Tensor | None = field(default=None, repr=False)
@@ -95,20 +103,42 @@ class System:
         start = time.perf_counter()
         with torch.no_grad():
             side = project_out(rhs, self.basis)
+            if not adjoint and self.basis is not None:
+                self.info.incompatibility = self._incompatibility(rhs, side)
             if self.method == "direct":
                 assert self.factors is not None
                 x, error = self.factors.solve(side, transposed)
                 report = KrylovReport(1, (error,))
             else:
-                x, report = self._iterate(side, adjoint)
+                x, report = self._iterate(side, transposed, adjoint)
             x = project_out(x, self.basis)
-        self._note(rhs, side, report, time.perf_counter() - start, adjoint)
+        self._note(report, time.perf_counter() - start, adjoint)
         return x
 
-    def _iterate(self, side: Tensor, adjoint: bool) -> tuple[Tensor, KrylovReport]:
-        # symmetric by check: the transposed system is this one
-        iterate = cg if self.method == "cg" else minres
-        product, inner, basis = compressed(self.matrix), self.precondition, self.basis
+    def _incompatibility(self, rhs: Tensor, side: Tensor) -> float:
+        """Part of the right-hand side in the null space, relative to it, of the worst column.
+
+        Raises SingularMatrixError where it is more than quadrature leaves, unless a projection is asked for.
+        """
+        size = torch.linalg.vector_norm(rhs, dim=0)
+        part = torch.linalg.vector_norm(rhs - side, dim=0)
+        found = float(torch.where(size > 0, part / size, 0.0).amax())
+        if found > COMPATIBLE and self.options.incompatible == "error":
+            raise SingularMatrixError(
+                f"A u = b has no solution: {found:.2g} of the right-hand side lies in the null space, where A has no "
+                "values. For -div(k grad u) = f without Dirichlet data, sources and inflow over the boundary must add "
+                "up to zero (forces and moments, for a free elastic body).\n"
+                "  Balance the data (take their mean off), fix u somewhere instead of nullspace=..., or solve for the "
+                "closest right-hand side that is balanced: incompatible='project'."
+            )
+        return found
+
+    def _iterate(self, side: Tensor, transposed: bool, adjoint: bool) -> tuple[Tensor, KrylovReport]:
+        # cg and minres: symmetric by check, the transposed system is this one
+        iterate = {"cg": cg, "minres": minres, "gmres": gmres}[self.method]
+        turned = transposed and self.method == "gmres"
+        inner = self.precondition(turned)
+        product, basis = compressed(self.matrix.T if turned else self.matrix), self.basis
         precondition = inner if basis is None or inner is None else lambda r: project_out(inner(r), basis)
         tolerance = self.options.adjoint_tolerance if adjoint else self.options.tolerance
         return iterate(
@@ -121,7 +151,7 @@ class System:
             self.norm,
         )
 
-    def _note(self, rhs: Tensor, side: Tensor, report: KrylovReport, seconds: float, adjoint: bool) -> None:
+    def _note(self, report: KrylovReport, seconds: float, adjoint: bool) -> None:
         info = self.info
         if adjoint:
             info.adjoint_solves += 1
@@ -130,9 +160,6 @@ class System:
             return
         info.method, info.iterations, info.residuals = self.method, report.iterations, report.residuals
         info.solve_seconds += seconds
-        if self.basis is not None:
-            size = torch.linalg.vector_norm(rhs)
-            info.incompatibility = float(torch.linalg.vector_norm(rhs - side) / size) if float(size) else 0.0
 
 
 def make_system(
@@ -192,29 +219,40 @@ def _factorize(system: System, kept: Callable[[Any, Callable[[], Any]], Any]) ->
 def _prepare(system: System, kept: Callable[[Any, Callable[[], Any]], Any], rhs: Tensor) -> None:
     matrix, options, info = system.matrix, system.options, system.info
     skew = asymmetry(matrix)
-    if not skew <= 1e-9:
+    symmetric = skew <= 1e-9
+    if not symmetric and system.method != "gmres":
         raise ParameterError(
             f"method={system.method!r} needs a symmetric matrix, this one differs from its transpose by {skew:.1e}.\n"
-            "  Use method='direct'."
+            "  Use method='gmres' (with preconditioner='ilu' or 'amg'), or method='direct'."
         )
     choice = options.preconditioner
     if choice is None and options.method == "auto":
         choice = "amg"
-    start = time.perf_counter()
     one = rhs.shape[1] == 1
-    if isinstance(choice, str):
-        system.precondition = kept(choice, lambda: make_preconditioner(choice, matrix, one))
-    else:
-        system.precondition = make_preconditioner(choice, matrix, one)
-    info.factor_seconds += time.perf_counter() - start
+
+    made: dict[bool, Map | None] = {}
+
+    def prepared(transposed: bool) -> Map | None:
+        if transposed not in made:
+            start = time.perf_counter()
+            if isinstance(choice, str):
+                key = (choice, transposed and choice == "ilu")
+                found = kept(key, lambda: make_preconditioner(choice, matrix, one, symmetric, transposed))
+            else:
+                found = make_preconditioner(choice, matrix, one, symmetric, transposed)
+            made[transposed] = found
+            info.factor_seconds += time.perf_counter() - start
+        return made[transposed]
+
+    system.precondition = prepared
+    prepared(False)
     info.preconditioner = choice if isinstance(choice, str) or choice is None else type(choice).__name__
     system.norm = float(matrix.with_values(matrix.values.abs()).apply(matrix.values.new_ones(matrix.n_rows)).amax())
     if options.initial is not None:
-        first = options.initial.detach().double()
-        if first.dim() == 1:
-            first = first.unsqueeze(1)
-        first = first if system.constraint.is_identity else first.index_select(0, system.constraint.independent)
-        system.initial = first.expand(-1, rhs.shape[1])
+        start = options.initial.detach().double()
+        start = start.unsqueeze(1) if start.dim() == 1 else start
+        start = start if system.constraint.is_identity else start.index_select(0, system.constraint.independent)
+        system.initial = start.expand(-1, rhs.shape[1])
 
 
 def asymmetry(matrix: SparseOperator) -> float:

@@ -47,6 +47,18 @@ def test_a_form_that_mixes_cells_is_refused(name, value):
         space.assemble(MIXING[name], k=k, u=u, f=lambda x: x.k.sum())
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize(
+    "extreme", [torch.max, torch.min, torch.median, lambda a: a.cumsum(-3), lambda a: a.roll(1, -3)]
+)
+def test_extremes_of_the_coordinates_are_refused_on_every_mesh(n, extreme):
+    for axis in (0, 1):
+        with pytest.raises(ml.errors.ParameterError, match="mixes places"):
+            _square(n).assemble(lambda v, x, axis=axis: extreme(x[axis]) * v)
+    with pytest.raises(ml.errors.ParameterError, match="mixes places"):
+        _square(n).assemble(lambda u, v, x: extreme(x[0]) * u * v)
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_form_that_takes_axes_of_cells_for_components_is_refused(name):
     with pytest.raises(ml.errors.ParameterError, match="one number at every place"):
@@ -86,16 +98,16 @@ def test_pointwise_forms_pass_even_where_only_rounding_is_left(cells, dtype):
     def wave(x):
         return torch.sin(3 * x[0]) * torch.exp(x[1])
 
-    for form in (
-        lambda x: (x.k * 3 - x.k - x.k - x.k) ** 2,  # noise
-        lambda x: (x.w - torch.sin(3 * x[0]) * torch.exp(x[1])).abs(),
-        lambda x: x.u.value.norm(dim=0) - torch.sqrt(dot(x.u, x.u)),
-        lambda x: (x.k + 1e-3).log() + torch.log(x.k - 0.9),  # nan in most cells
-        lambda v, x: x.k.clamp(min=0.3) * inner(grad(x.u), grad(v)),
-        lambda v, x: torch.linalg.matrix_norm(grad(x.u).movedim((0, 1), (-2, -1))) * v[0],
-        lambda v, x: grad(x.u).amax(dim=(0, 1)) * v[1],
+    for names, form in (
+        ("k", lambda x: (x.k * 3 - x.k - x.k - x.k) ** 2),  # noise
+        ("w", lambda x: (x.w - torch.sin(3 * x[0]) * torch.exp(x[1])).abs()),
+        ("u", lambda x: x.u.value.norm(dim=0) - torch.sqrt(dot(x.u, x.u))),
+        ("k", lambda x: (x.k + 1e-3).log() + torch.log(x.k - 0.9)),  # nan in most cells
+        ("ku", lambda v, x: x.k.clamp(min=0.3) * inner(grad(x.u), grad(v))),
+        ("u", lambda v, x: torch.linalg.matrix_norm(grad(x.u).movedim((0, 1), (-2, -1))) * v[0]),
+        ("u", lambda v, x: grad(x.u).amax(dim=(0, 1)) * v[1]),
     ):
-        space.assemble(form, u=u, k=k, w=wave)
+        space.assemble(form, **{name: {"u": u, "k": k, "w": wave}[name] for name in names})
 
 
 def test_looking_at_values_is_allowed():
@@ -108,6 +120,18 @@ def test_looking_at_values_is_allowed():
     assert space.assemble(form, k=torch.ones(space.mesh.n_cells)).sum().item() == pytest.approx(1.0)
     with pytest.raises(ValueError, match="negative"):
         space.assemble(form, k=-torch.ones(space.mesh.n_cells))
+
+
+def test_a_form_that_cannot_be_called_beyond_the_mesh_is_tried_on_it():
+    space = _square(6)
+    table = torch.linspace(0, 1, 11, dtype=DOUBLE)
+
+    def looked_up(x):
+        return table[(10 * x[0]).long()]  # an error where x[0] leaves 0 … 1
+
+    assert 0.4 < space.assemble(looked_up).item() < 0.5
+    with pytest.raises(ml.errors.ParameterError, match="mixes places"):
+        space.assemble(lambda x: looked_up(x).sum())
 
 
 def test_tables_looked_up_by_number():
@@ -159,7 +183,7 @@ def test_what_was_tried_is_not_tried_again():
     space.assemble(form, k=k)
     first = len(calls)
     space.assemble(form, k=2 * k)
-    assert (first, len(calls)) == (3, 4)
+    assert (first, len(calls)) == (4, 5)
 
 
 def test_the_global_random_state_is_kept():

@@ -93,12 +93,15 @@ def test_gradients_under_other_constraints(constraint):
     assert gradgradcheck(run, (kappa, b))
 
 
-@pytest.mark.parametrize("method", ["direct", "cg", "minres"])
+@pytest.mark.parametrize("method", ["direct", "cg", "minres", "gmres"])
 def test_pure_neumann_problem_by_projection(square, method):
     kappa = (torch.rand(square.mesh.nelements, dtype=DOUBLE) + 0.5).requires_grad_()
     b = torch.rand(square.n, dtype=DOUBLE, requires_grad=True)
     info = SolveInfo()
-    u = solve(square.conducting(kappa), b, method=method, nullspace="constant", tolerance=1e-12, info=info)
+    given = {"method": method, "nullspace": "constant", "tolerance": 1e-12, "info": info}
+    with pytest.raises(ml.SingularMatrixError, match="incompatible='project'"):
+        solve(square.conducting(kappa), b, **given)
+    u = solve(square.conducting(kappa), b, **given, incompatible="project")
     inverse = torch.linalg.pinv(square.conducting(kappa).to_dense(), hermitian=True, rtol=1e-10)
     expected = inverse @ b
     assert torch.allclose(u, expected, atol=1e-9)
@@ -116,7 +119,7 @@ def test_neumann_gradients_to_second_order():
     square = Square(1)
     kappa = (torch.rand(square.mesh.nelements, dtype=DOUBLE) + 0.5).requires_grad_()
     b = torch.rand(square.n, 2, dtype=DOUBLE, requires_grad=True)
-    run = lambda kappa, b: solve(square.conducting(kappa), b, nullspace="constant")  # noqa: E731
+    run = lambda kappa, b: solve(square.conducting(kappa), b, nullspace="constant", incompatible="project")  # noqa: E731
     assert gradcheck(run, (kappa, b))
     assert gradgradcheck(run, (kappa, b))
 
