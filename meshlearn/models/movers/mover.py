@@ -65,16 +65,16 @@ class MongeAmpereMover:
 
     def __init__(
         self,
-        method: str = "newton",
+        method: Any = "newton",
         boundary: Any = "slide",
         pinned: Any = None,
-        corner: float = 45.0,
-        rtol: float = 1e-6,
-        dtol: float = 2.0,
-        max_iterations: int | None = None,
-        min_area_fraction: float = 1e-3,
-        time_step: float = 0.1,
-        isotropy: float = 0.1,
+        corner: Any = 45.0,
+        rtol: Any = 1e-6,
+        dtol: Any = 2.0,
+        max_iterations: Any = None,
+        min_area_fraction: Any = 1e-3,
+        time_step: Any = 0.1,
+        isotropy: Any = 0.1,
         strict: bool = True,
     ) -> None:
         _check(method, boundary, corner, rtol, dtol, max_iterations, min_area_fraction, time_step, isotropy)
@@ -259,9 +259,9 @@ def _check(
     time_step: Any,
     isotropy: Any,
 ) -> None:
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ParameterError(f"method={method!r}: expected one of {', '.join(map(repr, METHODS))}.")
-    if boundary not in ("slide", "fixed") and not callable(boundary):
+    if not callable(boundary) and not (isinstance(boundary, str) and boundary in ("slide", "fixed")):
         raise ParameterError(
             f"boundary={boundary!r}: expected 'slide', 'fixed', or a function (k, dim) -> (k, dim) that puts points on "
             "the boundary."
@@ -275,7 +275,7 @@ def _check(
         ("time_step", time_step, 0, float("inf")),
         ("isotropy", isotropy, 0, 0.5 + 1e-12),
     ):
-        if not low < value < high:
+        if not (isinstance(value, (int, float)) and low < value < high):
             raise ParameterError(f"{name}={value!r}: expected a number above {low} and below {high:g}.")
-    if not 0 < fraction < 1:
+    if not (isinstance(fraction, (int, float)) and 0 < fraction < 1):
         raise ParameterError(f"min_area_fraction={fraction!r}: expected a fraction above 0 and below 1.")

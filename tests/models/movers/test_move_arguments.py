@@ -1,0 +1,141 @@
+"""What cannot be moved is refused with a reason, and what to do."""
+
+import re
+
+import pytest
+import torch
+from mover_cases import bump, published_square
+
+import meshlearn as ml
+from meshlearn.models.movers import GradientMonitor, HessianMonitor, Ring, limited
+
+
+def ones(x):
+    return torch.ones(len(x), dtype=x.dtype)
+
+
+@pytest.fixture(scope="module")
+def square():
+    return published_square(5)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "said"),
+    [
+        (lambda x: x[:, 0] - 2, r"36 of 36 values of the monitor are not positive; the first is number 0 at .*-2"),
+        (lambda x: torch.where(x[:, 0] > 0.9, torch.nan, 1.0), r"6 of 36 values.*not finite.*number 5 "),
+        (lambda x: torch.ones(7), r"shape \(7,\) for 36 points; expected \(36,\)"),
+        (lambda x: 1.0, "returned a float"),
+        (torch.ones(35), r"shape \(35,\), expected \(36,\)"),
+        (-torch.ones(36), "not positive"),
+        ("density", r"no point field 'density'.*\n.*point fields: none"),
+        (None, "NoneType"),
+    ],
+)
+def test_monitors_that_are_no_densities(square, monitor, said):
+    with pytest.raises(ml.FieldError, match=said):
+        ml.MongeAmpereMover().move(square, monitor)
+
+
+def _tangled(square):
+    points = square.points.clone()
+    points[14] += torch.tensor([0.5, 0.5])
+    return square.replace(points=points)
+
+
+def _two_parts():
+    mesh = ml.shapes.square(n=2, boundary=False)
+    return ml.Mesh(
+        torch.cat([mesh.points, mesh.points + 3]), {"triangle": torch.cat([mesh.cells["triangle"]] * 2 + [])}
+    ).replace(cells={"triangle": torch.cat([mesh.cells["triangle"], mesh.cells["triangle"] + mesh.n_points])})
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "said"),
+    [
+        (lambda s: ml.shapes.square(n=3, cells="quad"), ml.TopologyError, r"triangle cells in 2-D.*quad[\s\S]*split"),
+        (lambda s: ml.shapes.square(n=4, cells="mixed"), ml.TopologyError, "split"),
+        (lambda s: ml.shapes.box(n=2, cells="hexahedron"), ml.TopologyError, r"tetra cells in 3-D"),
+        (lambda s: ml.shapes.square(n=3, order=2), ml.TopologyError, "second order"),
+        (lambda s: ml.shapes.sphere(refine=1), ml.TopologyError, "surfaces"),
+        (lambda s: ml.Mesh(torch.rand(5, 2)), ml.TopologyError, "triangle cells"),
+        (_tangled, ml.MeshError, r"tangled before it is moved: \d+ of 50 cells are inverted"),
+        (lambda s: _two_parts(), ml.TopologyError, "2 parts that are not connected"),
+        (lambda s: ml.Mesh(torch.rand(5, 2), {"triangle": [[0, 1, 2]]}), ml.MeshError, "2 points belong to no cell"),
+        (lambda s: s.replace(points=s.points * torch.nan), ml.MeshError, "36 points of the mesh are not finite"),
+        (
+            lambda s: ml.Mesh([[0.0, 0], [1, 0], [2, 0], [0, 1]], {"triangle": [[0, 1, 2], [0, 2, 3]]}),
+            ml.MeshError,
+            "1 of 2 cells have no measure",
+        ),
+        (lambda s: s.points, ml.ParameterError, "needs a Mesh, got Tensor"),
+    ],
+)
+def test_meshes_that_cannot_be_moved(square, make, error, said):
+    with pytest.raises(error, match=said):
+        ml.MongeAmpereMover().move(make(square), ones)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"method": "newtom"}, "'newton', 'relaxation', 'variational'"),
+        ({"boundary": "slip"}, "'slide', 'fixed', or a function"),
+        ({"rtol": 0.0}, "rtol=0.0: expected a number above 0"),
+        ({"isotropy": 0.7}, "below 0.5"),
+        ({"corner": -1.0}, "corner"),
+        ({"min_area_fraction": 1.0}, "fraction above 0 and below 1"),
+        ({"max_iterations": 2.5}, "whole number"),
+        ({"time_step": 0.0}, "time_step"),
+    ],
+)
+def test_settings_outside_what_is_allowed(arguments, said):
+    with pytest.raises(ml.ParameterError, match=re.escape(said)):
+        ml.MongeAmpereMover(**arguments)
+
+
+def test_pins_and_starts_that_do_not_fit(square):
+    for pinned, said in (
+        (torch.ones(3, dtype=torch.bool), "mask"),
+        ([40], "0 to|40"),
+        (torch.rand(36), "float"),
+    ):
+        with pytest.raises(ml.ParameterError, match=said):
+            ml.MongeAmpereMover(pinned=pinned).move(square, ones)
+    with pytest.raises(ml.FieldError, match="no point or cell set named 'lid'"):
+        ml.MongeAmpereMover(pinned="lid").move(square, ones)
+    with pytest.raises(ml.ParameterError, match=r"expected finite values \(36,\)"):
+        ml.MongeAmpereMover().move(square, ones, start=torch.zeros(5))
+    with pytest.raises(ml.ParameterError, match="too small or inverted"):
+        ml.MongeAmpereMover().move(square, ones, start=-5 * square.points.square().sum(1))
+    free = ml.MongeAmpereMover("variational").move(square, bump(0.4, 0.5, height=1.0))
+    with pytest.raises(ml.ParameterError, match="without a potential"):
+        ml.MongeAmpereMover().move(square, ones, start=free)
+    with pytest.raises(ml.ParameterError, match="MoveResult of the same mesh"):
+        ml.MongeAmpereMover("variational").move(published_square(6), ones, start=free)
+    with pytest.raises(ml.ParameterError, match="as many"):
+        ml.MongeAmpereMover(boundary=lambda x: x[:1]).move(square, ones)
+
+
+def test_monitors_of_fields_that_say_nothing(square):
+    with pytest.raises(ml.FieldError, match="gradient of the field is zero everywhere"):
+        GradientMonitor(square, torch.ones(36))
+    with pytest.raises(ml.FieldError, match="Hessian of the field is zero everywhere"):
+        HessianMonitor(square, torch.full((36,), 2.0))
+    with pytest.raises(ml.FieldError, match="no point field 'u'"):
+        HessianMonitor(square, "u")
+    with pytest.raises(ml.FieldError, match="one number per point"):
+        GradientMonitor(square, square.points)
+    with pytest.raises(ml.FieldError, match="36 of 36 values of the field are not finite"):
+        GradientMonitor(square, torch.full((36,), torch.nan))
+    with pytest.raises(ml.ParameterError, match="amplitude > -1"):
+        Ring(amplitude=-2.0)
+    with pytest.raises(ml.ParameterError, match="2 coordinates, points 3"):
+        Ring()(torch.rand(4, 3))
+    for wrong, said in (
+        ({"smoothing": -1.0}, "length"),
+        ({"floor": 0.0}, "positive"),
+        ({"floor": 2.0, "cap": 1.0}, "above"),
+    ):
+        with pytest.raises(ml.ParameterError, match=said):
+            limited(square, torch.ones(36), **wrong)
