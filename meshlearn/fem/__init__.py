@@ -12,6 +12,7 @@ from meshlearn.fem.mesh_prolongation import prolongation
 from meshlearn.fem.multigrid import VCycle
 from meshlearn.fem.newton import NewtonInfo, newton
 from meshlearn.fem.nonlinear import solve_nonlinear, tangent
+from meshlearn.fem.one_side import OneSide
 from meshlearn.fem.operators import (
     cross,
     curl,
@@ -49,6 +50,7 @@ __all__ = [
     "LearnedDiagonal",
     "LearnedPolynomial",
     "NewtonInfo",
+    "OneSide",
     "SolveInfo",
     "StackedOperator",
     "VCycle",

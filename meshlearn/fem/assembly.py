@@ -17,10 +17,12 @@ from meshlearn.fem.forms import Jets, coefficients, n_arguments, probe
 from meshlearn.fem.geometry import pick
 from meshlearn.fem.given import check_read
 from meshlearn.fem.local import Side, matrices, unit_coefficients, vectors
+from meshlearn.fem.one_side import OneSide
 from meshlearn.fem.parts import cells_of
 from meshlearn.fem.pattern import scatter, scatter_batch
 from meshlearn.fem.places import Region, cell_rule, facet_groups, place, region
 from meshlearn.fem.pointwise import check_pointwise, few_cells
+from meshlearn.fem.sides import check_sides
 from meshlearn.fem.stacked import StackedOperator
 from meshlearn.ops import SparseOperator
 
@@ -58,12 +60,28 @@ def assemble(
     pattern = test.pattern(trial) if count == 3 else None
     n = 1 if count == 1 else pattern.adjacency.n_edges if pattern else test.n_dofs
     jets = [mine for _, mine in sides]
+
+    def add(where: Region, c: Tensor, slices: list, total: Tensor) -> Tensor:
+        if count == 1:
+            return total + (c[0, 0] * where.measure[:, None] * where.weights).sum((0, 2))
+        if count == 2:
+            _vector(test, where, c, slices[0], total)
+        else:
+            _matrix(test, trial, where, c, slices, pattern, total)
+        return total
+
+    def alone(where: Region) -> Tensor:
+        c, slices = coefficients(form, jets, place(test, where, given), test.like)
+        return add(where, c, slices, test.like.new_zeros(n, c.shape[3]))
+
     total: Tensor | None = None
     for where in _regions(test, on, order, [s for s, _ in sides], given):
         if total is None:
             few = few_cells(test, where)
             check_pointwise(test, form, jets, few, given)
             probe(form, jets, place(test, few, given), test.like)
+            if where.rule.normal is not None:
+                check_sides(test, on, alone)
         spot = place(test, where, given)
         c, slices = coefficients(form, jets, spot, test.like)
         if total is None:
@@ -74,13 +92,7 @@ def assemble(
             total = test.like.new_zeros(n, c.shape[3])
         elif total.shape[1] < c.shape[3]:
             total = total.repeat(1, c.shape[3])
-        if count == 1:
-            weighted = (c[0, 0] * where.measure[:, None] * where.weights).sum((0, 2))
-            total = total + weighted
-        elif count == 2:
-            _vector(test, where, c, slices[0], total)
-        else:
-            _matrix(test, trial, where, c, slices, pattern, total)
+        total = add(where, c, slices, total)
     assert total is not None
     batched = any(batch_size(test, value) is not None for value in given.values())
     return _finish(total[0] if count == 1 else total, pattern, batched or total.shape[-1] > 1)
@@ -98,7 +110,7 @@ def _finish(total: Tensor, pattern: Any, batched: bool) -> Assembled:
 
 def _regions(space: FESpace, on: Any, order: int, spaces: list[FESpace], given: dict[str, Any]) -> Iterator[Region]:
     """Facets by their local number, or cells in runs whose arrays stay small: fresh memory costs more than sums."""
-    some = None if on is None else cells_of(space, on)
+    some = None if on is None or isinstance(on, OneSide) else cells_of(space, on)
     if on is not None and some is None:
         for cells, rule in facet_groups(space, on, order):
             yield region(space, cells, rule)

@@ -15,6 +15,7 @@ from meshlearn.fem.explain import explained
 from meshlearn.fem.facets import facet_rules
 from meshlearn.fem.fields import Place, open_shapes
 from meshlearn.fem.geometry import Cells, Maps
+from meshlearn.fem.one_side import facet_cells
 from meshlearn.fem.quadrature import quadrature
 
 if TYPE_CHECKING:
@@ -103,10 +104,3 @@ def facet_groups(space: FESpace, on: Any, order: int) -> list[tuple[Tensor, Rule
     if not made:
         raise ParameterError(f"on={shown(on)} names no facets.")
     return made
-
-
-def facet_cells(space: FESpace, on: Any) -> tuple[np.ndarray, np.ndarray]:
-    """For every facet of a boundary the cell (n,) it is integrated from, and its local number there (n,)."""
-    skmesh, facets = space.skmesh, space.facets(on)
-    cells = skmesh.f2t[0, facets]
-    return cells.astype(np.int64), (skmesh.t2f[:, cells] == facets).argmax(0)
