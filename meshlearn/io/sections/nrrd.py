@@ -1,0 +1,108 @@
+"""Label volumes in NRRD files: header and data in one file (.nrrd) or apart (.nhdr); raw, gzip, bzip2 or text."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from meshlearn.errors import MeshReadError, ParameterError
+from meshlearn.io.sections.volumes import label_array
+
+_TYPES = {
+    "int8": "signed char, int8, int8_t",
+    "uint8": "uchar, unsigned char, uint8, uint8_t",
+    "int16": "short, short int, signed short, signed short int, int16, int16_t",
+    "uint16": "ushort, unsigned short, unsigned short int, uint16, uint16_t",
+    "int32": "int, signed int, int32, int32_t",
+    "uint32": "uint, unsigned int, uint32, uint32_t",
+    "int64": "longlong, long long, long long int, signed long long, int64, int64_t",
+    "uint64": "ulonglong, unsigned long long, unsigned long long int, uint64, uint64_t",
+    "float32": "float",
+    "float64": "double",
+}
+_DTYPES = {name: dtype for dtype, names in _TYPES.items() for name in names.split(", ")}
+_VECTOR = re.compile(r"\(([^)]*)\)|none")
+
+
+def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, affine) of a .nrrd or .nhdr file, in the file's unit and space.
+
+    Raises MeshReadError for what is no NRRD volume of three axes, and for encodings that are unknown.
+    """
+    content = path.read_bytes()
+    header, data = _header(content, path)
+    sizes = [int(n) for n in header.get("sizes", "").split()]
+    if len(sizes) != 3 or min(sizes) < 1:
+        raise MeshReadError(f"{path}: a label volume has three axes, this has the sizes {sizes}.")
+    kind = _DTYPES.get(header.get("type", "").lower())
+    if kind is None:
+        raise MeshReadError(f"{path}: values of type {header.get('type')!r} are no labels.")
+    if "data file" in header or "datafile" in header:
+        name = header.get("data file") or header["datafile"]
+        other = path.parent / name
+        if name.startswith("LIST") or "%" in name or other.resolve().parent != path.resolve().parent:
+            raise MeshReadError(f"{path}: its data are in {name!r}; one file beside the header can be read.")
+        if not other.is_file():
+            raise MeshReadError(f"{path}: its data file {name!r} is missing.")
+        data = other.read_bytes()
+    dtype = np.dtype(kind).newbyteorder(">" if header.get("endian", "little").lower() == "big" else "<")
+    values = _decoded(data, header.get("encoding", "raw").lower(), dtype, int(np.prod(sizes)), path)
+    try:
+        labels = label_array(values.reshape(sizes, order="F").astype(kind))
+    except ParameterError as error:
+        raise MeshReadError(f"{path}: {error}") from None
+    return labels, _affine(header, path)
+
+
+def _header(content: bytes, path: Path) -> tuple[dict[str, str], bytes]:
+    if not content.startswith(b"NRRD"):
+        raise MeshReadError(f"{path}: this is no NRRD file: it starts with {content[:8]!r}.")
+    end = re.search(rb"\r?\n\r?\n", content)
+    text, data = (content[: end.start()], content[end.end() :]) if end else (content, b"")
+    fields = {}
+    for line in text.decode("utf-8", errors="replace").splitlines()[1:]:
+        name, mark, value = line.partition(":")
+        if mark and not line.startswith("#"):
+            fields[name.strip().lower()] = value.lstrip("=").strip()
+    return fields, data
+
+
+def _decoded(data: bytes, encoding: str, dtype: np.dtype, count: int, path: Path) -> np.ndarray:
+    try:
+        if encoding in ("gzip", "gz"):
+            data = gzip.decompress(data)
+        elif encoding in ("bzip2", "bz2"):
+            data = bz2.decompress(data)
+        elif encoding in ("text", "txt", "ascii"):
+            return np.array(data.split()[:count], dtype=np.float64).astype(dtype)
+        elif encoding != "raw":
+            raise MeshReadError(f"{path}: the encoding {encoding!r} is unknown: raw, gzip, bzip2 and text can be read.")
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        if isinstance(error, MeshReadError):
+            raise
+        raise MeshReadError(f"{path}: the data cannot be unpacked ({error}).") from None
+    if len(data) < count * dtype.itemsize:
+        raise MeshReadError(f"{path}: {len(data)} bytes of data, {count * dtype.itemsize} expected: it was cut off.")
+    return np.frombuffer(data, dtype, count)
+
+
+def _affine(header: dict[str, str], path: Path) -> np.ndarray:
+    affine = np.eye(4)
+    try:
+        if "space directions" in header:
+            rows = [found.group(1) for found in _VECTOR.finditer(header["space directions"])]
+            affine[:3, :3] = np.array([[float(x) for x in row.split(",")] for row in rows if row]).T
+        elif "spacings" in header:
+            affine[:3, :3] = np.diag([float(x) for x in header["spacings"].split()])
+        if "space origin" in header:
+            affine[:3, 3] = [float(x) for x in header["space origin"].strip("() ").split(",")]
+    except ValueError:
+        raise MeshReadError(f"{path}: its directions or origin in space cannot be read.") from None
+    if not np.isfinite(affine).all() or np.linalg.det(affine[:3, :3]) == 0:
+        raise MeshReadError(f"{path}: its directions in space are not three independent vectors.")
+    return affine

@@ -1,0 +1,124 @@
+"""Label volumes: numpy arrays with an affine, NIfTI, NRRD and .npz files, and the contours of their slices."""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from meshlearn.errors import MeshReadError, ParameterError, require
+from meshlearn.io.sections.cross_sections import CrossSections
+from meshlearn.io.sections.section import Ring, Section
+from meshlearn.io.sections.tracing import mask_rings
+
+
+def sections_of_volume(volume: Any, affine: Any, axis: Any, slices: Any, labels: Any) -> CrossSections:
+    """See `CrossSections.from_volume`."""
+    volume = label_array(volume)
+    affine = checked_affine(affine)
+    if axis not in (0, 1, 2) or isinstance(axis, bool):
+        raise ParameterError(f"axis={axis!r} is not allowed: 0, 1 or 2 is expected.")
+    volume = np.moveaxis(volume, axis, 2)
+    # after moveaxis the in-plane axes are the two others, in ascending order
+    columns = [k for k in range(3) if k != axis]
+    u, v, w = affine[:3, columns[0]], affine[:3, columns[1]], affine[:3, axis]
+    keep = None if labels is None else {int(label) for label in np.atleast_1d(labels)}
+    sections = []
+    for k in _chosen(slices, volume):
+        image = volume[:, :, k]
+        place = affine[:3, 3] + k * w
+        rings = []
+        for label in np.unique(image).tolist():
+            if label == 0 or (keep is not None and label not in keep):
+                continue
+            for ring in mask_rings(image == label):
+                rings.append((label, place + ring[:, :1] * u + ring[:, 1:] * v))
+        sections.append(_section(place, u, v, rings))
+    return CrossSections(sections)
+
+
+def _section(place: np.ndarray, u: np.ndarray, v: np.ndarray, rings: list[tuple[int, np.ndarray]]) -> Section:
+    """A section whose first axis is that of the slice, so that slices share their coordinates."""
+    first = u / np.linalg.norm(u)
+    second = v - (v @ first) * first
+    axes = np.stack([first, second / np.linalg.norm(second)])
+    return Section(place, axes, tuple(Ring(label, (points - place) @ axes.T) for label, points in rings))
+
+
+def label_array(volume: Any) -> np.ndarray:
+    """The volume as whole numbers; raises ParameterError for other numbers of axes, fractions and negative labels."""
+    volume = np.asarray(volume.detach().cpu() if hasattr(volume, "detach") else volume)
+    if volume.ndim == 4 and volume.shape[3] == 1:
+        volume = volume[..., 0]
+    if volume.ndim != 3 or 0 in volume.shape:
+        raise ParameterError(f"a label volume has three axes, this has the shape {volume.shape}.")
+    if volume.dtype.kind == "f":
+        if not np.isfinite(volume).all() or (volume != np.round(volume)).any():
+            raise ParameterError("a label volume holds whole numbers, this holds fractions: is it an image of greys?")
+        volume = volume.astype(np.int64)
+    if volume.dtype.kind not in "iub":
+        raise ParameterError(f"a label volume holds whole numbers, this holds {volume.dtype}.")
+    if volume.dtype.kind == "i" and volume.min() < 0:
+        raise ParameterError(f"a label volume has labels from 0 on, this has {volume.min()}.")
+    return volume
+
+
+def checked_affine(affine: Any) -> np.ndarray:
+    """(4, 4) float64, the identity for None; raises ParameterError for others and for singular ones."""
+    if affine is None:
+        return np.eye(4)
+    try:
+        matrix = np.asarray(affine, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
+    if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-300:
+        raise ParameterError(f"affine={affine!r} is not allowed: an invertible (4, 4) matrix is expected.")
+    return matrix
+
+
+def _chosen(slices: Any, volume: np.ndarray) -> list[int]:
+    n = volume.shape[2]
+    if slices is None:
+        return list(range(n))
+    if isinstance(slices, str):
+        if slices != "labelled":
+            raise ParameterError(f"slices={slices!r} is not allowed: numbers, a slice object or 'labelled'.")
+        return np.flatnonzero(volume.any(axis=(0, 1))).tolist()
+    if isinstance(slices, slice):
+        return list(range(n))[slices]
+    try:
+        numbers = [int(k) for k in slices]
+    except (TypeError, ValueError):
+        raise ParameterError(f"slices={slices!r} is not allowed: numbers, a slice object or 'labelled'.") from None
+    wrong = [k for k in numbers if not -n <= k < n]
+    if wrong:
+        raise ParameterError(f"there is no slice {wrong[0]}: the volume has {n} slices along this axis.")
+    return sorted({k % n for k in numbers})
+
+
+def read_nifti(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, affine) of a .nii or .nii.gz file, in the file's unit (millimetres, as a rule)."""
+    nibabel = require("nibabel", "volume", "reading NIfTI files")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            image = nibabel.load(path)
+            return label_array(np.asarray(image.dataobj)), np.asarray(image.affine, dtype=np.float64)
+    except (nibabel.filebasedimages.ImageFileError, EOFError, OSError, zlib.error) as error:
+        raise MeshReadError(f"{path}: this is no readable NIfTI file ({error}).") from None
+
+
+def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, affine) of a .npz file with an array `labels` and, if need be, `affine`."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if "labels" not in archive:
+                raise MeshReadError(f"{path}: it has no array 'labels', only {archive.files}.")
+            return label_array(archive["labels"]), checked_affine(archive.get("affine", None))
+    except (ValueError, OSError) as error:
+        if isinstance(error, MeshReadError):
+            raise
+        raise MeshReadError(f"{path}: this is no readable .npz file ({error}).") from None

@@ -1,0 +1,96 @@
+"""Which field to use: planes are left out in turn, and what is predicted there is compared with what they show."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from meshlearn.models.cross_sections.body import REACH, Body
+from meshlearn.models.cross_sections.field import Field, labels_of
+from meshlearn.models.cross_sections.rbf import RadialField
+
+FOLDS = 6
+WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Shares of the network that are tried."""
+MARGIN = 0.002
+"""By how much a richer field must be better on planes that were left out."""
+
+
+def left_out(body: Body, folds: int = FOLDS) -> list[int]:
+    """Planes with contours, evenly spread, that have neighbours on both sides."""
+    inner = [k for k, plane in enumerate(body.sections) if plane.rings]
+    if body.parallel:
+        inner = [k for k in inner if 0 < k < len(body.sections) - 1]
+    count = min(folds, len(inner))
+    return (
+        [inner[i] for i in np.unique(np.linspace(0, len(inner) - 1, count + 2)[1:-1].round().astype(int))]
+        if count
+        else []
+    )
+
+
+def plane_points(body: Body, plane: int, every: int = 3) -> Tensor:
+    """(n, 3) float32 points of a plane's grid."""
+    axis = np.linspace(-REACH, REACH, body.grid)[::every]
+    flat = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    points = body.offsets[plane] * body.normals[plane] + flat @ body.axes[plane]
+    return torch.from_numpy(points.astype(np.float32))
+
+
+def shown(body: Body, plane: int, every: int = 3) -> Tensor:
+    """(n,) labels that the plane shows at `plane_points`."""
+    values = body.data[plane][:, ::every, ::every]
+    return labels_of(values.reshape(len(body.channels), -1).T.contiguous(), body.channels)
+
+
+def overlap(pairs: list[tuple[Tensor, Tensor]]) -> float:
+    """Points that have the same label (not 0) in both, among those that have one in either."""
+    same = sum(int(((a == b) & (a > 0)).sum()) for a, b in pairs)
+    any_ = sum(int(((a > 0) | (b > 0)).sum()) for a, b in pairs)
+    return same / any_ if any_ else 1.0
+
+
+def score_bases(body: Body, names: list[str], centres: int, seed: int) -> dict[str, float]:
+    """{base: overlap on planes that were left out one at a time}; NaN where none can be left out."""
+    chosen = left_out(body)
+    pairs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
+    for plane in chosen:
+        part = body.only([k for k in range(len(body.sections)) if k != plane])
+        points, truth = plane_points(body, plane), shown(body, plane)
+        for name in names:
+            if name == "rbf":
+                field = Field(part, "cubic" if body.parallel else "distance")
+                values = field.closed(points, RadialField(part, centres, seed=seed)(points))
+            else:
+                values = Field(part, name)(points)
+            pairs[name].append((labels_of(values, body.channels), truth))
+    return {name: overlap(found) if chosen else float("nan") for name, found in pairs.items()}
+
+
+def share_of_network(field: Field, with_network: Tensor, body: Body, planes: list[int]) -> dict[float, float]:
+    """{share of the network: overlap on planes that neither the field nor the network has seen}.
+
+    field         of the other planes, without the network
+    with_network  values of the network on a grid
+    """
+    scores = {}
+    for share in WEIGHTS:
+        blended = mixed(field, with_network, share)
+        pairs = [(labels_of(blended(plane_points(body, plane)), body.channels), shown(body, plane)) for plane in planes]
+        scores[share] = overlap(pairs)
+    return scores
+
+
+def mixed(field: Field, network: Tensor, share: float) -> Field:
+    """The field with a share of the network in its prior; the field itself for 0."""
+    if share == 0.0:
+        return field
+    prior = share * network if field.prior is None else field.prior + share * network
+    return Field(field.body, field.blend_name, prior, field.local)
+
+
+def best_share(scores: dict[float, float]) -> float:
+    """The share with the best score; 0 unless it is better by the margin."""
+    best = max(scores, key=lambda share: scores[share])
+    return best if scores[best] > scores[0.0] + MARGIN else 0.0

@@ -1,0 +1,131 @@
+"""The steps of a fit: bases compared, a prior made, the network tried on planes left out and trained on all."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from meshlearn.errors import ParameterError
+from meshlearn.models.cross_sections import choice
+from meshlearn.models.cross_sections.body import Body
+from meshlearn.models.cross_sections.field import BULGE, Field
+from meshlearn.models.cross_sections.grid_field import finer, sampled
+from meshlearn.models.cross_sections.network import ResidualNetwork
+from meshlearn.models.cross_sections.progress import bar
+from meshlearn.models.cross_sections.rbf import RadialField
+from meshlearn.models.cross_sections.training import fit_network, network_grid
+
+FEW = 8
+"""More labels than these have no radial basis functions and no network: blends of distances are what they get."""
+COARSE, FINE = 44, 96
+"""Nodes per side at which radial basis functions are evaluated, and those that are kept."""
+COARSE_NETWORK = 64
+TRIAL = 0.35
+"""Share of the steps, and of the time, that the trial of the network takes."""
+
+
+class Learner:
+    """One fit. `run` sets `field`, `base`, `base_scores`, `share`, `share_scores`, `steps` and `seconds`."""
+
+    def __init__(self, model: Any, body: Body, deadline: float, progress: bool):
+        self.model, self.body, self.deadline, self.progress = model, body, deadline, progress
+        self.blend = "cubic" if body.parallel else "distance"
+        self.base_scores: dict[str, float] = {}
+        self.share, self.share_scores, self.steps = 0.0, {0.0: math.nan}, 0
+        self.seconds: dict[str, float] = {}
+
+    def run(self) -> None:
+        """All steps, each in the time that is left."""
+        with bar("reconstruct", self.progress) as report:
+            self.report = report or (lambda share: None)
+            with self._timed("base"):
+                self.base = self._choose_base()
+                self.report(0.2)
+            with self._timed("prior"):
+                self.field = self._field(self.body, self.base, COARSE)
+                self.report(0.3)
+            if self.model.network and len(self.body.sections.labels) <= FEW:
+                self._learn()
+            self.report(1.0)
+
+    @contextmanager
+    def _timed(self, name: str):
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+
+    def _left(self) -> float:
+        return self.deadline - time.perf_counter()
+
+    def _choose_base(self) -> str:
+        body, base = self.body, self.model.base
+        able = ["linear", "cubic"] if body.parallel else ["distance"]
+        few = len(body.sections.labels) <= FEW
+        able += ["rbf"] if few else []
+        if base != "auto":
+            if base == "rbf" and not few:
+                raise ParameterError(f"base='rbf' is for up to {FEW} labels, there are {len(body.sections.labels)}.")
+            if base not in able:
+                kind = "parallel planes have" if body.parallel else "planes that are not parallel have"
+                raise ParameterError(f"base={base!r} is not allowed here: {kind} {able}.")
+            return base
+        start = time.perf_counter()
+        plain = [name for name in able if name != "rbf"]
+        self.base_scores = choice.score_bases(body, plain, self.model.centres, self.model.seed)
+        folds = len(choice.left_out(body))
+        if few and folds and self._left() > 4 * (time.perf_counter() - start):
+            self.base_scores |= choice.score_bases(body, ["rbf"], self.model.centres // 2, self.model.seed)
+        known = {name: score for name, score in self.base_scores.items() if not math.isnan(score)}
+        if not known:
+            return able[0] if not few else "rbf" if not body.parallel else "linear"
+        return max(known, key=lambda name: known[name])
+
+    def _field(self, body: Body, base: str, nodes: int) -> Field:
+        if base != "rbf":
+            return Field(body, base)
+        prior = finer(
+            sampled(RadialField(body, self.model.centres, seed=self.model.seed), body, nodes, max(body.cap, BULGE)),
+            FINE,
+        )
+        return Field(body, self.blend, prior, local=body.parallel)
+
+    def _network(self) -> ResidualNetwork:
+        model = self.model
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(model.seed)
+            return ResidualNetwork(len(self.body.channels), model.hidden, model.layers, model.iterations)
+
+    def _learn(self) -> None:
+        """Train without some planes, see what share of the network helps there, then train on all."""
+        body, steps = self.body, self.model.steps
+        hidden = choice.left_out(body)[::2]
+        keep = [k for k in range(len(body.sections)) if k not in hidden]
+        if not hidden or len(keep) < 3 or self._left() < 2.0:
+            return
+        with self._timed("trial"):
+            field = self._field(body.only(keep), self.base, COARSE - 12)
+            share_end = time.perf_counter() + TRIAL * self._left()
+            done, grid = self._train(field, max(int(TRIAL * steps), 1), share_end, 0.3, 0.5)
+            if done:
+                self.share_scores = choice.share_of_network(field, grid, body, hidden)
+                self.share = choice.best_share(self.share_scores)
+        if self.share == 0.0:
+            return
+        with self._timed("network"):
+            reserve = 0.1 * max(self._left(), 0.0)
+            self.steps, grid = self._train(self.field, steps, self.deadline - reserve, 0.5, 1.0)
+            # a network cut short is no longer the one that was tried
+            if self.steps >= min(steps, done):
+                self.field = choice.mixed(self.field, grid, self.share)
+            else:
+                self.share = 0.0
+
+    def _train(self, field: Field, steps: int, deadline: float, low: float, high: float) -> tuple[int, torch.Tensor]:
+        network = self._network()
+        report = lambda share, loss: self.report(low + (high - low) * share)  # noqa: E731
+        done = fit_network(field.body, field.prior, network, steps, deadline, self.model.seed, report)
+        return done, network_grid(network, field.body, COARSE_NETWORK, FINE)
