@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from meshlearn.models.mmgp.bands import factor_for_coverage, field_variance, round_trip
-from meshlearn.models.mmgp.gaussian import GaussianProcesses
+from meshlearn.models.mmgp.bands import Ratios, concatenate, factor_of, field_variance, round_trip
+from meshlearn.models.mmgp.gaussian import GaussianProcesses, Processes
 from meshlearn.models.mmgp.pod import FOLDS, POD
 from meshlearn.models.mmgp.training_set import TrainingSet
 from meshlearn.train.fields import FieldSpec
@@ -39,61 +39,80 @@ def check_left_out(
     data: TrainingSet,
     outputs: Sequence[FieldSpec],
     pods: Mapping[str, POD],
-    processes: GaussianProcesses,
-    calibrate: bool,
+    processes: Processes,
+    calibrate: str | bool,
 ) -> Checks:
     """Compare every output with its prediction from the other samples.
 
     The error of a field is the sum of three: of the coefficients (five folds, trained again; above 300 samples, where
-    single ones do not move length scales, closed-form leave-one-out), of what modes of other samples leave (five
-    folds), and of the transfer; it is formed on the sample's own points. Frames of one trajectory stay in one fold.
-    Fewer than ten samples are not enough to scale bands.
+    single ones do not move length scales, closed-form leave-one-out where processes are exact), of what modes of other
+    samples leave (five folds), and of the transfer; it is formed on the sample's own points. Frames of one trajectory
+    stay in one fold. Fewer than ten samples are not enough to scale bands.
     """
     checks = Checks()
     n = len(data.shapes)
-    again = n >= 2 * FOLDS and (n <= FEW or data.n_items < n)
-    left_out, variance = processes.held_out(data.folds) if again else processes.leave_one_out()
+    left_out, variance = _coefficients(data, processes)
     rows = torch.tensor(data.checked)
     start = 0
     for spec in outputs:
-        width = spec.size if spec.location == "global" else pods[spec.name].rank_
+        width = pods[spec.name].rank_ if spec.name in pods else spec.size
         mine = slice(start, start + width)
         start += width
-        if spec.location == "global":
-            ratios = _check_scalar(checks, spec, data.fields[spec], left_out[:, mine], variance[:, mine])
-        else:
+        if spec.name in pods:
             ratios = _check_field(checks, spec, pods[spec.name], data, left_out[rows, mine], variance[rows, mine])
-        checks.factors[spec.name] = factor_for_coverage(ratios) if calibrate and n >= 2 * FOLDS else 1.0
+        else:
+            ratios = _check_scalar(checks, spec, data, left_out[:, mine], variance[:, mine])
+        checks.factors[spec.name] = factor_of(ratios, calibrate) if n >= 2 * FOLDS else 1.0
     return checks
 
 
-def _check_scalar(checks: Checks, spec: FieldSpec, truth: Tensor, left_out: Tensor, variance: Tensor) -> Tensor:
+def _coefficients(data: TrainingSet, processes: Processes) -> tuple[Tensor, Tensor]:
+    n = len(data.shapes)
+    if isinstance(processes, GaussianProcesses):
+        again = n >= 2 * FOLDS and (n <= FEW or data.n_items < n)
+        return processes.held_out(data.folds) if again else processes.leave_one_out()
+    return processes.held_out(data.folds)
+
+
+def _check_scalar(checks: Checks, spec: FieldSpec, data: TrainingSet, left_out: Tensor, variance: Tensor) -> Ratios:
+    truth = data.fields[spec]
     error, size = left_out - truth, truth.norm(dim=1)
     checks.scores[spec.name] = _mean((error.norm(dim=1) / size)[size > 0].tolist())
-    return (error.abs() / variance.sqrt()).reshape(-1)
+    ratios = error.abs() / variance.sqrt()
+    return Ratios(
+        ratios.reshape(-1),
+        torch.full((ratios.numel(),), 1 / ratios.shape[1], dtype=torch.float64),
+        data.items.repeat_interleave(ratios.shape[1]),
+    )
 
 
 def _check_field(
     checks: Checks, spec: FieldSpec, pod: POD, data: TrainingSet, left_out: Tensor, variance: Tensor
-) -> Tensor:
-    trips = [round_trip(data.placed[i], data.truth[i][spec], spec.location) for i in data.checked]
+) -> Ratios:
+    truths = {i: data.fields[spec][i].reshape(1, -1) for i in data.checked}
+    if spec.location != "global":
+        truths = {i: data.truth[i][spec].detach().double().cpu() for i in data.checked}
+    trips = [round_trip(data.placed[i], truths[i], spec.location) for i in data.checked]
     transfer = torch.stack([square for _, square in trips]).mean(0)
-    bands = field_variance(pod, variance, transfer)
-    errors = pod.rest_ + (pod.coefficients_[torch.tensor(data.checked)] - left_out) @ pod.modes_
-    scores, round_trips, truncations, ratios = [], [], [], []
+    bands = field_variance(pod, left_out, variance, transfer)
+    known = pod.coefficients_[torch.tensor(data.checked)]
+    errors = pod.rest_ + pod.decode(known) - pod.decode(left_out)
+    scores, round_trips, truncations = [], [], []
+    ratios: list[tuple[Tensor, Tensor, int]] = []
     for k, i in enumerate(data.checked):
-        placed, truth, own = data.placed[i], data.truth[i][spec].detach().double().cpu(), trips[k][0]
+        placed, truth, own = data.placed[i], truths[i], trips[k][0]
         stacked = torch.stack([errors[k], bands[k], pod.rest_[k]])
         error, band, rest = placed.from_common(stacked, spec.location, spec.size)
         weights = measure_weights(placed.mesh, spec.location).detach().double().cpu()
         scores.append(relative_l2(truth - error - own, truth, weights))
         round_trips.append(relative_l2(truth - own, truth, weights))
         truncations.append(relative_l2(truth - rest, truth, weights))
-        ratios.append(((error + own).abs() / band.clamp(min=0).sqrt()).reshape(-1))
+        values = ((error + own).abs() / band.clamp(min=0).sqrt()).reshape(-1)
+        ratios.append((values, weights.repeat_interleave(spec.size) / spec.size, int(data.items[i])))
     checks.transfer[spec.name] = transfer
     checks.scores[spec.name] = _mean(scores)
     checks.floors[spec.name] = {"round_trip": _mean(round_trips), "truncation": _mean(truncations)}
-    return torch.cat(ratios)
+    return concatenate(ratios)
 
 
 def _mean(values: list[float]) -> float:

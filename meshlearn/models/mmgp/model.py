@@ -25,12 +25,14 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.models.baselines.training import checked_work, resolve
+from meshlearn.models.baselines.training import resolve
 from meshlearn.models.mmgp import arguments
-from meshlearn.models.mmgp.bands import field_variance
+from meshlearn.models.mmgp.bands import check_conformal
+from meshlearn.models.mmgp.calibration import LEVELS, Calibration, calibration_of, check_levels
+from meshlearn.models.mmgp.decoder import Decoder
 from meshlearn.models.mmgp.family import Family, Placed
 from meshlearn.models.mmgp.flips import check_placed, warn_of_flips
-from meshlearn.models.mmgp.gaussian import GaussianProcesses
+from meshlearn.models.mmgp.gaussian import Processes, load_processes, make_processes
 from meshlearn.models.mmgp.left_out import check_left_out
 from meshlearn.models.mmgp.morphing import make_morpher
 from meshlearn.models.mmgp.morphing.morph import plain
@@ -38,9 +40,12 @@ from meshlearn.models.mmgp.morphing.validity import worst_jacobians
 from meshlearn.models.mmgp.pod import POD
 from meshlearn.models.mmgp.reference import mesh_from_state, mesh_state
 from meshlearn.models.mmgp.regressors import Regressors
+from meshlearn.models.mmgp.series import Frames, Series, SpaceTime, make_series
 from meshlearn.models.mmgp.training_set import place_all
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.fields import FieldSpec
+from meshlearn.train.items import as_items
+from meshlearn.train.steps import Work
 from meshlearn.train.survey import Survey
 
 
@@ -53,11 +58,17 @@ class MMGP(Estimator):
     landmarks         names of point sets of one point each that correspond in all meshes
     modes             modes of every output field: "cv" (those found again in meshes that were left out), a number, or
                       the share of the variance they shall hold; see `meshlearn.models.mmgp.pod`
-    shape_modes       the same for the coordinates, and for every input field
+    manifold          "linear"; "quadratic" or "cubic": polynomials of the coefficients add what the modes leave, for
+                      fields with fronts (`meshlearn.models.mmgp.lift`)
+    shape_modes       as `modes`, for the coordinates, and for every input field
     tied              one set of length scales for all modes of a field (the published method) instead of one per mode
     transfer          "interpolation", or "projection" in L2, which keeps integrals
     restarts          starts of the search for length scales
-    calibrate         scale error bands so that 95 % of errors of left-out training samples lie in the 95 % band
+    inducing          points of sparse processes: None for exact ones, a number, or "auto": exact up to 2000 samples
+    series            "frames": every frame of a Trajectory is a sample (name "time" as an input); "modes": a Trajectory
+                      is one sample, with modes in space and time; all need the same times
+    calibrate         "scale" error bands so that 95 % of errors of left-out training samples lie in the 95 % band;
+                      "conformal" guarantees it for new meshes like these (`meshlearn.models.mmgp.bands`); False
     morphing_options  of the morphing, {"weights": "uniform"}
     seed              of the restarts
 
@@ -81,16 +92,20 @@ class MMGP(Estimator):
     landmarks: Sequence[str]
     modes: int | float | str
     shape_modes: int | float | str
+    manifold: str
     tied: bool
     transfer: str
     restarts: int
-    calibrate: bool
+    inducing: int | str | None
+    series: str
+    calibrate: str | bool
     morphing_options: Mapping[str, Any]
     seed: int
     family_: Family
     regressors_: Regressors
     pods_: dict[str, POD]
-    processes_: GaussianProcesses
+    processes_: Processes
+    series_: Series
     transfer_variance_: dict[str, Tensor]
     factors_: dict[str, float]
     cv_score_: dict[str, float]
@@ -111,9 +126,12 @@ class MMGP(Estimator):
         tied: bool = False,
         transfer: str = "interpolation",
         restarts: int = 4,
-        calibrate: bool = True,
+        calibrate: str | bool = "scale",
         morphing_options: Mapping[str, Any] = {},
         seed: int = 0,
+        manifold: str = "linear",
+        inducing: int | str | None = "auto",
+        series: str = "frames",
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
@@ -127,6 +145,9 @@ class MMGP(Estimator):
         self.calibrate = calibrate
         self.morphing_options = morphing_options
         self.seed = seed
+        self.manifold = manifold
+        self.inducing = inducing
+        self.series = series
 
     # -- fit -------------------------------------------------------------------------------------------------------
 
@@ -138,30 +159,29 @@ class MMGP(Estimator):
         """
         items, fields = resolve(meshes, self.inputs, self.outputs)
         arguments.check(self)
-        survey = Survey()
-        works = list(checked_work(items, fields, survey))
+        self.series_ = make_series(self.series, items, fields)
+        works = self.series_.works(items, Survey())
         if len(works) < 2:
             raise ParameterError("MMGP learns from the differences between meshes: give at least two, better fifty.")
-        data = place_all(works, fields, self.morphing, self.landmarks, self.morphing_options, self.transfer)
-        family = data.family
-        warn_of_flips(data.quality, len(works), family.morpher.name)
-        self.family_, self.morphing_, self.morph_quality_ = family, family.morpher.name, data.quality
-        self.regressors_, x = Regressors.fit(data, fields, self.shape_modes, self.seed)
+        arguments.check_landmarks(works, self.landmarks)
+        if self.calibrate == "conformal":
+            check_conformal(len(items))
+        inner = self.series_.inner
+        data = place_all(works, inner, self.morphing, self.landmarks, self.morphing_options, self.transfer)
+        warn_of_flips(data.quality, len(works), data.family.morpher.name)
+        self.family_, self.morphing_, self.morph_quality_ = data.family, data.family.morpher.name, data.quality
+        self.regressors_, x = Regressors.fit(data, self.series_, self.shape_modes, self.seed)
         self.pods_ = {
-            spec.name: POD(self.modes, seed=self.seed).fit(
-                rows, family.weights(spec.location, spec.size), keep=data.checked, folds=data.folds
+            spec.name: POD(self.modes, seed=self.seed, manifold=self.manifold).fit(
+                rows, self.series_.weights(data.family, spec), keep=data.checked, folds=data.folds
             )
             for spec, rows in data.fields.items()
-            if spec.location != "global"
+            if self.series_.is_reduced(spec)
         }
         y, groups = self._targets(data.fields)
-        if not bool((x != x[0]).any()):
-            raise ParameterError(
-                "all training meshes have the same shape and the same inputs: there is nothing to learn from.\n"
-                "  Name the inputs that differ (global_data, point_data or cell_data)."
-            )
-        self.processes_ = GaussianProcesses(self.restarts, seed=self.seed).fit(x, y, groups)
-        checks = check_left_out(data, fields.outputs, self.pods_, self.processes_, self.calibrate)
+        arguments.check_rows(x, y, data.items)
+        self.processes_ = make_processes(len(x), self.inducing, self.restarts, self.seed).fit(x, y, groups)
+        checks = check_left_out(data, inner.outputs, self.pods_, self.processes_, self.calibrate)
         self.cv_score_, self.floors_, self.factors_ = checks.scores, checks.floors, checks.factors
         self.transfer_variance_ = checks.transfer
         self.ranks_ = {name: pod.rank_ for name, pod in self.pods_.items()}
@@ -173,10 +193,10 @@ class MMGP(Estimator):
         columns: list[Tensor] = []
         groups: list[int] = []
         for spec, rows in fields.items():
-            part = rows if spec.location == "global" else self.pods_[spec.name].coefficients_
-            together = self.tied and spec.location != "global"
+            reduced = spec.name in self.pods_
+            part = self.pods_[spec.name].coefficients_ if reduced else rows
             start = groups[-1] + 1 if groups else 0
-            groups += [start + (0 if together else k) for k in range(part.shape[1])]
+            groups += [start + (0 if self.tied and reduced else k) for k in range(part.shape[1])]
             columns.append(part)
         return torch.cat(columns, dim=1), groups
 
@@ -184,77 +204,69 @@ class MMGP(Estimator):
 
     def predict_fields(self, meshes: Iterator[Mesh], return_std: bool = False) -> Iterator[tuple[Fields, Fields]]:
         """Means, and standard deviations of what would be observed, on every mesh."""
+        decoder = self._decoder()
         for mesh in meshes:
-            placed, x, novelty = self._place(mesh)
+            placed, x, wider = self._place(mesh)
             mean, variance = self.processes_.predict(x, variance=return_std)
             noisy = variance + self.processes_.noise_
-            values: Fields = {}
-            deviations: Fields = {}
-            for spec, part, spread in self._split(mean, noisy):
-                if spec.location == "global":
-                    values[spec] = spec.restore(part)
-                    deviations[spec] = spec.restore(spread.sqrt() * self.factors_[spec.name] * novelty)
-                    continue
-                pod = self.pods_[spec.name]
-                flat = [pod.decode(part)]
-                if return_std:
-                    flat.append(field_variance(pod, spread, self.transfer_variance_[spec.name]))
-                back = placed.from_common(torch.cat(flat), spec.location, spec.size)
-                values[spec] = spec.restore(back[0])
-                if return_std:
-                    std = back[1].clamp(min=0).sqrt() * (self.factors_[spec.name] * novelty)
-                    deviations[spec] = spec.restore(std)
-            yield values, (deviations if return_std else {})
+            yield decoder.values(placed, mean), (decoder.deviations(placed, mean, noisy, wider) if return_std else {})
 
-    def sample(self, mesh: Any, n: int, seed: int = 0) -> list[Mesh]:
+    def _predictions(self, items: Any, return_std: bool) -> Iterator[tuple[Work, Mesh]]:
+        """As the base class, frame by frame; a trajectory that is one sample is predicted as a whole."""
+        if isinstance(self.series_, SpaceTime):
+            return self.series_.predictions(items, lambda mesh: next(self.predict_fields(iter([mesh]), return_std)))
+        return super()._predictions(items, return_std)
+
+    def sample(self, mesh: Any, n: int, seed: int = 0) -> list[Any]:
         """n meshes with outputs drawn jointly from the prediction: for quantities that are not linear in the fields.
 
         Coefficients of the modes are drawn with their noise, scaled as the bands are; what the modes leave and the
         transfer are not drawn, for they have no known correlation in space. Outputs are independent of each other.
+        With series="modes" these are trajectories.
         """
-        self._check_one("sample", mesh)
-        if not isinstance(n, int) or n < 1:
-            raise ParameterError(f"n={n!r} must be a whole number of at least 1.")
+        inner = self._one("sample", mesh)
+        arguments.check_whole("n", n, 1)
+        arguments.check_whole("seed", seed, 0)
         with torch.no_grad():
-            placed, x, novelty = self._place(mesh)
+            placed, x, wider = self._place(inner)
             mean, variance = self.processes_.predict(x)
-            spread = (variance + self.processes_.noise_).sqrt() * novelty
-            generator = torch.Generator().manual_seed(seed)
-            drawn: list[Fields] = [{} for _ in range(n)]
-            for spec, part, std in self._split(mean, spread):
-                noise = torch.randn(n, part.shape[1], generator=generator, dtype=torch.float64)
-                rows = part + noise * std * self.factors_[spec.name]
-                if spec.location != "global":
-                    rows = placed.from_common(self.pods_[spec.name].decode(rows), spec.location, spec.size)
-                else:
-                    rows = rows[:, None]
-                for fields, row in zip(drawn, rows, strict=True):
-                    fields[spec] = spec.restore(row)
-        return [self.fields_.attach(mesh, fields) for fields in drawn]
+            spread = (variance + self.processes_.noise_).sqrt() * wider
+            generator = torch.Generator().manual_seed(int(seed))
+            drawn = self._decoder().samples(placed, mean, spread, int(n), generator)
+        return [self.series_.attach(mesh, fields) for fields in drawn]
 
-    def derivative(self, mesh: Any, wrt: str) -> Mesh:
+    def derivative(self, mesh: Any, wrt: str) -> Any:
         """The mesh with fields `d_<output>_d_<wrt>`: derivatives of the prediction with respect to a global input.
 
         Exact for the model; values of an input that is a vector or matrix come in trailing axes. Shape and other inputs
-        are held. Raises FieldError unless `wrt` is a global input.
+        are held. Raises FieldError unless `wrt` is a global input (which holds all the time, with series="modes").
         """
-        self._check_one("derivative", mesh)
-        inputs = {spec.name: spec for spec in self.fields_.at("inputs", "global")}
+        inner = self._one("derivative", mesh)
+        known = self.series_.inner.at("inputs", "global")
+        inputs = {spec.name: spec for spec in known if not self.series_.is_reduced(spec)}
         if not isinstance(wrt, str) or wrt not in inputs:
             raise FieldError(f"wrt={wrt!r} is not a global input of this model; they are {list(inputs)}.")
-        placed, x, _ = self._place(mesh)
-        columns = self.regressors_.slices()[wrt]
+        placed, x, _ = self._place(inner)
+        mean, _ = self.processes_.predict(x, variance=False)
         slopes = torch.autograd.functional.jacobian(lambda z: self.processes_.predict(z, variance=False)[0][0], x)
-        table = slopes[:, 0, columns].T  # (size of the input, m)
-        found: Fields = {}
-        for spec, part in self._split(table):
-            if spec.location != "global":
-                part = placed.from_common(part @ self.pods_[spec.name].modes_, spec.location, spec.size)
-            values = part.movedim(0, -1)
-            shape = (*spec.shape, *inputs[wrt].shape)
-            values = values.reshape(shape if spec.location == "global" else (len(values), *shape))
-            found[FieldSpec(f"d_{spec.name}_d_{wrt}", spec.location, shape)] = values
-        return self.fields_.attach(mesh, found)
+        table = slopes[:, 0, self.regressors_.slices()[wrt]].T  # (size of the input, m)
+        return self.series_.attach(mesh, self._decoder().slopes(placed, mean, table, inputs[wrt]))
+
+    def calibration(self, meshes: Any, levels: Any = LEVELS) -> Calibration:
+        """How good the error bands are on meshes or trajectories with known outputs, for every output:
+
+        coverage  {level: share of the values inside the band of this level}; equal to the level is right
+        width     mean width of the 95 % band, in the unit of the output
+        nll       mean negative log likelihood (nats, smaller is better); bands of no width are left out
+        crps      mean continuous ranked probability score, in the unit of the output (smaller is better)
+
+        All means are weighted by length, area or volume, then taken over meshes (frames of a Trajectory).
+        """
+        self.check_fitted("calibration")
+        check_levels(levels)
+        with torch.no_grad():
+            pairs = ((p, work.target, work.where) for work, p in self._predictions(as_items(meshes), True))
+            return calibration_of(pairs, self.fields_, levels)
 
     def novelty(self, mesh: Any) -> float:
         """How new a mesh is, in shape and inputs: about 1 or less is ordinary; bands widen by it where it is above 1.
@@ -263,8 +275,7 @@ class MMGP(Estimator):
         quantile of what they leave of training shapes that were left out; and how far shape and inputs are from the
         centre of the training set, relative to 1.5 times the farthest of it.
         """
-        self._check_one("novelty", mesh)
-        placed, x, _ = self._place(mesh)
+        placed, x, _ = self._place(self._one("novelty", mesh))
         return self.regressors_.novelty(placed, x)
 
     def morph(self, mesh: Any) -> Mesh:
@@ -277,7 +288,7 @@ class MMGP(Estimator):
 
         Tags are kept, other fields are not. Nothing is refused here but meshes of another topology.
         """
-        self._check_one("morph", mesh)
+        mesh = self._one("morph", mesh)
         placed = self.family_.place(mesh, self._novelty_of)
         clamped, outside = placed.reach()
         return placed.morphed.replace(
@@ -288,11 +299,13 @@ class MMGP(Estimator):
             },
         ).with_cell_data(jacobian=worst_jacobians(plain(mesh), placed.morph.points))
 
-    def _check_one(self, action: str, mesh: Any) -> None:
+    def _one(self, action: str, item: Any) -> Mesh:
+        """What the processes see of one item."""
         self.check_fitted(action)
-        if not isinstance(mesh, Mesh):
-            raise ParameterError(f"{action} takes one Mesh, not a {type(mesh).__name__}: call it for each.")
-        self.fields_.check(mesh, roles=("inputs",))
+        return self.series_.one(action, item)
+
+    def _decoder(self) -> Decoder:
+        return Decoder(self.series_.inner.outputs, self.pods_, self.factors_, self.transfer_variance_)
 
     def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], float]:
         """(the mesh on the common shape, its regressors, the factor by which bands widen)."""
@@ -303,14 +316,6 @@ class MMGP(Estimator):
 
     def _novelty_of(self, placed: Placed) -> float:
         return self.regressors_.novelty(placed, self.regressors_.of(placed.mesh, placed))
-
-    def _split(self, *tables: Tensor) -> Iterator[Any]:
-        """(spec, its columns of every table) for all outputs."""
-        start = 0
-        for spec in self.fields_.outputs:
-            width = spec.size if spec.location == "global" else self.pods_[spec.name].rank_
-            yield spec, *(table[:, start : start + width] for table in tables)
-            start += width
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -324,11 +329,13 @@ class MMGP(Estimator):
             "shape": self.regressors_.shape.get_state(),
             "transfer": self.transfer_variance_,
             "range": {"centre": self.regressors_.centre, "reach": self.regressors_.reach},
+            "series": {"times": self.series_.times} if isinstance(self.series_, SpaceTime) else {},
         }
         groups |= {f"input.{name}": pod.get_state() for name, pod in self.regressors_.inputs.items()}
         groups |= {f"output.{name}": pod.get_state() for name, pod in self.pods_.items()}
         tensors = {f"{group}:{name}": value for group, named in groups.items() for name, value in named.items()}
-        return tensors, {name: getattr(self, name) for name in self.SUMMARY} | {"limit": self.regressors_.limit}
+        more = {"limit": self.regressors_.limit, "changing": sorted(self.series_.changing)}
+        return tensors, {name: getattr(self, name) for name in self.SUMMARY} | more
 
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """The inverse of `get_state`."""
@@ -342,13 +349,15 @@ class MMGP(Estimator):
         reference = mesh_from_state(groups["reference"])
         morpher = make_morpher(self.morphing_, reference, self.landmarks, **dict(self.morphing_options))
         self.family_ = Family(morpher, self.transfer, others=self.morphing == "auto")
+        self.series_ = Frames(self.fields_)
+        if "series" in groups:
+            self.series_ = SpaceTime(self.fields_, groups["series"]["times"], frozenset(meta["changing"]))
         inputs = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("input.")}
         shape, limit, extent = _pod(groups["shape"]), float(meta["limit"]), groups["range"]
         self.regressors_ = Regressors(
-            self.fields_, self.family_, shape, inputs, limit, extent["centre"], extent["reach"]
+            self.series_, self.family_, shape, inputs, limit, extent["centre"], extent["reach"]
         )
-        self.processes_ = GaussianProcesses(self.restarts, seed=self.seed)
-        self.processes_.set_state(groups["processes"])
+        self.processes_ = load_processes(groups["processes"])
         self.transfer_variance_ = groups.get("transfer", {})
         self.pods_ = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("output.")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import torch
 from jaxtyping import Float64, Int64
@@ -140,8 +141,8 @@ class POD:
 
     def _rank(self, energies: Tensor, gram: Tensor | None, folds: Tensor) -> int:
         held = int((energies > ROUNDING * max(float(energies.sum()), 1e-300)).sum())
-        if isinstance(self.modes, int):
-            return min(self.modes, held)
+        if isinstance(self.modes, Integral):
+            return min(int(self.modes), held)
         if self.total_ == 0.0:
             return 0
         most = min(held, self.limit)
@@ -203,7 +204,7 @@ class POD:
 
 def check_modes(name: str, value: object) -> None:
     """Raise ParameterError unless the value is "cv", a number of modes, or a share of the energy."""
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    whole = isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
     share = isinstance(value, float) and 0 < value < 1
     if not (whole or share or value == "cv"):
         raise ParameterError(f'{name}={value!r}: expected "cv", a number of modes, or a share of the energy below 1.')

@@ -1,4 +1,4 @@
-"""What the Gaussian processes of an MMGP see of a mesh: modes of its shape and of its input fields, and its scalars."""
+"""What the Gaussian processes of an MMGP see of a mesh: modes of its shape and its input fields, and its scalars."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.family import Family, Placed
 from meshlearn.models.mmgp.pod import FOLDS, POD
+from meshlearn.models.mmgp.series import Series
 from meshlearn.models.mmgp.training_set import TrainingSet
-from meshlearn.train.fields import FieldSet
 
 SAME = 1e-9  # of the extent: points that move less do not move
 SLACK = 1.5
@@ -28,7 +28,7 @@ class Regressors:
 
     def __init__(
         self,
-        fields: FieldSet,
+        series: Series,
         family: Family,
         shape: POD,
         inputs: dict[str, POD],
@@ -36,42 +36,42 @@ class Regressors:
         centre: Float64[Tensor, " d"],
         reach: Float64[Tensor, " d"],
     ) -> None:
-        self.fields, self.family, self.shape, self.inputs, self.limit = fields, family, shape, inputs, limit
+        self.series, self.fields = series, series.inner
+        self.family, self.shape, self.inputs, self.limit = family, shape, inputs, limit
         self.centre, self.reach = centre, reach
 
     @classmethod
     def fit(
-        cls, data: TrainingSet, fields: FieldSet, modes: int | float | str, seed: int
+        cls, data: TrainingSet, series: Series, modes: int | float | str, seed: int
     ) -> tuple[Regressors, Float64[Tensor, "n d"]]:
         """(the regressors, their values on the training set)."""
         family = data.family
         moved = (data.shapes - data.shapes[0]).abs().max() > SAME * (data.shapes.amax() - data.shapes.amin())
         shape = POD(modes if bool(moved) else 0, seed=seed).fit(
-            data.shapes, family.weights("point", fields.dim), folds=data.folds
+            data.shapes, family.weights("point", series.inner.dim), folds=data.folds
         )
         columns, inputs = [shape.coefficients_], {}
         for spec, rows in data.inputs.items():
-            if spec.location == "global":
+            if not series.is_reduced(spec):
                 columns.append(rows)
                 continue
-            weights = family.weights(spec.location, spec.size)
-            inputs[spec.name] = POD(modes, seed=seed).fit(rows, weights, folds=data.folds)
+            inputs[spec.name] = POD(modes, seed=seed).fit(rows, series.weights(family, spec), folds=data.folds)
             columns.append(inputs[spec.name].coefficients_)
         spread = shape.total_**0.5 * (LEAST if len(data.shapes) >= 2 * FOLDS else 1.0)
         limit = max(float(shape.rest_norms_.quantile(QUANTILE)), spread)
         x = torch.cat(columns, dim=1)
         centre = x.mean(0)
-        return cls(fields, family, shape, inputs, limit, centre, (x - centre).abs().amax(0)), x
+        return cls(series, family, shape, inputs, limit, centre, (x - centre).abs().amax(0)), x
 
     def of(self, mesh: Mesh, placed: Placed) -> Float64[Tensor, "1 d"]:
         """The row of one mesh."""
         columns = [self.shape.encode(placed.shape()[None], self.family.weights("point", self.fields.dim))]
         for spec in self.fields.inputs:
             table = spec.values(mesh).detach().double().cpu()
-            if spec.location == "global":
+            if spec.name not in self.inputs:
                 columns.append(table)
                 continue
-            weights = self.family.weights(spec.location, spec.size)
+            weights = self.series.weights(self.family, spec)
             columns.append(self.inputs[spec.name].encode(placed.to_common(table, spec.location)[None], weights))
         return torch.cat(columns, dim=1)
 
@@ -79,7 +79,7 @@ class Regressors:
         """Where the columns of every input are."""
         start, found = self.shape.rank_, {}
         for spec in self.fields.inputs:
-            width = spec.size if spec.location == "global" else self.inputs[spec.name].rank_
+            width = self.inputs[spec.name].rank_ if spec.name in self.inputs else spec.size
             found[spec.name] = slice(start, start + width)
             start += width
         return found

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+import meshlearn as ml
+from meshlearn.models.mmgp.bands import field_variance
 from meshlearn.models.mmgp.lift import Lift, Monomials, Ridge
 from meshlearn.models.mmgp.pod import POD
 
@@ -105,3 +107,48 @@ def test_many_snapshots_and_files(monkeypatch):
     assert torch.equal(again.decode(whole.coefficients_), whole.decode(whole.coefficients_))
     again.set_state(POD(5).fit(fields, weights).get_state())
     assert again.lift_ is None
+
+
+def test_bands_of_a_manifold_equal_those_of_samples():
+    _, fields, weights = fronts(160)
+    pod = POD(5, manifold="cubic").fit(fields, weights)
+    a, spread = pod.coefficients_[3], 1e-2 * pod.energies_.sqrt()
+    noise = torch.randn(4000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn = pod.decode(a + noise * spread).var(0)
+    pod.residual_ = torch.zeros_like(pod.residual_)
+    band = field_variance(pod, a[None], spread.square()[None], torch.zeros_like(drawn))[0]
+    assert float((band.sqrt() - drawn.sqrt()).norm() / drawn.sqrt().norm()) < 0.05
+    flat = spread.square() @ pod.modes_.square()  # what linear modes would say is another thing
+    assert float((flat.sqrt() - drawn.sqrt()).norm() / drawn.sqrt().norm()) > 0.1
+
+
+def test_a_model_on_a_manifold_needs_fewer_modes(tmp_path):
+    parameters, _, _ = fronts(110)
+    mesh, meshes = ml.shapes.square(n=12).double(), []
+    x, y = mesh.points.T
+    for a, b in parameters.tolist():
+        u = torch.tanh((x - 0.2 - 0.6 * a - 0.6 * (b - 0.5) * (y - 0.5)) / 0.15)
+        meshes.append(
+            mesh.with_point_data(u=u).with_global_data(a=torch.tensor(a).double(), b=torch.tensor(b).double())
+        )
+    train, test = meshes[:85], meshes[85:]
+    linear, bent = (
+        ml.MMGP(["a", "b"], ["u"], modes=6, manifold=m, restarts=1).fit(train) for m in ("linear", "quadratic")
+    )
+    assert linear.ranks_ == bent.ranks_ == {"u": 6}
+    assert bent.score(test)["u"] < 0.25 * linear.score(test)["u"]
+    assert bent.cv_score_["u"] == pytest.approx(bent.score(test)["u"], rel=1.0)
+    assert 0.88 < bent.calibration(test)["u"]["coverage"][0.95] <= 1.0
+    again = ml.load(bent.save(tmp_path / "model"))
+    here, there = (m.predict(test[0], return_std=True).point_data for m in (bent, again))
+    assert torch.equal(here["u"], there["u"])
+    assert torch.equal(here["u_std"], there["u_std"])
+    h, name = 1e-4, "d_u_d_a"
+    up, down = (
+        bent.predict(test[1].with_global_data(a=test[1].global_data["a"] + s * h)).point_data["u"] for s in (1, -1)
+    )
+    torch.testing.assert_close(
+        bent.derivative(test[1], "a").point_data[name], (up - down) / (2 * h), rtol=1e-3, atol=1e-4
+    )
+    with pytest.raises(ml.ParameterError, match="manifold"):
+        ml.MMGP(["a", "b"], ["u"], manifold="curved").fit(train)

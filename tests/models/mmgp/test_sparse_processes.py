@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+import meshlearn as ml
 from meshlearn.models.mmgp.gaussian import GaussianProcesses, SparseProcesses, make_processes
 from meshlearn.models.mmgp.gaussian.bound import negative_bound
 from meshlearn.models.mmgp.gaussian.inducing import choose_inducing
@@ -146,3 +147,22 @@ def test_constant_targets_groups_and_the_choice_by_size():
     assert isinstance(make_processes(5000, None), GaussianProcesses)
     assert isinstance(make_processes(50, 20), SparseProcesses)
     assert isinstance(make_processes(50, 50), GaussianProcesses)
+
+
+def test_a_model_of_many_samples_has_inducing_points(tmp_path):
+    g = torch.Generator().manual_seed(0)
+    mesh, meshes = ml.shapes.square(n=3).double(), []
+    for _ in range(130):
+        a, b = torch.rand(2, generator=g, dtype=torch.float64)
+        u = torch.sin(3 * a) * mesh.points[:, 0] + b * mesh.points[:, 1] ** 2
+        meshes.append(mesh.with_point_data(u=u).with_global_data(a=a, b=b))
+    model = ml.MMGP(["a", "b"], ["u"], inducing=30, restarts=1).fit(meshes[:100])
+    assert isinstance(model.processes_, SparseProcesses)
+    assert model.score(meshes[100:])["u"] < 0.01
+    again = ml.load(model.save(tmp_path / "model"))
+    here, there = (m.predict(meshes[100], return_std=True).point_data for m in (model, again))
+    assert torch.equal(here["u"], there["u"])
+    assert torch.equal(here["u_std"], there["u_std"])
+    for wrong in (0, "many", 2.5, True):
+        with pytest.raises(ml.ParameterError, match="inducing"):
+            ml.MMGP(["a", "b"], ["u"], inducing=wrong).fit(meshes[:4])

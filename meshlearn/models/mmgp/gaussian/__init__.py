@@ -9,8 +9,8 @@ on global settings: no noise floor of 1e-4, no conjugate gradients above 800 row
 """
 
 from meshlearn.models.mmgp.gaussian.batch import Processes
-from meshlearn.models.mmgp.gaussian.choose import make_processes
+from meshlearn.models.mmgp.gaussian.choose import load_processes, make_processes
 from meshlearn.models.mmgp.gaussian.process import GaussianProcesses
 from meshlearn.models.mmgp.gaussian.sparse import SparseProcesses
 
-__all__ = ["GaussianProcesses", "Processes", "SparseProcesses", "make_processes"]
+__all__ = ["GaussianProcesses", "Processes", "SparseProcesses", "load_processes", "make_processes"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from meshlearn.models.mmgp.gaussian.batch import Processes
 from meshlearn.models.mmgp.gaussian.process import GaussianProcesses
 from meshlearn.models.mmgp.gaussian.sparse import SparseProcesses
@@ -20,3 +22,12 @@ def make_processes(n: int, inducing: int | str | None = "auto", restarts: int = 
     if inducing is None or int(inducing) >= n:
         return GaussianProcesses(restarts, seed=seed)
     return SparseProcesses(int(inducing), restarts, seed=seed)
+
+
+def load_processes(tensors: dict[str, Tensor]) -> Processes:
+    """Trained processes from what `get_state` gave."""
+    found: Processes = GaussianProcesses()
+    if "points" in tensors:
+        found = SparseProcesses(tensors["points"].shape[1])
+    found.set_state(tensors)
+    return found
