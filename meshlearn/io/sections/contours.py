@@ -101,7 +101,7 @@ def off_plane(plane: Plane, rings: LabelledRings) -> float:
     return float(np.abs((points - plane[0]) @ plane[1]).max()) / max(extent, 1e-300)
 
 
-def _labelled(plane: Any, number: int) -> LabelledRings:
+def _labelled(plane: Any, number: int) -> list[tuple[int, Any]]:
     if isinstance(plane, Mapping):
         pairs = [(label, ring) for label, rings in plane.items() for ring in rings]
     else:

@@ -90,7 +90,7 @@ def _shape(
     if kind in ("LWPOLYLINE", "POLYLINE"):
         points = _bulged(pairs, bool(int(get(70)) & 1), kind == "POLYLINE", path)
         ends_meet = len(points) > 3 and np.abs(points[0] - points[-1]).max() <= 1e-6 * np.ptp(points, axis=0).max()
-        return points, bool(int(get(70)) & 1) or ends_meet
+        return points, bool(int(get(70)) & 1) or bool(ends_meet)
     centre = np.array([get(10), get(20)])
     if kind == "LINE":
         return np.array([centre, [get(11), get(21)]]), False
