@@ -4,6 +4,7 @@ from meshlearn.fem.coefficients import Batch, Function
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.derham import derivative
 from meshlearn.fem.dof_graph import dof_adjacency, dof_directions, dof_entities
+from meshlearn.fem.dofs import Dofs
 from meshlearn.fem.galerkin import GalerkinProduct, galerkin
 from meshlearn.fem.gauss_seidel import GaussSeidel
 from meshlearn.fem.hierarchy import Hierarchy
@@ -29,6 +30,7 @@ from meshlearn.fem.operators import (
     trace,
     transpose,
 )
+from meshlearn.fem.remap import ConservativeRemap
 from meshlearn.fem.sampling import to_mesh
 from meshlearn.fem.smoothers import Chebyshev, Jacobi
 from meshlearn.fem.solve import solve
@@ -41,6 +43,8 @@ __all__ = [
     "AffineConstraint",
     "Batch",
     "Chebyshev",
+    "ConservativeRemap",
+    "Dofs",
     "FESpace",
     "Function",
     "GalerkinProduct",

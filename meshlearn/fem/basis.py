@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from os import PathLike
+from typing import Any
+
 import numpy as np
 import skfem
 from skfem.assembly.dofs import Dofs
@@ -12,9 +15,16 @@ from meshlearn.errors import ParameterError
 _HIGHEST = 40  # order of quadrature that is looked for
 
 
-def check_basis(basis: skfem.AbstractBasis) -> None:
-    """Raises ParameterError for bases on facets or on a part of the cells, and for dofs numbered in another way."""
+def check_basis(basis: Any) -> None:
+    """Raises ParameterError for bases on facets or on a part of the cells, for dofs numbered in another way, and for
+    what is no basis."""
     name = type(basis).__name__
+    if isinstance(basis, skfem.Mesh):
+        raise ParameterError(f"{name} is a mesh of scikit-fem: FESpace(ml.Mesh.from_skfem(mesh), element).")
+    if isinstance(basis, (str, PathLike)):
+        raise ParameterError(f"a space is made on a mesh, not on a path: FESpace(ml.read({str(basis)!r}), element).")
+    if not isinstance(basis, skfem.AbstractBasis):
+        raise ParameterError(f"a space is made on an ml.Mesh, or of a skfem.Basis; this is a {name}.")
     if not isinstance(basis, skfem.CellBasis):
         raise ParameterError(
             f"a space lives on all cells of a mesh, {name} on facets.\n  Make it of skfem.Basis(mesh, element), and "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import skfem
 import torch
 from jaxtyping import Float, Int64
 from skfem.assembly.dofs import Dofs
@@ -16,7 +15,7 @@ from meshlearn.errors import ParameterError
 from meshlearn.fem.basis import basis_order, check_basis
 from meshlearn.fem.domain import geometry, skfem_mesh
 from meshlearn.fem.elements import make_element
-from meshlearn.fem.geometry import Cells, pick
+from meshlearn.fem.geometry import Cells, check_cells, pick
 from meshlearn.fem.pattern import Pattern
 from meshlearn.fem.places import Rule
 from meshlearn.fem.reference import Block, blocks, cell_tables
@@ -35,7 +34,7 @@ class Discretization:
 
     def __init__(
         self,
-        mesh: Mesh | skfem.AbstractBasis,
+        mesh: Any,
         element: Any = None,
         components: int | None = None,
         dtype: torch.dtype = torch.float64,
@@ -61,7 +60,10 @@ class Discretization:
         self.n_dofs = int(self.numbering.N)
         self._tables: dict[tuple[Any, ...], dict[str, Tensor]] = {}
         self._patterns: dict[int, tuple[Discretization, Pattern]] = {}
+        self.recorded: dict[int, Any] = {}  # of `meshlearn.fem.functionals`, by field
         self._signs = [self._orientation(block) for block in self.blocks]
+        for block in self.blocks:
+            check_cells(block, self.geometry, kind)
         if self.geometry.points.requires_grad and any(b.family == "table" for b in self.blocks):
             raise ParameterError(
                 f"the functions of {type(self.element).__name__} are not carried from a reference cell: no gradients "

@@ -27,11 +27,13 @@ def skfem_mesh(mesh: Mesh) -> Any:
     """The scikit-fem mesh of a mesh, made once: same point and cell numbers on first-order meshes, boundaries by name.
 
     Raises TopologyError for several kinds of cells, kinds without elements, and surfaces in space; MeshError for
-    cells that are turned inside out or have no measure, points that are not finite or belong to no cell.
+    cells that are turned inside out, have no measure or overlap, points that are not finite or belong to no cell.
     """
     state = version(mesh.points)
     if mesh not in _MADE or _MADE[mesh][0] != state:
-        _MADE[mesh] = state, _made(mesh)
+        made = _made(mesh)
+        _check_overlap(made, mesh.domain_types[0], mesh.source or "made in memory")
+        _MADE[mesh] = state, made
     return _MADE[mesh][1]
 
 
@@ -100,6 +102,21 @@ def _check(mesh: Mesh) -> None:
         raise MeshError(
             f"the mesh has {what}, on which no integral makes sense.\n  mesh: {name}\n"
             "  `ml.check_mesh(mesh)` lists them; wrongly numbered cells are turned by `mesh.oriented()`."
+        )
+
+
+def _check_overlap(skmesh: Any, kind: str, name: str) -> None:
+    """Raises MeshError for cells that are there twice, and for facets of more than two cells: both are integrated over
+    more than once."""
+    cells = np.sort(skmesh.t, axis=0)
+    cells = cells[:, np.lexsort(cells)]
+    twice = int((cells[:, 1:] == cells[:, :-1]).all(0).sum())
+    crowded = int((np.bincount(skmesh.t2f[skmesh.t2f >= 0].reshape(-1)) > 2).sum())
+    if twice or crowded:
+        what = f"{twice} {kind} cells that are there twice" if twice else f"{crowded} facets of more than two cells"
+        raise MeshError(
+            f"the mesh has {what}: its cells overlap, and integrals would count them more than once.\n  mesh: {name}\n"
+            "  `ml.check_mesh(mesh)` lists them; the rows of the others are kept by mesh.replace(cells={kind: table})."
         )
 
 

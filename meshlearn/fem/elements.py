@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import skfem
@@ -73,13 +74,28 @@ def make_element(element: Any, cell_type: str, components: int | None = None) ->
     return skfem.ElementVector(made, components)
 
 
+def _meant(name: str, rest: str) -> str:
+    """The known name that was probably meant: another case, or the name of another library."""
+    known = {one.upper(): one for one in [*ELEMENTS, *DISCONTINUOUS]}
+    wanted = name.upper().replace("-", "").replace(" ", "").replace("_", "")
+    if len(wanted) > 1 and wanted[-1].isdigit():
+        family, degree = wanted.rstrip("0123456789"), wanted[-1]
+        others = {"CG": "P", "LAGRANGE": "P", "Q": "P", "NED": "N", "NEDELEC": "N", "ND": "N"}
+        if family in ("DG", "DP", "DQ"):
+            wanted = "P0" if degree == "0" else f"P{degree}DG"
+        else:
+            wanted = others.get(family, family) + degree
+    close = [wanted] if wanted in known else get_close_matches(wanted, known, 1, 0.7)
+    return f": did you mean {known[close[0]] + rest!r}?" if close else "."
+
+
 def _named(name: str, cell_type: str) -> skfem.Element:
     plain, hat, count = name.partition("^")
     base = DISCONTINUOUS.get(plain, plain)
     if base not in ELEMENTS:
         raise ParameterError(
-            f"element={name!r} is not known; choose one of {', '.join([*ELEMENTS, *DISCONTINUOUS])}, "
-            "with '^d' or '^2' behind it for vectors."
+            f"element={name!r} is not known{_meant(plain, hat + count)}\n  Choose one of "
+            f"{', '.join([*ELEMENTS, *DISCONTINUOUS])}, with '^d' or '^2' behind it for vectors."
         )
     if cell_type not in ELEMENTS[base]:
         able = [known for known, kinds in ELEMENTS.items() if cell_type in kinds]

@@ -171,9 +171,14 @@ def _check_empty(rows, made, scale, values, original, repeats) -> np.ndarray:
     rows.eliminate_zeros()
     empty = np.diff(rows.indptr) == 0
     if empty.any():
-        size = np.abs(made[empty]) @ np.abs(values)
+        size = _size(made[empty], values)
         _refuse(np.abs(made[empty] @ values), size, original[empty], repeats)
     return empty
+
+
+def _size(made: Any, values: np.ndarray) -> np.ndarray:
+    """What combinations of the values are compared with, 1e-10 of it: of values near 0 the rounding that they carry."""
+    return np.abs(made) @ (np.abs(values) + 1e-5 * np.abs(values).max(initial=0.0))
 
 
 def _refuse(left: np.ndarray, size: np.ndarray, original: np.ndarray, repeats: bool) -> None:
@@ -208,7 +213,7 @@ def _dense_step(rows, made, values, original, repeats) -> tuple[np.ndarray, Any,
     if rank < rows.shape[0]:
         rest = combined[rank:]
         leading = np.argmax(np.abs(q[:, rank:]), axis=0)
-        _refuse(np.abs(rest @ values), np.abs(rest) @ np.abs(values), original[leading], repeats)
+        _refuse(np.abs(rest @ values), _size(rest, values), original[leading], repeats)
     triangle = r[:rank, :rank]
     others = solve_triangular(triangle, r[:rank, rank:])
     others[np.abs(others) < 1e-14] = 0

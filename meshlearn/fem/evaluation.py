@@ -32,7 +32,7 @@ def evaluate(
 
     dofs     (n_dofs,) or (n_batch, n_dofs)
     points   (n, dim)
-    part     "value", "grad", "div" or "curl"
+    part     "value", "grad", "div" or "curl" ("hess" of Argyris, Morley, Hermite and BFS functions)
     outside  what to do with points outside the mesh: "error", "nearest" (the closest point of the mesh), "nan"
 
     Points are located once (`PointLocator`) and evaluated in chunks, so that memory stays bounded. On a facet, where
@@ -52,6 +52,8 @@ def evaluate(
     points = torch.as_tensor(points) if isinstance(points, (list, tuple)) else as_tensor("points", points, space.device)
     if points.dim() != 2 or points.shape[1] != space.dim:
         raise FieldError(f"points have shape {tuple(points.shape)}, expected (n, {space.dim}).")
+    if part in ("div", "curl") and part not in space.blocks[0].shapes(space.dim):
+        return _from_gradient(space, dofs, points, part, outside)
     if part not in space.blocks[0].shapes(space.dim):
         raise ParameterError(
             f"{space} has no {part}: its functions have {', '.join(space.blocks[0].shapes(space.dim))}."
@@ -63,7 +65,7 @@ def evaluate(
         k = int(torch.nonzero(away)[0])
         raise FieldError(
             f"{int(away.sum())} of {len(points)} points lie outside the mesh, the first, point {k}, by "
-            f"{float(where.distance[k]):.3g} at {[round(v, 6) for v in points[k].tolist()]}.\n"
+            f"{float(where.distance[k]):.3g} at ({', '.join(f'{v:.6g}' for v in points[k].tolist())}).\n"
             "  evaluate(..., outside='nearest') takes the closest point of the mesh, 'nan' gives NaN there."
         )
     nearest = points if not bool(away.any()) else _closest(space, where, points, away)
@@ -76,6 +78,24 @@ def evaluate(
     if outside == "nan":
         values = torch.where(away.reshape(1, -1, *[1] * (values.dim() - 2)), torch.nan, values)
     return values[0] if dofs.dim() == 1 else values
+
+
+def _from_gradient(space: FESpace, dofs: Tensor, points: Tensor, part: str, outside: str) -> Tensor:
+    """Divergence and curl of functions whose gradients are known, as the operators of forms have them."""
+    shapes = space.blocks[0].shapes(space.dim)
+    slope = shapes.get("grad", ())
+    square = len(slope) == 2 and slope[0] == slope[1] == space.dim
+    if not (square or (part == "curl" and slope == (2,))) or (part == "curl" and space.dim == 1):
+        raise ParameterError(f"{space} has no {part}: its functions have {', '.join(shapes)}, of components {slope}.")
+    g = evaluate(space, dofs, points, "grad", outside)
+    if part == "div":
+        return g.diagonal(dim1=-2, dim2=-1).sum(-1)
+    if slope == (2,):
+        return torch.stack([g[..., 1], -g[..., 0]], -1)
+    if space.dim == 2:
+        return g[..., 1, 0] - g[..., 0, 1]
+    pairs = ((2, 1), (0, 2), (1, 0))
+    return torch.stack([g[..., i, j] - g[..., j, i] for i, j in pairs], -1)
 
 
 def _closest(space: FESpace, where, points: Tensor, away: Tensor) -> Tensor:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import skfem
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -152,3 +154,38 @@ def carry(block: Block, part: str, maps: Maps) -> Float[Tensor, "width width n_c
     if block.family == "hdiv":
         return (maps.jacobian if part == "value" else maps.det.new_ones(1, 1, 1, 1)) / maps.det.abs()
     return (maps.jacobian if len(maps.jacobian) == 3 else maps.det.new_ones(1, 1, 1, 1)) / maps.det
+
+
+def check_cells(block: Block, geometry: Geometry, kind: str) -> None:
+    """Whether functions that are polynomials in the coordinates fit together on the cells.
+
+    Raises MeshError for such elements (Argyris, Morley, Hermite, BFS) on second-order cells, and for those with tensor
+    products (BFS) on cells that are no rectangles parallel to the axes.
+    """
+    if not isinstance(block.element, skfem.ElementGlobal):
+        return
+    name = type(block.element).__name__.removeprefix("Element")
+    if geometry.curved:
+        raise MeshError(
+            f"{name} lives on straight cells, {kind} cells are curved: its functions would not fit together.\n"
+            f"  Take the corners alone: {{{kind.rstrip('0123456789')!r}: mesh.cells[{kind!r}][:, :n_corners]}} as "
+            "cells, and mesh.without_unused_points()."
+        )
+    corners = geometry.corners.detach()
+    if block.element.tensorial_basis and len(corners) > 1:
+        edges = torch.stack([corners[:, b] - corners[:, a] for a, b in _edges(block.element.refdom)])
+        size = edges.abs().amax(1)
+        slanted = int((edges.abs().sum(1) - size > 1e-6 * size).any(0).sum())
+        if slanted:
+            raise MeshError(
+                f"{name} lives on rectangles parallel to the axes, {slanted} of {corners.shape[2]} cells are none: its "
+                "functions would not fit together.\n  Turn the mesh so that its sides are parallel to the axes; on "
+                "other meshes take Argyris or Morley, on triangles."
+            )
+
+
+def _edges(refdom: Any) -> list[tuple[int, int]]:
+    """Corners of the edges of a reference cell: those that differ in one coordinate."""
+    corners = np.asarray(refdom.p)
+    pairs = [(a, b) for a in range(corners.shape[1]) for b in range(a)]
+    return [(a, b) for a, b in pairs if (corners[:, a] != corners[:, b]).sum() == 1]

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from meshlearn import ops
 from meshlearn.errors import FieldError, ParameterError
-from meshlearn.fem.arrays import as_tensor
+from meshlearn.fem.arrays import as_tensor, shown
 from meshlearn.fem.dual import dual
 from meshlearn.fem.fields import HIDDEN, Argument
+from meshlearn.fem.functionals import functionals, local_dofs
 from meshlearn.fem.operators import inner
 from meshlearn.fem.places import Rule, place, region
 from meshlearn.fem.solve import solve
@@ -32,13 +33,15 @@ def owners(space: FESpace, k: int) -> tuple[Tensor, Tensor]:
 
 def interpolate(space: FESpace, value: Any) -> Tensor:
     """Dofs (n_dofs,) of the interpolant: values at the nodes for Lagrange-like elements, moments on facets and edges
-    for RT, BDM and Nédélec (`meshlearn.fem.dual`), the L2 projection where an element has neither.
+    for RT, BDM and Nédélec (`meshlearn.fem.dual`), values and derivatives for Argyris, Morley, Hermite and BFS
+    (`meshlearn.fem.functionals`; of a function of the place by autograd), the L2 projection for N3, which has none.
 
     value  whatever a coefficient of a form may be: number, list of components, tensor (n_points, ...) or
            (n_cells, ...), name of a field of the mesh, `Function`, or a function of the place: lambda x: x[0] * x[1];
            a tensor (n_dofs,) is returned as it is; for a composite space a tuple with one value per part
 
-    Where a function jumps, the cell with the lowest number decides. Raises FieldError for a wrong shape.
+    Where a function jumps, the cell with the lowest number decides. Raises FieldError for a wrong shape, and for values
+    without the derivatives that are dofs.
     """
     value = as_tensor("value", value, space.device) if isinstance(value, np.ndarray) else value
     if isinstance(value, Tensor) and value.shape == (space.n_dofs,) and space.n_dofs != space.mesh.n_points:
@@ -53,12 +56,15 @@ def interpolate(space: FESpace, value: Any) -> Tensor:
 def interpolate_part(space: FESpace, k: int, value: Any) -> Tensor:
     """Dofs (n_dofs,) of field k alone, 0 elsewhere."""
     block = space.blocks[k]
-    functionals = dual(block)
-    if functionals is None:
+    known = functionals(space, k)
+    if known is not None:
+        return owned(space, k, local_dofs(space, k, value, known))
+    moments = dual(block)
+    if moments is None:
         if len(space.blocks) > 1:
             raise ParameterError(f"{type(block.element).__name__} has no interpolation as part of a composite space.")
         return project(space, value)
-    rule = Rule(functionals.places, np.ones(functionals.places.shape[1]), ("dual", k))
+    rule = Rule(moments.places, np.ones(moments.places.shape[1]), ("dual", k))
     where = region(space, None, rule)
     values = _values(space, k, value, where)  # (n, width, cells, places)
     maps = where.maps
@@ -69,14 +75,19 @@ def interpolate_part(space: FESpace, k: int, value: Any) -> Tensor:
         values = torch.einsum(
             "dkcq,ndcq->nkcq", maps.jacobian.expand(*maps.jacobian.shape[:3], values.shape[3]), values
         )
-    weights = torch.from_numpy(functionals.weights).to(values)
+    weights = torch.from_numpy(moments.weights).to(values)
     local = _applied(weights, values)  # (functions, n, cells)
     signs = space.local_signs(k)
     local = local.reshape(-1, local.shape[-1])
     if signs is not None:
         local = local * signs
+    return owned(space, k, local)
+
+
+def owned(space: FESpace, k: int, local: Tensor) -> Tensor:
+    """(n_dofs,) of dofs (n_functions, n_cells) that all cells agree on: of the cell that lists a dof first."""
     dofs, first = owners(space, k)
-    made = values.new_zeros(space.n_dofs)
+    made = local.new_zeros(space.n_dofs)
     return made.index_copy(0, dofs, ops.gather(local.reshape(-1), first))
 
 
@@ -97,16 +108,27 @@ def _values(space: FESpace, k: int, value: Any, where: Any) -> Tensor:
         found = found.expand(*shape, *found.shape[-HIDDEN:])  # the number 0 is any zero
         seen = shape
     if seen != shape:
-        raise FieldError(
-            f"a function with components {seen} does not fit {space}, whose values have components {shape}.\n"
-            "  Give a list of numbers, or stack: lambda x: torch.stack([x[0], -x[1]])."
-        )
+        raise FieldError(_misfit(space, k, value, seen, shape))
     if found.shape[-2] != 1:
         raise FieldError(f"a batch of {found.shape[-2]} functions cannot be interpolated at once; use project.")
     cells, places = len(space.element_dofs), where.maps.points.shape[-1]
     found = found[..., 0, 0, :, 0, :].expand(*shape, cells, places)
     n = space.blocks[k].components or 1
     return found.reshape(n, -1, cells, places)
+
+
+def _misfit(space: FESpace, k: int, value: Any, seen: tuple[int, ...], shape: tuple[int, ...]) -> str:
+    part = f"part {k} of {space}" if len(space.blocks) > 1 else str(space)
+    what = f"a function with components {seen}" if callable(value) else f"{shown(value)}, with components {seen},"
+    hint = "Give one number, or a function with one value: lambda x: x[0]."
+    if shape:
+        hint = "Give one number for each component, or stack: lambda x: torch.stack([x[0], -x[1]])."
+    if shape and space.blocks[k].family in ("hdiv", "hcurl"):
+        across = "normal" if space.blocks[k].family == "hdiv" else "tangential"
+        hint = f"Give vectors, [1.0, 0.0] or a function; on a boundary their {across} component counts."
+    elif shape and len(space.blocks) == 1:
+        hint += "\n  dirichlet(where, value, component=0) fixes one of them; [None, 0.0] leaves one free."
+    return f"{what} does not fit {part}, whose values have components {shape}.\n  {hint}"
 
 
 def project(space: FESpace, value: Any, order: int | None = None) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.arrays import shown
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
@@ -16,25 +17,29 @@ if TYPE_CHECKING:
 
 def cells_of(space: FESpace, on: Any) -> Tensor | None:
     """Sorted numbers of the cells that `on` stands for: the name of a set of cells, a list of such names, a mask
-    (n_cells,) or cell numbers; None where it names facets.
+    (n_cells,) or cell numbers; None where it names facets, and for functions, which select facets.
 
     Raises FieldError for unknown names and for names of both, ParameterError for other things and for no cells.
     """
+    if callable(on):
+        return None
     if isinstance(on, (Tensor, np.ndarray)):
         found = _numbers(torch.as_tensor(on, device=space.device), len(space.element_dofs))
     else:
         names = list(on) if isinstance(on, (list, tuple)) else [on]
+        if not names:
+            raise ParameterError("on=[] names no part of the mesh; leave it out for all cells.")
         parts = [_named(space, name) for name in names]
         if all(part is None for part in parts):
             return None
         facets = [name for name, part in zip(names, parts, strict=True) if part is None]
         if facets:
             raise ParameterError(
-                f"on={on!r} mixes boundaries ({facets}) and subdomains: integrate one after the other."
+                f"on={shown(on)} mixes boundaries ({facets}) and subdomains: integrate one after the other."
             )
         found = torch.unique(torch.cat([part for part in parts if part is not None]))
     if not len(found):
-        raise ParameterError(f"on={on!r} names no cells.")
+        raise ParameterError(f"on={shown(on)} names no cells.")
     return found
 
 
@@ -50,6 +55,11 @@ def subdomains(space: FESpace) -> dict[str, Tensor]:
 
 def _named(space: FESpace, name: Any) -> Tensor | None:
     boundaries, cells = space.skmesh.boundaries or {}, subdomains(space)
+    if not isinstance(name, str):
+        raise ParameterError(
+            f"on has {shown(name)}: expected names of boundaries or subdomains, a function of the points, a mask of "
+            "the cells or a tensor of cell numbers."
+        )
     facets = name == "boundary" or name in boundaries
     if facets and name in cells and name != "boundary":
         raise FieldError(
@@ -58,7 +68,7 @@ def _named(space: FESpace, name: Any) -> Tensor | None:
         )
     if not facets and name not in cells:
         raise FieldError(
-            f"the mesh has no boundary named {name!r}, and no subdomain.\n  boundaries: "
+            f"the mesh has no boundary named {shown(name)}, and no subdomain.\n  boundaries: "
             f"{', '.join(map(repr, boundaries)) or 'none'}, and 'boundary' for all of it; subdomains: "
             f"{', '.join(map(repr, cells)) or 'none'}\n  mesh: {space.mesh.source or 'made in memory'}"
         )

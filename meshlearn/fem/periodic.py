@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import MeshError, ParameterError
+from meshlearn.fem.arrays import shown
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.dof_graph import dof_directions
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
 
-_CLOSE = 1e-6  # of the size of the mesh: what counts as the same place
+_CLOSE = 1e-6  # of the size of the mesh: what counts as the same place, where the sides are further apart
 
 
 def periodic(
@@ -34,14 +35,19 @@ def periodic(
             f"periodic sides need dofs that are values at places, or of facets or edges; {space} has derivatives among "
             "its dofs. Give the pairs yourself: AffineConstraint.periodic(n, slaves, masters, weights)."
         )
-    names = f"{first!r} and {second!r}"
+    names = f"{shown(first)} and {shown(second)}"
     sides = [space.dofs(where, component) for where in (first, second)]
     if not all(len(side) for side in sides):
         raise MeshError(f"the sides {names} have {len(sides[0])} and {len(sides[1])} dofs: one has none to match.")
     points = space.dof_points.detach().double()
-    tolerance = _CLOSE * float((points.amax(0) - points.amin(0)).max()) if tolerance is None else tolerance
+    size = float((points.amax(0) - points.amin(0)).max())
     here, there = (points.index_select(0, side) for side in sides)
-    shift = _translation(here, there, translation, tolerance, names)
+    shift = _translation(here, there, translation, _CLOSE * size if tolerance is None else tolerance, names)
+    length, rounding = float(shift.abs().max()), 100 * torch.finfo(space.mesh.dtype).eps * size
+    if length <= rounding:
+        raise ParameterError(f"the sides {names} lie in the same place: name two different ones.")
+    if tolerance is None:  # the sides of a thin strip are close, too
+        tolerance = max(min(_CLOSE * size, 1e-3 * length), rounding)
     pairs = []
     for field in _fields(space):
         a, b = (side[torch.isin(side, field)] for side in sides)
@@ -79,8 +85,6 @@ def _translation(here: Tensor, there: Tensor, given: Any, tolerance: float, name
                 f"{_text(here.amax(0) - here.amin(0))} and {_text(there.amax(0) - there.amin(0))}."
             )
         shift = (low + high) / 2
-    if float(shift.abs().max()) <= tolerance:
-        raise ParameterError(f"the sides {names} lie in the same place: name two different ones.")
     return shift
 
 

@@ -9,38 +9,76 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
-from meshlearn.fem.arrays import as_tensor
+from meshlearn.fem.arrays import as_tensor, shown
 from meshlearn.fem.coefficients import Function, check_mesh
 from meshlearn.fem.constraint import AffineConstraint
-from meshlearn.fem.selection import select
+from meshlearn.fem.dofs import Dofs
+from meshlearn.fem.entities import point_numbers
+from meshlearn.fem.functionals import functionals
+from meshlearn.fem.selection import of_component, select
+from meshlearn.fem.traces import PARTS, prescribe_traces
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
 
 
 _NOTHING = (
-    "where={where!r} selects no dof of {space}, so that nothing would be prescribed.\n"
+    "where={where} selects no dof of {space}, so that nothing would be prescribed.\n"
     "  A function is called with the dofs' points, x[0] the first coordinates of all; they lie in {box}. A boundary "
     "has dofs if the element has some on facets, or at points and edges of them."
 )
 
 
-def prescribe(space: FESpace, where: Any, values: Any, component: int | None) -> AffineConstraint:
+def prescribe(
+    space: FESpace, where: Any, values: Any, component: int | None, part: str = "value", bend: float = 45.0
+) -> AffineConstraint:
     """Dirichlet values; see `FESpace.dirichlet`."""
-    parts = where.items() if isinstance(where, dict) else [(where, values)]
+    if part not in PARTS:
+        raise ParameterError(f"part={part!r} is not known; choose one of {list(PARTS)}.")
+    parts = [
+        (key, _tensor(value, space.device))
+        for key, value in (where.items() if isinstance(where, dict) else [(where, values)])
+    ]
+    k = component if len(space.blocks) > 1 else 0
+    if k is not None and 0 <= k < len(space.blocks) and (known := functionals(space, k)) is not None:
+        if len(space.blocks) == 1 and component is not None:
+            of_component(space, component)  # refuses
+        listed = [(key, value) for key, value in parts if isinstance(key, Dofs)]
+        if not listed:
+            return prescribe_traces(space, k, known, parts, part, bend)
+        if len(listed) < len(parts):
+            raise ParameterError(f"where mixes dofs and parts of the mesh, for {space} they are joined by &.")
+    if part != "value":
+        raise ParameterError(
+            f"part={part!r}: {space} has no normal derivatives among the dofs that are given. Argyris, Morley, Hermite "
+            "and BFS spaces have, on sides and at points; of others they are put into the form, as natural conditions."
+        )
     full = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
     fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
     for key, value in parts:
-        dofs = select(space, key, component)
-        if not len(dofs) and not _is_empty_list(key):
-            raise ParameterError(_NOTHING.format(where=key, space=space, box=_box(space)))
-        value = _tensor(value, space.device)
-        if isinstance(value, Tensor) and value.shape == (len(dofs),):
-            value = _ascending(key, value, dofs)
-        full = full.index_copy(0, dofs, _values(space, value, dofs, component))
-        fixed[dofs] = True
+        if not select(space, key, component).numel() and not _is_empty_list(key):
+            raise ParameterError(_NOTHING.format(where=shown(key), space=space, box=_box(space)))
+        for one, field in _by_component(space, value, component):
+            dofs = select(space, key, one)
+            if isinstance(field, Tensor) and field.shape == (len(dofs),):
+                field = _ascending(key, field, dofs)
+            full = full.index_copy(0, dofs, _values(space, key, field, dofs, one))
+            fixed[dofs] = True
     numbers = torch.nonzero(fixed)[:, 0]
     return AffineConstraint.dirichlet(space.n_dofs, numbers, full.index_select(0, numbers))
+
+
+def _by_component(space: FESpace, value: Any, component: int | None) -> list[tuple[int | None, Any]]:
+    """(component, value), one by one where a list leaves some of them free, as in [None, 0.0]."""
+    if not isinstance(value, (list, tuple)) or isinstance(value, Function) or all(one is not None for one in value):
+        return [(component, value)]
+    n = space.blocks[0].components
+    if component is not None or len(space.blocks) > 1 or n != len(value):
+        raise ParameterError(
+            f"{shown(value)} leaves components free: it has one entry for each of the {n or 'no'} components of {space}"
+            ", of the whole of which it is given (no component=, no composite space)."
+        )
+    return [(k, one) for k, one in enumerate(value) if one is not None]
 
 
 def _is_empty_list(where: Any) -> bool:
@@ -64,31 +102,25 @@ def _tensor(value: Any, device: torch.device) -> Any:
 
 def _ascending(where: Any, values: Tensor, dofs: Tensor) -> Tensor:
     """Values for dofs that were listed in another order, in ascending order."""
-    if callable(where) or isinstance(where, str):
-        return values
-    if isinstance(where, (list, tuple)) and any(isinstance(name, str) for name in where):
-        return values
-    numbers = torch.as_tensor(where, device=dofs.device)
-    if numbers.dtype == torch.bool or len(numbers) != len(values):
-        return values
-    return values.index_select(0, torch.argsort(numbers))
+    if isinstance(where, Dofs) and len(where) == len(values):
+        return values.index_select(0, torch.argsort(where.to(values.device)).as_subclass(Tensor))
+    return values
 
 
-def _values(space: FESpace, value: Any, dofs: Tensor, component: int | None) -> Tensor:
+def _values(space: FESpace, where: Any, value: Any, dofs: Tensor, component: int | None) -> Tensor:
     """(k,) values of the dofs. Raises FieldError for a tensor that fits nothing, or several things that differ."""
-    if isinstance(value, Function):
-        check_mesh(space, "values", value.space)
-        if same_element(space, value.space) and value.dofs.shape == (space.n_dofs,):
-            return value.dofs.to(space.like).index_select(0, dofs)
+    full = dofs_of(space, value) if isinstance(value, Function) else None
+    if full is not None:
+        return full.index_select(0, dofs)
     if not isinstance(value, Tensor) or value.dim() == 0:
         return _interpolant(space, value, component).index_select(0, dofs)
-    made = _readings(space, value, dofs, component)
+    made = _readings(space, where, value, dofs, component)
     if not made:
         shape = _value_shape(space, component)
         raise FieldError(
             f"values have the shape {tuple(value.shape)}: expected one per dof of the space ({space.n_dofs},), one per "
-            f"selected dof ({len(dofs)},), one per point of the mesh {(space.mesh.n_points, *shape)} or one per cell "
-            f"{(len(space.element_dofs), *shape)}."
+            f"selected dof ({len(dofs)},), one per point of the mesh {(space.mesh.n_points, *shape)} (or per point "
+            f"that is listed) or one per cell {(len(space.element_dofs), *shape)}."
         )
     (first, picked), *others = made.items()
     for second, other in others:
@@ -102,6 +134,17 @@ def _values(space: FESpace, value: Any, dofs: Tensor, component: int | None) -> 
     return picked
 
 
+def dofs_of(space: FESpace, value: Any) -> Tensor | None:
+    """(n_dofs,) where the value are dofs of the same element on the same mesh, else None."""
+    if isinstance(value, Function):
+        check_mesh(space, "values", value.space)
+        if same_element(space, value.space) and value.dofs.shape == (space.n_dofs,):
+            return as_tensor("dofs", value.dofs, space.device).to(space.like)
+    if isinstance(value, Tensor) and value.shape == (space.n_dofs,) and space.n_dofs != space.mesh.n_points:
+        return value.to(space.like)
+    return None
+
+
 def same_element(space: FESpace, other: FESpace) -> bool:
     """Whether dofs of one space are dofs of the other on the same mesh."""
     return space is other or (
@@ -109,19 +152,31 @@ def same_element(space: FESpace, other: FESpace) -> bool:
     )
 
 
-def _readings(space: FESpace, value: Tensor, dofs: Tensor, component: int | None) -> dict[str, Tensor]:
+def _readings(space: FESpace, where: Any, value: Tensor, dofs: Tensor, component: int | None) -> dict[str, Tensor]:
     """{meaning: values of the dofs} for every meaning that the shape allows; cells only if it allows no other."""
     made: dict[str, Tensor] = {}
     if value.shape == (space.n_dofs,):
         made["dof of the space"] = value.to(space.like).index_select(0, dofs)
-    if value.shape == (len(dofs),):
+    listed = _listed(space, where)
+    if value.shape == (len(dofs),) and (listed is None or not _dofs_are_points(space)):
         made["selected dof"] = value.to(space.like)
     shape = _value_shape(space, component)
     if value.shape == (space.mesh.n_points, *shape) and not (made and _dofs_are_points(space)):
         made["point of the mesh"] = _interpolant(space, value, component).index_select(0, dofs)
+    if listed is not None and value.shape == (len(listed), *shape):
+        everywhere = value.new_zeros(space.mesh.n_points, *shape).index_copy(0, listed, value)
+        made["point that is listed"] = _interpolant(space, everywhere, component).index_select(0, dofs)
     if not made and value.shape == (len(space.element_dofs), *shape):
         made["cell"] = _interpolant(space, value, component).index_select(0, dofs)
     return made
+
+
+def _listed(space: FESpace, where: Any) -> Tensor | None:
+    """(k,) point numbers in the order in which they are given, None where they are not given as such."""
+    named = isinstance(where, str) or (isinstance(where, (list, tuple)) and (not where or isinstance(where[0], str)))
+    if named or callable(where) or isinstance(where, Dofs):
+        return None
+    return point_numbers(space, where)
 
 
 def _value_shape(space: FESpace, component: int | None) -> tuple[int, ...]:

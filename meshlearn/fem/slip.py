@@ -19,7 +19,8 @@ from meshlearn.fem.arrays import shown
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.facets import facet_rules
 from meshlearn.fem.interpolation import reference_places
-from meshlearn.fem.places import Rule, facet_cells, region
+from meshlearn.fem.one_side import facet_cells
+from meshlearn.fem.places import Rule, region
 from meshlearn.ops import SparseOperator
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +13,11 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError
 from meshlearn.fem import assembly
-from meshlearn.fem.arrays import as_tensor
+from meshlearn.fem.arrays import as_tensor, shown
 from meshlearn.fem.coefficients import Function
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.discretization import Discretization
+from meshlearn.fem.dofs import Dofs
 from meshlearn.mesh.location import PointLocator
 
 
@@ -70,31 +70,38 @@ class FESpace(Discretization):
 
         return dof_points(self)
 
-    def dofs(self, where: Any, component: int | None = None) -> Int64[Tensor, " k"]:
+    def dofs(self, where: Any, component: int | None = None) -> Int64[Dofs, " k"]:
         """Sorted numbers of the dofs on a part of the mesh.
 
         where      "boundary" (all of it), the name of a boundary of the mesh, of a point set (dofs at the points, and
-                   on boundary facets between them) or of a set of cells, a list of names, a function of the dofs'
-                   points (dim, n) that gives a mask, a mask (n_dofs,), or dof numbers
+                   on boundary facets between them) or of a set of cells, a list of names; a function of the dofs'
+                   points (dim, n) that gives a mask; numbers of points of the mesh, or a mask of them (n_points,), as
+                   a point set of them would mean; or `Dofs`
         component  only this component of a vector-valued space; of a composite space: this part
 
-        Raises FieldError for an unknown name.
+        Returns `Dofs`, a tensor that says what its numbers are. Raises FieldError for an unknown name, ParameterError
+        for numbers out of range and masks of another length.
         """
         from meshlearn.fem.selection import select
 
-        return select(self, where, component)
+        return Dofs(select(self, where, component))
 
     def facets(self, on: Any) -> np.ndarray:
-        """Numbers (scikit-fem's) of the facets of a named boundary, or of the whole boundary."""
-        if isinstance(on, (list, tuple)):
+        """Numbers (scikit-fem's) of the facets of a named boundary, of several, of the whole boundary, or of the facets
+        of the boundary whose corners all are selected by a function of the points (dim, n)."""
+        if isinstance(on, (list, tuple)) and on:
             return np.unique(np.concatenate([self.facets(name) for name in on]))
+        if callable(on):
+            from meshlearn.fem.entities import facets_between, selected
+
+            return facets_between(self, selected(self, on))
         named = self.skmesh.boundaries or {}
         if isinstance(on, str) and on in named:
             return np.asarray(named[on], np.int64)
-        if on == "boundary":
+        if isinstance(on, str) and on == "boundary":
             return np.asarray(self.skmesh.boundary_facets(), np.int64)
         raise FieldError(
-            f"the mesh has no boundary named {on!r}.\n  boundaries: {', '.join(map(repr, named)) or 'none'}, and "
+            f"the mesh has no boundary named {shown(on)}.\n  boundaries: {', '.join(map(repr, named)) or 'none'}, and "
             f"'boundary' for all of it\n  mesh: {self.mesh.source or 'made in memory'}"
         )
 
@@ -105,20 +112,37 @@ class FESpace(Discretization):
             raise FieldError(f"dofs have shape {tuple(dofs.shape)}, expected (..., {self.n_dofs}) for {self}.")
         return tuple(dofs.index_select(-1, torch.unique(self.block_dofs(k))) for k in range(len(self.blocks)))
 
-    def dirichlet(self, where: Any, values: Any = 0.0, component: int | None = None) -> AffineConstraint:
+    def dirichlet(
+        self,
+        where: Any,
+        values: Any = 0.0,
+        component: int | None = None,
+        part: str = "value",
+        corner: float = 45.0,
+    ) -> AffineConstraint:
         """Prescribed values on a part of the mesh.
 
         where   as in `dofs`, or {where: values} for several parts (the later one counts where they meet)
-        values  a number, a function of the place, a `Function`, the name of a field; or a tensor or array with one
-                value per dof of the space, per selected dof (in ascending order, or as `where` lists them), or per
-                point of the mesh; for `component`, of that component
+        values  a number, a list with one entry per component (None leaves that one free), a function of the place, a
+                `Function`, the name of a field; or a tensor or array with one value per dof of the space, per selected
+                dof (ascending, or as `Dofs` lists them), per point of the mesh, or per point in the order of `where`;
+                for `component`, of that component
+        part    for Argyris, Morley, Hermite and BFS spaces, whose dofs are derivatives too: "value" fixes the values
+                on the part, and the derivatives along its sides, which follow from them; "normal" the derivatives
+                along the outward normal, which `values` then are (a number or a function; x.normal is known); "clamped"
+                values and normal derivatives, those of the function. On sides that are not parallel to an axis these
+                are relations between dofs
+        corner  angle in degrees, for these spaces: sides that differ by more meet in a corner, where what belongs to
+                both is fixed; at less they are one curved wall, with its mean direction at the point between them
 
-        For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part. Raises FieldError for a
-        tensor whose shape fits several of these with different results: `space.function(values)` are dofs for sure.
+        For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part; `values` are vectors. The
+        derivatives that are needed are those of the function by autograd. Raises FieldError for functions without them,
+        for tensors of points where they are needed, and for a tensor whose shape fits several of the above with
+        different results: `space.function(values)` are dofs for sure.
         """
         from meshlearn.fem.prescribed import prescribe
 
-        return prescribe(self, where, values, component)
+        return prescribe(self, where, values, component, part, corner)
 
     def periodic(
         self,
@@ -191,7 +215,7 @@ class FESpace(Discretization):
     def evaluate(
         self,
         dofs: Float[Tensor, "*batch n_dofs"] | np.ndarray,
-        points: Float[Tensor, "n dim"] | np.ndarray,
+        points: Any,
         part: str = "value",
         outside: str = "error",
     ) -> Tensor:
@@ -218,9 +242,10 @@ class FESpace(Discretization):
 
     def assemble(
         self,
-        form: Callable[..., Any],
+        form: Any,
+        /,
         *,
-        trial: FESpace | None = None,
+        trial: Any = None,
         on: Any = None,
         order: int | None = None,
         **coefficients: Any,
@@ -232,8 +257,9 @@ class FESpace(Discretization):
                       composite spaces. x[0], x[1] are coordinates, x.normal and x.size the facet's normal and the
                       cell's size, x.name the coefficient of that name
         trial         space of u, if it is not this one (then the matrix is rectangular: rows are dofs of this space)
-        on            part of the mesh to integrate over: name of a boundary, several, or "boundary" (facets); name of
-                      a subdomain (a set of cells), several, a mask (n_cells,) or cell numbers. All cells if not given
+        on            part of the mesh to integrate over: name of a boundary, several, "boundary", or a function of the
+                      points that selects corners of boundary facets (facets); name of a subdomain (a set of cells),
+                      several, a mask (n_cells,) or cell numbers. All cells if not given
         order         polynomial degree that the quadrature is exact for; if not given that of the `skfem.Basis` from
                       which the space was made, else the sum of the degrees of u and v
         coefficients  numbers; fields of the mesh by name or as tensors (n_cells, ...) or (n_points, ...); functions of

@@ -30,10 +30,13 @@ def plain(kind, n=2):
     return mesh if first == kind else curved(mesh)
 
 
-def uneven(kind, n=2, size=0.12, seed=0):
-    """`plain` with its points moved about (mid-side nodes too: curved cells); the boundary stays where it is."""
+def uneven(kind, n=2, size=0.12, seed=0, element=None):
+    """`plain` with its points moved about (mid-side nodes too: curved cells); the boundary stays where it is. For BFS
+    the lines of a grid are moved, so that the cells stay rectangles."""
     mesh = plain(kind, n)
     points = mesh.points
+    if element == "BFS":
+        return mesh.replace(points=points + size * points * (1 - points))
     generator = torch.Generator().manual_seed(seed)
     inside = ((points > 1e-9) & (points < 1 - 1e-9)).all(1, keepdim=True)
     size = size / n if kind not in SECOND else 0.04 / n

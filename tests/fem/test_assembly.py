@@ -15,7 +15,7 @@ ROUNDING = 1e-12
 
 @pytest.mark.parametrize(("element", "kind"), [pair for pair in PAIRS if pair[1] != "wedge"], ids=lambda x: x)
 def test_matrices_equal_those_of_scikit_fem(element, kind):
-    space = FESpace(uneven(kind), element)
+    space = FESpace(uneven(kind, element=element), element)
     ours, theirs = form_of(space)
     order = 2 * space.degree + 1
     assert difference(space.assemble(ours, order=order), scikit_fem(space, theirs, order)) < ROUNDING
@@ -105,7 +105,7 @@ def test_spaces_of_unlike_families_meet_in_one_matrix():
 @pytest.mark.parametrize("kind", ["triangle", "tetra", "quad", "hexahedron"])
 @pytest.mark.parametrize("element", ["P1", "P2"])
 def test_the_default_order_is_that_of_scikit_fem(element, kind):
-    space = FESpace(uneven(kind), element)
+    space = FESpace(uneven(kind, element=element), element)
     A = space.assemble(lambda u, v, x: dot(grad(u), grad(v)))
     B = skfem.BilinearForm(lambda u, v, w: helpers.dot(u.grad, v.grad)).assemble(
         skfem.Basis(space.skmesh, space.element)
@@ -116,7 +116,7 @@ def test_the_default_order_is_that_of_scikit_fem(element, kind):
 @pytest.mark.parametrize("element", ["P1", "P2"])
 @pytest.mark.parametrize("kind", ["line", "triangle", "quad", "tetra", "hexahedron", "triangle6", "quad9", "tetra10"])
 def test_boundary_integrals_equal_those_of_scikit_fem(element, kind):
-    space = FESpace(uneven(kind), element)
+    space = FESpace(uneven(kind, element=element), element)
     ours = lambda u, v, x: (1 + x[0]) * u * v * x.normal[0] + dot(x.normal, grad(u)) * v  # noqa: E731
     theirs = lambda u, v, w: (1 + w.x[0]) * u * v * w.n[0] + helpers.dot(w.n, u.grad) * v  # noqa: E731
     A = space.assemble(ours, on="boundary", order=5)
@@ -134,7 +134,7 @@ def test_boundary_integrals_on_curved_hexahedra_obey_the_divergence_theorem():
 @pytest.mark.parametrize("element", ["P2^d", "RT0", "N1"])
 @pytest.mark.parametrize("kind", ["triangle", "quad", "tetra"])
 def test_boundary_vectors_equal_those_of_scikit_fem(element, kind):
-    space = FESpace(uneven(kind), element)
+    space = FESpace(uneven(kind, element=element), element)
     b = space.assemble(lambda v, x: x[1] * dot(v, x.normal) + v[0], on=["left", "top"], order=4)
     facets = space.facets(["left", "top"])
     basis = skfem.FacetBasis(space.skmesh, space.element, intorder=4, facets=facets)

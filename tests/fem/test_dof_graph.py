@@ -83,7 +83,7 @@ def test_neighbours_are_the_dofs_that_share_a_cell(element):
     ],
 )
 def test_dofs_know_what_they_belong_to(element, kind, counts):
-    made = dof_entities(FESpace(uneven(kind), element))
+    made = dof_entities(FESpace(uneven(kind, element=element), element))
     assert {int(k): int((made == k).sum()) for k in made.unique()} == counts
 
 

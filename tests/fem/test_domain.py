@@ -1,7 +1,12 @@
 """A space and the mesh it was made on: points that change behind its back are noticed."""
 
+import pathlib
+import re
+
 import pytest
+import skfem
 import torch
+from space_cases import plain
 
 import meshlearn as ml
 from meshlearn.fem import FESpace, dot, grad
@@ -53,3 +58,49 @@ def test_inference_mode_and_data_that_only_change_gradients():
     space = FESpace(mesh, "P1")
     mesh.points.requires_grad_()
     assert space.assemble(lambda x: 1.0).item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["line", "triangle", "quad", "tetra", "hexahedron", "triangle6"])
+def test_cells_that_are_there_twice_are_refused(kind):
+    mesh = plain(kind, 3)
+    table = mesh.cells[kind]
+    with pytest.raises(ml.MeshError, match=rf"2 {kind} cells that are there twice.*overlap"):
+        FESpace(mesh.replace(cells={kind: torch.cat([table, table[:2]])}, cell_sets={}), "P1")
+    alone = mesh.replace(cells={kind: table[:1]}, cell_sets={}).without_unused_points()
+    FESpace(alone, "P1")
+    with pytest.raises(ml.MeshError, match=rf"1 {kind} cells that are there twice"):
+        FESpace(alone.replace(cells={kind: alone.cells[kind].repeat(2, 1)}), "P1")
+
+
+def test_facets_of_three_cells_are_refused():
+    """A third triangle on the diagonal of a square covers a part of it again."""
+    points = torch.tensor([[0.0, 0], [1, 0], [1, 1], [0, 1], [0.6, 0.4]], dtype=torch.float64)
+    cells = torch.tensor([[0, 1, 2], [0, 2, 3], [0, 4, 2]])
+    with pytest.raises(ml.MeshError, match="1 facets of more than two cells"):
+        FESpace(ml.Mesh(points, {"triangle": cells}), "P1")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("part.msh", r"ml.read\('part.msh'\)"),
+        (pathlib.Path("part.msh"), r"ml.read\('part.msh'\)"),
+        (skfem.MeshTri(), "ml.Mesh.from_skfem"),
+        (3, "this is a int"),
+    ],
+)
+def test_what_is_no_mesh_says_how_to_make_one(given, words):
+    with pytest.raises(ml.ParameterError, match=words):
+        FESpace(given, "P1")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("p1", "P1"), ("CG2^d", "P2^d"), ("DG0", "P0"), ("dg1", "P1DG"), ("Q2", "P2"), ("argyris", "Argyris"),
+     ("Hermit", "Hermite"), ("NED1", "N1"), ("rt0", "RT0"), ("Lagrange 3", "P3")],
+)  # fmt: skip
+def test_elements_of_other_libraries_and_cases_are_recognised(name, meant):
+    with pytest.raises(ml.ParameterError, match=rf"did you mean '{re.escape(meant)}'\?"):
+        FESpace(plain("triangle"), name)
+    with pytest.raises(ml.ParameterError, match=r"'foo' is not known\.\n"):
+        FESpace(plain("triangle"), "foo")

@@ -91,7 +91,7 @@ def test_points_outside_are_an_error_the_nearest_value_or_nan():
     space = FESpace(plain("triangle", 4), "P1")
     dofs = space.interpolate(lambda x: x[0] + 10 * x[1])
     points = torch.tensor([[0.5, 0.5], [2.0, 0.25], [0.25, -1.0]], dtype=torch.float64)
-    with pytest.raises(ml.FieldError, match=r"2 of 3 points lie outside the mesh, the first, point 1, by 1 at \[2"):
+    with pytest.raises(ml.FieldError, match=r"2 of 3 points lie outside the mesh, the first, point 1, by 1 at \(2"):
         space.evaluate(dofs, points)
     assert torch.allclose(space.evaluate(dofs, points, outside="nearest"), torch.tensor([5.5, 3.5, 0.25]).double())
     made = space.evaluate(dofs, points, outside="nan")
@@ -188,3 +188,32 @@ def test_a_million_points_need_little_memory():
     used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert (made - points[:, 0] + 2 * points[:, 1]).abs().max() < 1e-12
     assert used < 1500, f"{used:.0f} MiB"
+
+
+@pytest.mark.parametrize("kind", ["triangle", "tetra"])
+def test_divergence_and_curl_of_lagrange_vectors(kind):
+    space = FESpace(uneven(kind), "P2^d")
+    points = torch.rand(7, space.dim, dtype=torch.float64)
+    x = points.t()
+    flow = (lambda x: [x[0] ** 2, x[0] * x[1]]) if space.dim == 2 else (lambda x: [x[1] ** 2, x[2] * x[0], x[2]])
+    dofs = torch.stack([space.interpolate(flow), 2 * space.interpolate(flow)])
+    if space.dim == 2:
+        div, curl = 3 * x[0], x[1]
+    else:
+        div, curl = torch.ones_like(x[0]), torch.stack([-x[0], 0 * x[0], x[2] - 2 * x[1]], -1)
+    for part, wanted in (("div", div), ("curl", curl)):
+        made = space.evaluate(dofs, points, part)
+        assert torch.allclose(made, torch.stack([wanted, 2 * wanted]), atol=1e-12)
+    scalar = FESpace(space.mesh, "P2")
+    with pytest.raises(ml.ParameterError, match="has no div: its functions have value, grad, of components"):
+        scalar.evaluate(torch.zeros(scalar.n_dofs), points, "div")
+    if space.dim == 2:
+        turned = scalar.evaluate(scalar.interpolate(lambda x: x[0] * x[1]), points, "curl")
+        assert torch.allclose(turned, torch.stack([x[0], -x[1]], -1), atol=1e-12)
+
+
+def test_places_outside_are_told_at_the_scale_of_the_mesh():
+    mesh = plain("triangle")
+    space = FESpace(mesh.replace(points=1e-9 * mesh.points), "P1")
+    with pytest.raises(ml.FieldError, match=r"by 1e-11 at \(1.01e-09, 0\)"):
+        space.evaluate(torch.zeros(9), torch.tensor([[1.01e-9, 0.0]]))

@@ -51,8 +51,10 @@ def test_a_batch_of_functions_has_as_many_norms():
     ("kind", "minus", "words"),
     [
         ("sup", None, "choose one of"),
-        ("Hdiv", None, "square matrix"),
-        ("H1", lambda x: x[0], "plain function has no grad"),
+        ("Hdiv", None, "has no divergence"),
+        ("Hdiv", lambda x: x[0], "has no divergence"),
+        ("H1", torch.zeros(9), "values of points or cells have no grad"),
+        ("H1", {"val": lambda x: x[0]}, "its parts are called value, grad, div, curl"),
         ("H1", {"value": lambda x: x[0]}, "needs grad"),
     ],
 )
@@ -60,3 +62,66 @@ def test_norms_that_do_not_exist_are_refused(kind, minus, words):
     space = FESpace(plain("triangle"), "P1")
     with pytest.raises(ml.ParameterError, match=words):
         space.norm(torch.zeros(space.n_dofs), kind, minus)
+
+
+def _wave(x):
+    return torch.sin(2 * x[0]) * torch.exp(x[1])
+
+
+def test_derivatives_of_plain_functions_are_theirs():
+    """As good as those written by hand, in every norm, for functions, lists and numbers."""
+    mesh, box = uneven("triangle", 3), uneven("tetra", 2)
+    steep = lambda x: torch.stack([2 * torch.cos(2 * x[0]) * torch.exp(x[1]), _wave(x)])  # noqa: E731
+    flow = lambda x: [x[1] ** 2, x[0] * x[1]]  # noqa: E731
+    turning = lambda x: [x[1], x[2] * x[0], x[0]]  # noqa: E731
+    cases = [
+        (FESpace(mesh, "P2"), "H1", _wave, {"value": _wave, "grad": steep}),
+        (FESpace(mesh, "P2"), "H1-semi", _wave, {"grad": steep}),
+        (FESpace(mesh, "RT0"), "Hdiv", flow, {"value": flow, "div": lambda x: x[0]}),
+        (FESpace(mesh, "P2^d"), "Hdiv", flow, {"value": flow, "div": lambda x: x[0]}),
+        (FESpace(mesh, "N1"), "Hcurl", flow, {"value": flow, "curl": lambda x: -x[1]}),
+        (FESpace(box, "N1"), "Hcurl", turning, {"value": turning, "curl": lambda x: [-x[0], -1.0, x[2] - 1]}),
+        (FESpace(box, "N1"), "Hcurl", [1.0, 2.0, 3.0], {"value": [1.0, 2.0, 3.0], "curl": [0.0, 0.0, 0.0]}),
+    ]
+    for space, kind, minus, parts in cases:
+        dofs = torch.rand(space.n_dofs, dtype=torch.float64)
+        made, wanted = space.norm(dofs, kind, minus=minus), space.norm(dofs, kind, minus=parts)
+        assert not made.requires_grad
+        assert abs(made - wanted) < 1e-12 * wanted, (space, kind)
+    p2, dofs = FESpace(mesh, "P2"), torch.rand(FESpace(mesh, "P2").n_dofs, dtype=torch.float64)
+    for half in (0.5, torch.tensor(0.5)):
+        assert abs(p2.norm(dofs, "H1", minus=half) - p2.norm(dofs - 0.5, "H1")) < 1e-12
+
+
+def test_the_error_in_h1_falls_one_order_slower():
+    errors = []
+    for n in (4, 8):
+        space = FESpace(plain("triangle", n), "P2")
+        errors.append(space.norm(space.interpolate(_wave), "H1", minus=_wave).item())
+    assert abs(math.log2(errors[0] / errors[1]) - 2) < 0.1
+
+
+def test_norms_have_gradients_in_what_is_subtracted_and_in_the_points():
+    mesh = uneven("triangle", 2)
+    dofs = torch.rand(mesh.n_points, dtype=torch.float64)
+    k = torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    points = mesh.points.clone().requires_grad_()
+
+    def distance(k, points):
+        return FESpace(mesh.replace(points=points), "P1").norm(dofs, "H1", minus=lambda x: torch.sin(k * x[0]))
+
+    assert torch.autograd.gradcheck(distance, (k, points), fast_mode=True)
+
+
+def test_functions_that_cannot_be_subtracted_are_refused():
+    space = FESpace(plain("triangle"), "P2")
+    dofs = torch.zeros(space.n_dofs)
+    for kind in ("L2", "H1"):
+        with pytest.raises(ml.FieldError, match=r"has components \(\), that of minus has \(2,\)"):
+            space.norm(dofs, kind, minus=lambda x: [x[0], x[1]])
+    with pytest.raises(ml.FieldError, match="autograd cannot tell how"):
+        space.norm(dofs, "H1", minus=lambda x: _wave(x).detach())
+    vectors = FESpace(space.mesh, "P2^d")
+    with pytest.raises(ml.FieldError, match=r"has components \(2,\), that of minus has \(\)"):
+        vectors.norm(torch.zeros(vectors.n_dofs), minus=1.0)
+    assert vectors.norm(torch.zeros(vectors.n_dofs), "H1", minus=0.0) == 0

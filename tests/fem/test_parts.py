@@ -99,3 +99,28 @@ def test_wrong_parts_are_named():
 def test_names_of_plain_meshes_stay_boundaries():
     space = FESpace(plain("triangle"), "P1")
     assert space.assemble(lambda x: 1.0, on=("left", "top")).item() == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("kind", ["triangle", "tetra", "quad"])
+def test_a_function_of_the_points_selects_facets_of_the_boundary(kind):
+    space = FESpace(plain(kind, 3), "P1")
+    for where, name in ((lambda x: x[0] == 0, "left"), (lambda x: x[0] > -1, "boundary")):
+        made = space.assemble(lambda v, x: (1 + x[1]) * v, on=where)
+        assert torch.equal(made, space.assemble(lambda v, x: (1 + x[1]) * v, on=name))
+    vectors = FESpace(space.mesh, "P1^d")
+    assert torch.equal(vectors.slip(lambda x: x[0] == 0).independent, vectors.slip("left").independent)
+    with pytest.raises(ml.ParameterError, match="names no facets"):
+        space.assemble(lambda v, x: v, on=lambda x: x[0] > 5)
+
+
+@pytest.mark.parametrize(
+    ("on", "words"),
+    [
+        (torch.zeros(18, dtype=torch.bool), r"on=a mask \(18,\) with 0 True names no cells"),
+        ([], "names no part"),
+        ([3], "on has 3: expected names"),
+    ],
+)
+def test_nothing_is_told_in_few_words(on, words):
+    with pytest.raises(ml.ParameterError, match=words):
+        FESpace(plain("triangle", 3), "P1").assemble(lambda v, x: v, on=on)

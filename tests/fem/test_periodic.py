@@ -133,3 +133,14 @@ def test_sides_that_do_not_match_are_named_with_the_worst_distance():
 def test_spaces_whose_dofs_places_do_not_tell_apart_are_refused(name):
     with pytest.raises(ml.ParameterError, match="pairs yourself"):
         FESpace(ml.shapes.square(n=2, dtype=DOUBLE), name).periodic("left", "right")
+
+
+@pytest.mark.parametrize("thickness", [1e-3, 1e-6, 1e-9])
+def test_the_sides_of_a_thin_strip_are_two(thickness):
+    mesh = plain("triangle", 3)
+    points = mesh.points * torch.tensor([thickness, 1.0], dtype=torch.float64)
+    space, wanted = FESpace(mesh.replace(points=points), "P2"), FESpace(mesh, "P2")
+    for pair in (("left", "right"), ("bottom", "top")):
+        assert torch.equal(space.periodic(*pair).independent, wanted.periodic(*pair).independent)
+    with pytest.raises(ml.ParameterError, match="the same place"):
+        space.periodic("left", "left")

@@ -6,7 +6,7 @@ import torch
 from space_cases import plain, uneven
 
 import meshlearn as ml
-from meshlearn.fem import AffineConstraint, FESpace
+from meshlearn.fem import AffineConstraint, Dofs, FESpace
 from meshlearn.mesh.elevation import second_order
 
 DOUBLE = torch.float64
@@ -71,7 +71,8 @@ def test_a_length_that_fits_twice_is_refused_only_where_it_matters():
 
 def test_values_follow_the_order_in_which_dofs_are_listed():
     space = FESpace(plain("triangle", 3), "P1")
-    made = space.dirichlet([7, 2, 5], torch.tensor([70.0, 20.0, 50.0]))
+    made = space.dirichlet(Dofs([7, 2, 5]), torch.tensor([70.0, 20.0, 50.0]))
+    assert torch.equal(made.g, space.dirichlet([7, 2, 5], torch.tensor([70.0, 20.0, 50.0])).g)
     assert made.g[[2, 5, 7]].tolist() == [20.0, 50.0, 70.0]
     assert torch.equal(
         made.g, AffineConstraint.dirichlet(16, torch.tensor([7, 2, 5]), torch.tensor([70.0, 20.0, 50.0])).g
@@ -109,9 +110,7 @@ def test_shapes_that_fit_nothing_and_arrays_of_words_are_refused():
     assert space.dirichlet("left", np.float32(2.0)).g.max() == 2.0
 
 
-@pytest.mark.parametrize(
-    "where", [lambda x: x[0] > 99, torch.zeros(25, dtype=torch.bool), {"left": 0.0, "nobody": 1.0}]
-)
+@pytest.mark.parametrize("where", [lambda x: x[0] > 99, torch.zeros(9, dtype=torch.bool), {"left": 0.0, "nobody": 1.0}])
 def test_a_condition_on_nothing_is_refused(where):
     mesh = plain("triangle")
     space = FESpace(mesh.replace(point_sets={"nobody": torch.zeros(0, dtype=torch.int64)}), "P2")
@@ -125,3 +124,64 @@ def test_elements_without_dofs_on_facets_have_nothing_to_prescribe():
     with pytest.raises(ml.ParameterError, match="if the element has some"):
         space.dirichlet("boundary", 0.0)
     assert space.dirichlet([], 0.0).is_identity
+    assert space.dirichlet(Dofs([]), 0.0).is_identity
+
+
+@pytest.mark.parametrize("element", ["P1", "P2", "P1^d", "RT0"])
+@pytest.mark.parametrize("kind", ["triangle", "tetra", "triangle6"])
+def test_tensors_are_points_of_the_mesh_on_every_element(element, kind):
+    space = FESpace(plain(kind, 3), element)
+    mesh, left = space.mesh, space.mesh.points[:, 0] == 0
+    numbers = torch.nonzero(left)[:, 0]
+    for where in (left, numbers, numbers.flip(0), numbers.numpy(), numbers.tolist(), left.numpy()):
+        assert torch.equal(space.dofs(where), space.dofs("left"))
+        assert torch.equal(space.dirichlet(where, 0.0).constrained, space.dofs("left"))
+    assert torch.equal(space.dirichlet(mesh.boundary_points, 0.0).constrained, space.dofs("boundary"))
+
+
+def test_points_of_periodic_sides_are_told_from_dofs():
+    space = FESpace(plain("triangle", 3), "P2")
+    left, right = (torch.nonzero(space.mesh.points[:, 0] == x)[:, 0] for x in (0, 1))
+    wanted, made = space.periodic("left", "right"), space.periodic(left, right)
+    assert torch.equal(made.independent, wanted.independent)
+    assert torch.equal(space.periodic(space.dofs("left"), space.dofs("right")).independent, wanted.independent)
+
+
+def test_values_of_points_come_in_the_order_in_which_they_are_listed():
+    mesh = uneven("triangle", 3)
+    left = torch.nonzero(mesh.points[:, 0] == 0)[:, 0].flip(0)
+    for element, components in (("P1", 1), ("P2", 1), ("P2^d", 2)):
+        space = FESpace(mesh, element)
+        linear = (lambda x: 1 + 2 * x[1]) if components == 1 else (lambda x: [1 + 2 * x[1], x[1]])
+        values = linear(mesh.points[left].t())
+        values = values if components == 1 else torch.stack(values, 1)
+        assert torch.allclose(space.dirichlet(left, values).g, space.dirichlet("left", linear).g, rtol=1e-14)
+
+
+def test_lists_leave_components_free():
+    space = FESpace(uneven("triangle"), "P2^d")
+    wanted = space.dirichlet("left", lambda x: 1 + x[1], component=1)
+    made = space.dirichlet("left", [None, lambda x: 1 + x[1]])
+    assert torch.equal(made.constrained, wanted.constrained)
+    assert torch.equal(made.g, wanted.g)
+    rollers = space.dirichlet({"left": [0.0, None], "bottom": [None, 0.0]})
+    assert rollers.n - rollers.n_free == 2 * 5
+    with pytest.raises(ml.ParameterError, match="one entry for each of the 2 components"):
+        space.dirichlet("left", [None, 0.0, 0.0])
+    with pytest.raises(ml.ParameterError, match="no composite space"):
+        FESpace(space.mesh, ("P2^d", "P1")).dirichlet("left", [None, 0.0], component=0)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (torch.ones(25, dtype=torch.bool), r"a mask \(25,\) with 25 True.*\n.*ml.fem.Dofs"),
+        (torch.arange(25), r"point numbers lie in 0 … 8; got 0 … 24.*\n.*ml.fem.Dofs"),
+        (torch.rand(9), r"a tensor \(9,\) of float32: expected the name"),
+        (["left", 3], r"\['left', 3\]: expected the name"),
+        (Dofs([25]), "dof numbers lie in 0 … 24"),
+    ],
+)
+def test_other_numbers_and_masks_say_how_dofs_are_given(where, words):
+    with pytest.raises(ml.ParameterError, match=words):
+        FESpace(plain("triangle"), "P2").dirichlet(where, 0.0)

@@ -12,7 +12,7 @@ from meshlearn.fem import FESpace, inner
 
 @pytest.mark.parametrize(("element", "kind"), PAIRS, ids=lambda x: x)
 def test_numbering_is_that_of_scikit_fem(element, kind):
-    space = FESpace(uneven(kind), element)
+    space = FESpace(uneven(kind, element=element), element)
     basis = skfem.Basis(space.skmesh, space.element, intorder=1)
     assert space.n_dofs == basis.N
     assert np.array_equal(space.element_dofs.numpy().T, basis.element_dofs)
@@ -180,7 +180,8 @@ def test_only_single_and_double_precision(dtype):
     [
         (lambda s: s.dirichlet("inlet", 0.0), ml.FieldError, "no boundary or point set named 'inlet'"),
         (lambda s: s.assemble(lambda v, x: v, on="inlet"), ml.FieldError, "no boundary named 'inlet'"),
-        (lambda s: s.dofs(torch.tensor([99])), ml.ParameterError, "dof numbers lie in"),
+        (lambda s: s.dofs(torch.tensor([99])), ml.ParameterError, "point numbers lie in"),
+        (lambda s: s.dofs(ml.fem.Dofs([99])), ml.ParameterError, "dof numbers lie in"),
         (lambda s: s.dofs(torch.ones(3, dtype=torch.bool)), ml.ParameterError, "mask"),
         (lambda s: s.dofs(lambda x: x[0]), ml.ParameterError, "mask"),
         (lambda s: s.dofs("boundary", component=0), ml.ParameterError, "component=0"),
