@@ -12,6 +12,7 @@ from meshlearn.models.movers.monitors import (
 from meshlearn.models.movers.mover import MongeAmpereMover
 from meshlearn.models.movers.result import MoveError, MoveResult
 from meshlearn.models.movers.safeguard import safe_cell_steps, safe_step, safeguarded
+from meshlearn.models.movers.transfer import compare_transfers, transfer
 
 __all__ = [
     "CarriedField",
@@ -24,9 +25,11 @@ __all__ = [
     "Ring",
     "SquaredHessianMonitor",
     "cell_shares",
+    "compare_transfers",
     "equidistribution",
     "limited",
     "safe_cell_steps",
     "safe_step",
     "safeguarded",
+    "transfer",
 ]
