@@ -79,6 +79,7 @@ def fit(
     checkpoint=FOLDER, kept as a checkpoint there, and --set resume=true goes on from it. The exit code is 130.
     """
     import meshlearn as ml
+    from meshlearn.io.counts import counted
     from meshlearn.train.checkpoint import exists
 
     paths = common.expand(files)
@@ -93,7 +94,7 @@ def fit(
     estimator = kind(inputs=common.names(inputs), outputs=common.names(outputs), **constructor)
     meshes = ml.read_many(paths, cache=cache or None)
     given = ", ".join(common.names(inputs)) or "shape"
-    typer.echo(f"{model}: {len(meshes)} meshes, {given} -> {', '.join(common.names(outputs))}")
+    typer.echo(f"{model}: {counted(len(meshes), 'mesh', 'meshes')}, {given} -> {', '.join(common.names(outputs))}")
     with common.model_folder(output, overwrite or in_checkpoint) as folder:
         _train(estimator, meshes, training)
         interrupted = getattr(estimator, "interrupted_", False)

@@ -112,7 +112,9 @@ def score(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"relative L2 error, {len(rows)} meshes", title_justify="left")
+    from meshlearn.io.counts import counted
+
+    table = Table(title=f"relative L2 error, {counted(len(rows), 'mesh', 'meshes')}", title_justify="left")
     table.add_column("mesh")
     for field in fields:
         table.add_column(field, justify="right")

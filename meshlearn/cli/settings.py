@@ -12,7 +12,12 @@ import typer
 from meshlearn import _PUBLIC
 from meshlearn.errors import ParameterError
 
-KINDS = tuple(name for name, module in _PUBLIC.items() if module.startswith(("models.", "grids.")))
+_ROOMS = ("models.", "grids.")
+_NOT_OF_FIELDS = ("models.movers", "models.cross_sections")  # these move meshes, and make bodies from sections
+KINDS = tuple(
+    name for name, module in _PUBLIC.items() if module.startswith(_ROOMS) and not module.startswith(_NOT_OF_FIELDS)
+)
+"""Models that learn fields on meshes from fields on meshes: from `inputs` to `outputs`."""
 
 
 def model_class(name: str) -> Any:

@@ -15,7 +15,8 @@ _ARCHIVES = (
 )
 _THROUGH_PYVISTA = "pyvista reads it: import pyvista; ml.Mesh.from_pyvista(pyvista.read({path!r}){combined})"
 _OF_GRIDS = {".vti": "a VTK image", ".vtr": "a VTK rectilinear grid", ".vts": "a VTK structured grid",
-             ".pvti": "a VTK image in pieces", ".pvtr": "a VTK rectilinear grid in pieces"}  # fmt: skip
+             ".pvti": "a VTK image in pieces", ".pvtr": "a VTK rectilinear grid in pieces",
+             ".vtkhdf": "VTK data in HDF5"}  # fmt: skip
 _OF_BLOCKS = {".vtm": "VTK data of several blocks", ".vtmb": "VTK data of several blocks",
               ".case": "an EnSight case", ".foam": "an OpenFOAM case"}  # fmt: skip
 _CAD = ("CAD geometry", "it holds shapes, not a mesh: mesh it first, in Gmsh for instance, and save it as .msh")

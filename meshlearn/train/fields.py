@@ -248,9 +248,10 @@ def check_geometry(mesh: Mesh, where: str) -> None:
         raise MeshError(f"{where} has no points: leave it out.")
     if not bool(torch.isfinite(mesh.points).all()):
         raise MeshError(f"{where} has NaN or infinite coordinates: repair or leave it out.")
-    dtype, power = mesh.points.dtype, max(2, mesh.dim)
-    largest = float(mesh.points.abs().max())
-    extent = float((mesh.points.amax(0) - mesh.points.amin(0)).max())
+    points = mesh.points.detach()
+    dtype, power = points.dtype, max(2, mesh.dim)
+    largest = float(points.abs().max())
+    extent = float((points.amax(0) - points.amin(0)).max())
     if largest > LARGEST[dtype] ** (1 / power) or 0.0 < extent < SMALLEST[dtype] ** 0.5:
         seen = f"coordinates up to {largest:.3g}" if largest > 1.0 else f"an extent of {extent:.3g}"
         raise MeshError(

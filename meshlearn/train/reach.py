@@ -18,14 +18,14 @@ def check_reach(fields: FieldSet, mesh: Mesh, dtype: torch.dtype, where: str | N
     """
     where = where or describe(mesh)
     narrow = dtype if dtype == mesh.points.dtype == torch.float64 else OTHER
-    largest = float(mesh.points.abs().max())
+    largest = float(mesh.points.detach().abs().max())
     if largest > LARGEST[narrow]:
         raise MeshError(
             f"{where} has coordinates up to {largest:.3g}, which {str(narrow).removeprefix('torch.')} cannot hold.\n"
             "  Give the points in another unit, or fit(..., precision='64')."
         )
     for spec in (*(fields.inputs if role != "outputs" else ()), *(fields.outputs if role != "inputs" else ())):
-        table = spec.values(mesh, where)
+        table = spec.values(mesh, where).detach()
         largest = float(table.abs().max()) if table.numel() else 0.0
         if largest > LARGEST[narrow] or 0.0 < largest < SMALLEST[narrow]:
             raise FieldError(

@@ -1,6 +1,7 @@
 """`meshlearn fit`: what it refuses before the work, what an interrupt leaves, and what its help tells."""
 
 import os
+import inspect
 import re
 import signal
 import warnings
@@ -116,6 +117,13 @@ def test_resume_needs_a_checkpoint_and_says_when_there_is_nothing_to_do(fit, tmp
         warnings.simplefilter("always")
         assert fit(*options, "--set", "resume=auto") == 0
     assert "nothing is trained" in capsys.readouterr().err
+
+
+def test_models_of_the_command_learn_fields_on_meshes():
+    for name in KINDS:
+        arguments = inspect.signature(getattr(ml, name).__init__).parameters
+        assert {"inputs", "outputs"} <= set(arguments), f"{name} is not for `meshlearn fit`: see cli/settings.py"
+        assert "meshes" in inspect.signature(getattr(ml, name).fit).parameters
 
 
 def plain(text):

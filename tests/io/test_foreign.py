@@ -18,7 +18,7 @@ def _followed(path):
     return ml.Mesh.from_pyvista(data.combine() if ".combine()" in line else data)
 
 
-@pytest.mark.parametrize("suffix", [".vti", ".vtr", ".vts", ".vtm"])
+@pytest.mark.parametrize("suffix", [".vti", ".vtr", ".vts", ".vtm", ".vtkhdf"])
 def test_other_files_of_vtk(tmp_path, suffix):
     pyvista = pytest.importorskip("pyvista")
     grid = pyvista.ImageData(dimensions=(3, 3, 3))
@@ -27,6 +27,7 @@ def test_other_files_of_vtk(tmp_path, suffix):
         ".vtr": lambda: pyvista.RectilinearGrid([0.0, 1, 2], [0.0, 1, 3], [0.0, 2, 3]),
         ".vts": grid.cast_to_structured_grid,
         ".vtm": lambda: pyvista.MultiBlock([grid]),
+        ".vtkhdf": grid.cast_to_unstructured_grid,
     }[suffix]()
     data.save(tmp_path / f"a{suffix}")
     assert _followed(tmp_path / f"a{suffix}").n_cells == 8

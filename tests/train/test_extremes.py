@@ -108,6 +108,23 @@ def test_other_coordinates_do_not_matter(factor, dtype):
     assert other == pytest.approx(plain, rel=1e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("model", [Tiny(), ml.RidgeRegression(["f"], ["u"]), ml.NearestNeighbor(["f"], ["u"])])
+def test_meshes_that_require_gradients_are_learned_without_a_word(model):
+    torch.set_warn_always(True)  # torch's own warnings too, which come once in a process otherwise
+    try:
+        meshes = [
+            mesh.replace(
+                points=mesh.points.clone().requires_grad_(),
+                point_data={name: values.clone().requires_grad_() for name, values in mesh.point_data.items()},
+            )
+            for mesh in waves(3)
+        ]
+        fitted = quick(model, meshes, epochs=1) if isinstance(model, Tiny) else model.fit(meshes)
+        assert fitted.score(meshes)["u"] >= 0.0
+    finally:
+        torch.set_warn_always(False)
+
+
 def test_a_prediction_that_is_not_finite_is_not_said_to_be_the_truth():
     model = quick(Tiny(), waves(2))
     with torch.no_grad():
