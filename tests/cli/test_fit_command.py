@@ -1,7 +1,7 @@
 """`meshlearn fit`: what it refuses before the work, what an interrupt leaves, and what its help tells."""
 
-import os
 import inspect
+import os
 import re
 import signal
 import warnings
@@ -155,7 +155,7 @@ def test_a_model_of_the_shape_alone_needs_no_inputs(tmp_path, capsys):
     assert (
         run(["fit", str(tmp_path / "a.vtu"), "--outputs", "u", "-o", str(tmp_path / "m"), "--model", "MeanField"]) == 0
     )
-    assert "MeanField: 1 meshes, shape -> u" in capsys.readouterr().out
+    assert "MeanField: 1 mesh, shape -> u" in capsys.readouterr().out
 
 
 def test_ctrl_c_before_the_first_step_is_told(fit, monkeypatch, tmp_path, capsys):
