@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -109,7 +111,7 @@ class Estimator(HasParams):
                 f"  Call fit(meshes) again before {action}, or set them back."
             )
 
-    def predict(self, meshes: Any, return_std: bool = False) -> Any:
+    def predict(self, meshes: Any, return_std: Any = False) -> Any:
         """The same mesh(es) with the predicted fields added, or overwritten where they were present.
 
         A Mesh gives a Mesh, a Trajectory a Trajectory, a MeshBatch a MeshBatch, any other sequence a list.
@@ -122,6 +124,8 @@ class Estimator(HasParams):
         with another time step than the model has learned.
         """
         self.check_fitted("predict")
+        if not isinstance(return_std, (bool, np.bool_)):
+            raise ParameterError(f"return_std={return_std!r} must be True or False.")
         if return_std and not self.probabilistic:
             raise ParameterError(f"{type(self).__name__} has no uncertainty: predict without return_std=True.")
         single = is_single(meshes)
@@ -129,7 +133,7 @@ class Estimator(HasParams):
         results: list[Any] = []
         frames: dict[int, Mesh] = {}
         with torch.no_grad():
-            for work, prediction in self._predictions(items, return_std):
+            for work, prediction in self._predictions(items, bool(return_std)):
                 if isinstance(work.item, Trajectory):
                     frames[work.frame] = prediction
                     if work.last:
@@ -215,13 +219,15 @@ class Estimator(HasParams):
 
     # -- files -----------------------------------------------------------------------------------------------------
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: Any) -> Path:
         """Write the fitted model into a folder: `model.json` and a `.safetensors` file; returns the folder.
 
         A model already there is replaced in one step: an interrupt at any time leaves either the old one or the new.
         Raises NotFittedError, and CheckpointError when the folder cannot be written or an argument is not data.
         """
         self.check_fitted("save")
+        if not isinstance(folder, (str, os.PathLike)):
+            raise ParameterError(f"folder={folder!r} must be the path of a folder.")
         tensors, meta = self.saved()
         return checkpoint.write(Path(folder), meta, {"model": tensors})
 
@@ -243,6 +249,11 @@ def _takes_any(function: Any) -> bool:
     return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
 
 
+def _as_before(value: Any, default: Any) -> Any:
+    """An argument as it was before JSON made lists of tuples, as far as the default tells: `()`."""
+    return default if value == [] and default == () else value
+
+
 def load(folder: str | Path) -> Any:
     """A fitted estimator from a folder written by `save`, or by `fit(..., checkpoint=folder)`.
 
@@ -260,7 +271,7 @@ def load(folder: str | Path) -> Any:
             f"the model was saved by meshlearn {meta.get('meshlearn', '(unknown version)')}."
         )
     with checkpoint.taking(folder, "params"):
-        model = cls(**meta["params"])
+        model = cls(**{name: _as_before(value, known[name].default) for name, value in meta["params"].items()})
     with checkpoint.taking(folder, "fields"):
         model.fields_ = FieldSet.from_json(meta["fields"])
         model.time_step_ = known_step(meta.get("time_step"), model.fields_)

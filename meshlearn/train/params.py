@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from numbers import Integral
 from typing import Any, TypeVar
 
 from meshlearn.errors import CheckpointError, ParameterError
@@ -82,8 +83,8 @@ def json_params(owner: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_json(value: Any) -> bool:
-    """True if a value is made of None, bool, int, float, str, list, tuple and dict with text keys."""
-    if value is None or isinstance(value, (bool, int, float, str)):
+    """True if a value is made of None, bool, whole numbers, float, str, list, tuple and dict with text keys."""
+    if value is None or isinstance(value, (bool, int, float, str, Integral)):
         return True
     if isinstance(value, (list, tuple)):
         return all(map(is_json, value))
@@ -95,7 +96,7 @@ def _plain(value: Any) -> Any:
         return [_plain(inner) for inner in value]
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
-    return value
+    return int(value) if isinstance(value, Integral) and not isinstance(value, int) else value  # numpy's whole numbers
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -170,9 +170,9 @@ class MMGP(Estimator):
         data = place_all(works, inner, self.morphing, self.landmarks, self.morphing_options, self.transfer)
         warn_of_flips(data.quality, len(works), data.family.morpher.name)
         self.family_, self.morphing_, self.morph_quality_ = data.family, data.family.morpher.name, data.quality
-        self.regressors_, x = Regressors.fit(data, self.series_, self.shape_modes, self.seed)
+        self.regressors_, x = Regressors.fit(data, self.series_, self.shape_modes, int(self.seed))
         self.pods_ = {
-            spec.name: POD(self.modes, seed=self.seed, manifold=self.manifold).fit(
+            spec.name: POD(self.modes, seed=int(self.seed), manifold=self.manifold).fit(
                 rows, self.series_.weights(data.family, spec), keep=data.checked, folds=data.folds
             )
             for spec, rows in data.fields.items()
@@ -180,7 +180,7 @@ class MMGP(Estimator):
         }
         y, groups = self._targets(data.fields)
         arguments.check_rows(x, y, data.items)
-        self.processes_ = make_processes(len(x), self.inducing, self.restarts, self.seed).fit(x, y, groups)
+        self.processes_ = make_processes(len(x), self.inducing, int(self.restarts), int(self.seed)).fit(x, y, groups)
         checks = check_left_out(data, inner.outputs, self.pods_, self.processes_, self.calibrate)
         self.cv_score_, self.floors_, self.factors_ = checks.scores, checks.floors, checks.factors
         self.transfer_variance_ = checks.transfer
@@ -217,7 +217,7 @@ class MMGP(Estimator):
             return self.series_.predictions(items, lambda mesh: next(self.predict_fields(iter([mesh]), return_std)))
         return super()._predictions(items, return_std)
 
-    def sample(self, mesh: Any, n: int, seed: int = 0) -> list[Any]:
+    def sample(self, mesh: Any, n: Any, seed: Any = 0) -> list[Any]:
         """n meshes with outputs drawn jointly from the prediction: for quantities that are not linear in the fields.
 
         Coefficients of the modes are drawn with their noise, scaled as the bands are; what the modes leave and the
@@ -235,7 +235,7 @@ class MMGP(Estimator):
             drawn = self._decoder().samples(placed, mean, spread, int(n), generator)
         return [self.series_.attach(mesh, fields) for fields in drawn]
 
-    def derivative(self, mesh: Any, wrt: str) -> Any:
+    def derivative(self, mesh: Any, wrt: Any) -> Any:
         """The mesh with fields `d_<output>_d_<wrt>`: derivatives of the prediction with respect to a global input.
 
         Exact for the model; values of an input that is a vector or matrix come in trailing axes. Shape and other inputs

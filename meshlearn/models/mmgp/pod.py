@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import torch
 from jaxtyping import Float64, Int64
@@ -49,9 +50,7 @@ class POD:
     total_: float
     lift_: Lift | None = None
 
-    def __init__(
-        self, modes: int | float | str = "cv", limit: int = 64, seed: int = 0, manifold: str = "linear"
-    ) -> None:
+    def __init__(self, modes: Any = "cv", limit: int = 64, seed: int = 0, manifold: str = "linear") -> None:
         self.modes, self.limit, self.seed, self.manifold = modes, limit, seed, manifold
         self.ridge: float | None = None
 

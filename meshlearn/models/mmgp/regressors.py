@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float64
 from torch import Tensor
@@ -41,9 +43,7 @@ class Regressors:
         self.centre, self.reach = centre, reach
 
     @classmethod
-    def fit(
-        cls, data: TrainingSet, series: Series, modes: int | float | str, seed: int
-    ) -> tuple[Regressors, Float64[Tensor, "n d"]]:
+    def fit(cls, data: TrainingSet, series: Series, modes: Any, seed: int) -> tuple[Regressors, Float64[Tensor, "n d"]]:
         """(the regressors, their values on the training set)."""
         family = data.family
         moved = (data.shapes - data.shapes[0]).abs().max() > SAME * (data.shapes.amax() - data.shapes.amin())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from meshlearn.models.mmgp.gaussian.batch import Processes
@@ -12,7 +14,7 @@ MANY = 2000  # samples from which "auto" takes inducing points: exact training t
 POINTS = 512
 
 
-def make_processes(n: int, inducing: int | str | None = "auto", restarts: int = 4, seed: int = 0) -> Processes:
+def make_processes(n: int, inducing: Any = "auto", restarts: int = 4, seed: int = 0) -> Processes:
     """Processes for n samples: with `inducing` points; exact ones for None, and for "auto" up to 2000 samples.
 
     "auto" takes 512 points above. As many points as samples, or more, give exact processes too.
