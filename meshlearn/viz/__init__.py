@@ -1,9 +1,10 @@
-"""Pictures: `plot`, `plot_series` (rows of frames, films), `triptych` (truth, prediction, error), `training_curves`,
-`score_bars`."""
+"""Pictures: `plot`, `plot_series` (rows of frames, films), `triptych` (truth, prediction, error), `movement` (a mesh
+before and after a mover), `training_curves`, `score_bars`."""
 
 from meshlearn.viz.curves import score_bars, training_curves
+from meshlearn.viz.movement import movement
 from meshlearn.viz.panels import triptych
 from meshlearn.viz.picture import plot
 from meshlearn.viz.series import plot_series
 
-__all__ = ["plot", "plot_series", "score_bars", "training_curves", "triptych"]
+__all__ = ["movement", "plot", "plot_series", "score_bars", "training_curves", "triptych"]

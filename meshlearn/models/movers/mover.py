@@ -151,11 +151,13 @@ class MongeAmpereMover:
             points = self._differentiable(prepared, monitor, progress, points, density)
         moved = mesh.replace(points=points.to(device=mesh.device, dtype=mesh.dtype))
         exact = prepared.mesh.replace(points=points.detach())
+        before = values(monitor, prepared.mesh.points).detach()
         phi = progress.potential
         return MoveResult(
             mesh=moved,
             start=mesh,
             monitor=density.detach(),
+            monitor_before=before,
             potential=None if phi is None else torch.from_numpy(phi),
             iterations=progress.iterations,
             converged=progress.converged,
@@ -163,7 +165,7 @@ class MongeAmpereMover:
             residual_history=tuple(progress.residuals),
             scale_history=tuple(progress.steps),
             equidistribution=equidistribution(prepared.mesh, exact, density.detach()),
-            before=equidistribution(prepared.mesh, prepared.mesh, values(monitor, prepared.mesh.points).detach()),
+            before=equidistribution(prepared.mesh, prepared.mesh, before),
             quality=_quality(exact),
             quality_before=_quality(prepared.mesh),
             n_inverted=int((prepared.validity.ratios(moved.points.detach().cpu().double().numpy()) <= 0).sum()),

@@ -19,7 +19,7 @@ class MoveResult:
 
     mesh              the same cells and data at the moved points, in the dtype of the start; never an inverted cell
     start             the mesh that was moved
-    monitor           (n_points,) float64: the monitor at the moved points
+    monitor           (n_points,) float64: the monitor at the moved points; `monitor_before` at those of the start
     potential         (n_points,) float64 phi with x = xi + grad(phi), of mean zero; None for method="variational"
     iterations        accepted steps
     converged         whether the residual is below rtol; a mover that stopped for another reason says so in `reason`
@@ -34,6 +34,7 @@ class MoveResult:
     mesh: Mesh
     start: Mesh
     monitor: Float[Tensor, " n"]
+    monitor_before: Float[Tensor, " n"]
     potential: Float[Tensor, " n"] | None
     iterations: int
     converged: bool
