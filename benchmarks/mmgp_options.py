@@ -4,8 +4,8 @@
     python benchmarks/mmgp_options.py fronts [--train 200] [--width 0.15]
 
 inducing  smooth targets with unlike noise: `SparseProcesses`; exact processes on 600 rows, and exact prediction from
-          all rows with their length scales; gpytorch's SGPR on the first target with the same inducing points, 200 steps
-          of Adam. Errors are those of the targets without noise, relative to their spread.
+          all rows with their length scales; gpytorch's SGPR on the first target with the same inducing points, by 200
+          steps of Adam. Errors are those of the targets without noise, relative to their spread.
 fronts    a tanh layer of varying place and angle on a square: MMGP with linear modes and on manifolds, at equal rank.
 
 One thread. Results: benchmarks/results/mmgp_inducing.json and mmgp_fronts.json.
