@@ -43,7 +43,7 @@ class Dofs(Tensor):
 
     >>> space = ml.fem.FESpace(ml.shapes.square(n=2), "P2")
     >>> space.dofs("left")[:2]
-    Dofs([0, 1])
+    Dofs([0, 3])
     >>> space.dirichlet(ml.fem.Dofs([24]), 1.0)
     AffineConstraint(n=25, n_free=24, injection)
     """

@@ -28,7 +28,10 @@ def null_basis(nullspace: str | Tensor, matrix: SparseOperator) -> Float[Tensor,
     n = matrix.n_rows
     if isinstance(nullspace, str):
         if nullspace != "constant":
-            raise ParameterError(f"nullspace is {nullspace!r}; expected 'constant', or a tensor ({n},) or ({n}, k)")
+            raise ParameterError(
+                f"nullspace is {nullspace!r}; expected 'constant', 'rigid' (of a matrix that was assembled on a "
+                f"Lagrange vector space), or a tensor ({n},) or ({n}, k), such as space.rigid_motions()."
+            )
         vectors = torch.ones(n, 1, dtype=torch.float64, device=matrix.device)
     else:
         vectors = nullspace.detach().to(matrix.device, torch.float64)

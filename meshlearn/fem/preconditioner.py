@@ -19,7 +19,12 @@ NAMES = ("jacobi", "amg", "ilu")
 
 
 def make_preconditioner(
-    choice: str | Map | None, matrix: SparseOperator, one_column: bool, symmetric: bool = True, transposed: bool = False
+    choice: str | Map | None,
+    matrix: SparseOperator,
+    one_column: bool,
+    symmetric: bool = True,
+    transposed: bool = False,
+    near: Callable[[], tuple[Tensor | None, int]] | None = None,
 ) -> Map | None:
     """A map (n, k) -> (n, k) in float64.
 
@@ -28,6 +33,7 @@ def make_preconditioner(
       one right-hand side, else (n, k).
     - symmetric: whether the matrix is. Of one that is not, "amg" takes the symmetric part (diffusion and reaction,
       without convection), "ilu" factors with partial pivoting.
+    - near: for "amg", gives what coarse levels must carry, (n, k) or None for constants, and the unknowns of a node.
     - transposed: for the system with the transposed matrix. A callable is asked for its attribute `T`, and taken as it
       is if it has none.
 
@@ -40,7 +46,7 @@ def make_preconditioner(
     if choice == "jacobi":
         return _jacobi(matrix)
     if choice == "amg":
-        return _amg(matrix if symmetric else 0.5 * (matrix + matrix.T))
+        return _amg(matrix if symmetric else 0.5 * (matrix + matrix.T), *((None, 1) if near is None else near()))
     if choice == "ilu":
         return _ilu(matrix, symmetric, transposed)
     raise ParameterError(f"preconditioner is {choice!r}; expected None, a callable, or one of {', '.join(NAMES)}")
@@ -68,17 +74,21 @@ def _jacobi(matrix: SparseOperator) -> Map:
     return lambda r: r * inverse
 
 
-def _amg(matrix: SparseOperator) -> Map:
+def _amg(matrix: SparseOperator, near: Tensor | None, block_size: int) -> Map:
     if matrix.device.type != "cpu" or find_spec("pyamg") is None:
         from meshlearn.fem.hierarchy import Hierarchy
         from meshlearn.fem.multigrid import VCycle
 
-        own = VCycle(Hierarchy.from_matrix(matrix.with_values(matrix.values.detach().double()), backend="own"))
-        return torch.no_grad()(own)
+        double = matrix.with_values(matrix.values.detach().double())
+        own = Hierarchy.from_matrix(double, backend="own", near_nullspace=near, block_size=block_size)
+        return torch.no_grad()(VCycle(own))
     pyamg = import_module("pyamg")
     # stored zeros (components that are not coupled) and rounding are no connections to aggregate along
     strength = ("symmetric", {"theta": ROUNDING})
-    solver = pyamg.smoothed_aggregation_solver(_host(matrix).tocsr(), symmetry="symmetric", strength=strength)
+    vectors = None if near is None else near.cpu().numpy()
+    solver = pyamg.smoothed_aggregation_solver(
+        _host(matrix).tocsr(), B=vectors, symmetry="symmetric", strength=strength
+    )
     return _columns(solver.aspreconditioner().matvec)
 
 

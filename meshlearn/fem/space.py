@@ -18,6 +18,7 @@ from meshlearn.fem.coefficients import Function
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.discretization import Discretization
 from meshlearn.fem.dofs import Dofs
+from meshlearn.fem.rigid import remember
 from meshlearn.mesh.location import PointLocator
 
 
@@ -189,6 +190,21 @@ class FESpace(Discretization):
 
         return slip(self, where, component, corner)
 
+    def rigid_motions(self, component: int | None = None) -> Float[Tensor, "n_dofs k"]:
+        """Shifts and (linear) rotations as dofs: what free elasticity maps to zero, 3 in the plane, 6 in space.
+
+        component  part of a composite space: the one with as many components as dimensions
+
+        For `solve(..., nullspace=)` (or nullspace="rigid"), and for `Hierarchy.from_matrix(near_nullspace=)`, there on
+        the free dofs. Raises ParameterError for other spaces.
+
+        >>> ml.fem.FESpace(ml.shapes.box(n=1), "P1^d").rigid_motions().shape
+        torch.Size([24, 6])
+        """
+        from meshlearn.fem.rigid import rigid_motions
+
+        return rigid_motions(self, component)
+
     @cached_property
     def locator(self) -> PointLocator:
         """Finds the cells of points; made once."""
@@ -273,7 +289,10 @@ class FESpace(Discretization):
         """
         trial = self if trial is None else trial
         assembly.check_spaces(self, trial)
-        return assembly.assemble(self, trial, form, on, order, coefficients)
+        made = assembly.assemble(self, trial, form, on, order, coefficients)
+        if trial is self:
+            remember(self, made)
+        return made
 
     def __repr__(self) -> str:
         name = type(self.element).__name__.removeprefix("Element")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from meshlearn.fem.gmres import gmres
 from meshlearn.fem.krylov import KrylovReport, Map, cg, minres
 from meshlearn.fem.nullspace import null_basis, pinned_dofs, project_out
 from meshlearn.fem.preconditioner import make_preconditioner
+from meshlearn.fem.rigid import near_nullspace, rigid_nullspace
 from meshlearn.io.quiet import quiet
 from meshlearn.ops import SparseOperator
 
@@ -177,7 +179,9 @@ def make_system(
     basis = None
     if options.nullspace is not None:
         given = options.nullspace
-        if isinstance(given, Tensor) and not trivial and given.shape[0] == constraint.n:
+        if isinstance(given, str) and given == "rigid":
+            given = rigid_nullspace(A, constraint)
+        elif isinstance(given, Tensor) and not trivial and given.shape[0] == constraint.n:
             given = given.index_select(0, constraint.independent)
         basis = null_basis(given, matrix)
     method = options.method if options.method != "auto" else _automatic(matrix, options)
@@ -185,7 +189,7 @@ def make_system(
     if method == "direct":
         _factorize(system, kept)
         return system
-    _prepare(system, kept, rhs)
+    _prepare(system, kept, rhs, partial(near_nullspace, double, constraint))
     if options.method == "auto":
         try:
             system._ready = system.solve(rhs.detach(), False, adjoint=False)
@@ -216,7 +220,12 @@ def _factorize(system: System, kept: Callable[[Any, Callable[[], Any]], Any]) ->
     system.factors = kept(("lu", None if pinned is None else tuple(pinned.tolist())), make)
 
 
-def _prepare(system: System, kept: Callable[[Any, Callable[[], Any]], Any], rhs: Tensor) -> None:
+def _prepare(
+    system: System,
+    kept: Callable[[Any, Callable[[], Any]], Any],
+    rhs: Tensor,
+    motions: Callable[[], tuple[Tensor | None, int]],
+) -> None:
     matrix, options, info = system.matrix, system.options, system.info
     skew = asymmetry(matrix)
     symmetric = skew <= 1e-9
@@ -229,6 +238,7 @@ def _prepare(system: System, kept: Callable[[Any, Callable[[], Any]], Any], rhs:
     if choice is None and options.method == "auto":
         choice = "amg"
     one = rhs.shape[1] == 1
+    near = motions if choice == "amg" else None  # it holds the matrix before the constraint
 
     made: dict[bool, Map | None] = {}
 
@@ -237,7 +247,7 @@ def _prepare(system: System, kept: Callable[[Any, Callable[[], Any]], Any], rhs:
             start = time.perf_counter()
             if isinstance(choice, str):
                 key = (choice, transposed and choice == "ilu")
-                found = kept(key, lambda: make_preconditioner(choice, matrix, one, symmetric, transposed))
+                found = kept(key, lambda: make_preconditioner(choice, matrix, one, symmetric, transposed, near))
             else:
                 found = make_preconditioner(choice, matrix, one, symmetric, transposed)
             made[transposed] = found
