@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from meshlearn.cli import convert, data, demo, fit, learn, look
+from meshlearn.cli import convert, data, demo, fit, learn, look, reconstruct
 from meshlearn.cli.common import INTERRUPTED, Interrupted, say
 
 OK, DATA_ERROR, USAGE_ERROR = 0, 1, 2
@@ -59,6 +59,7 @@ convert.register(app)
 data.register(app)
 fit.register(app)
 learn.register(app)
+reconstruct.register(app)
 demo.register(app)
 
 

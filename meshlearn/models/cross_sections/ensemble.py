@@ -65,5 +65,5 @@ def _field(body: Body, make: str, centres: int, seed: int) -> Field:
         body,
         blend,
         finer(sampled(RadialField(body, centres // 2, seed=seed), body, 32, max(body.cap, BULGE)), 64),
-        local=body.parallel,
+        local=True,
     )

@@ -91,7 +91,7 @@ class Learner:
             sampled(RadialField(body, self.model.centres, seed=self.model.seed), body, nodes, max(body.cap, BULGE)),
             FINE,
         )
-        return Field(body, self.blend, prior, local=body.parallel)
+        return Field(body, self.blend, prior, local=True)
 
     def _network(self) -> ResidualNetwork:
         model = self.model

@@ -16,6 +16,7 @@ from meshlearn.models.cross_sections.body import Body
 from meshlearn.models.cross_sections.samples import along_contours, over_planes, values_at
 
 BESIDE = 0.04
+"""Distance of centres beside contours, in unit frame; less for thin ones."""
 LIMIT = 0.5
 CHUNK = 8192
 
@@ -32,7 +33,8 @@ class RadialField:
         on = along_contours(body, centres // 3, generator)
         far_plane, far = over_planes(body, max(centres // (5 * len(body.sections)), 6), generator)
         plane = np.concatenate([on.plane, on.plane, on.plane, far_plane])
-        flat = np.concatenate([on.flat, on.flat + BESIDE * on.across, on.flat - BESIDE * on.across, far])
+        beside = np.minimum(on.width, BESIDE)[:, None] * on.across
+        flat = np.concatenate([on.flat, on.flat + beside, on.flat - beside, far])
         points, values = values_at(body, plane, flat, LIMIT)
         if len(body.channels) == 1:
             values[: len(on)] = 0.0

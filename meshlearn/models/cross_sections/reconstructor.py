@@ -217,7 +217,9 @@ class CrossSectionReconstructor(Estimator):
 
     @no_type_check
     def to_mesh(self, label: int | None = None, resolution: int = 128) -> Mesh:
-        """The surface of a label in input coordinates: watertight, manifold, facing outward, float64 triangles.
+        """The surface of a label in input coordinates: watertight, manifold, facing outward.
+
+        Triangles; points are float32 where that is finer than a thousandth of a voxel, else float64.
 
         label       which one; None: all, side by side, with the cell field "label" where there are several
         resolution  voxels along the longest side of all contours
@@ -239,7 +241,11 @@ class CrossSectionReconstructor(Estimator):
         points, triangles = seen_parts(points, triangles, body.normals, body.offsets, 0.5 * grid.voxel)
         if not len(triangles):
             raise ParameterError(f"label {name} is thinner than a voxel everywhere: raise resolution={resolution}.")
-        return Mesh(self.frame_.from_unit(points), {"triangle": triangles}, source=self.sections_.source)
+        places = self.frame_.from_unit(points)
+        # rounding of single precision must be far below the shortest edges, a hundredth of a voxel
+        if np.abs(places).max() * 6e-8 < 1e-3 * grid.voxel * self.frame_.size:
+            places = places.astype(np.float32)
+        return Mesh(places, {"triangle": triangles}, source=self.sections_.source)
 
     @no_type_check
     def to_volume(self, shape: Any, affine: Any = None, folder: Any = None, progress: bool = False) -> np.ndarray:
@@ -284,11 +290,11 @@ class CrossSectionReconstructor(Estimator):
         contour error of the surface cut again; "base", "base_scores", "network_share", "network_scores", "conflicts",
         "seconds".
 
-        meshes  {label: mesh} of `to_mesh`, where they are at hand; else they are made at this resolution
+        meshes  {label: mesh} of `to_mesh`, those to report on; default: all, at this resolution
         """
         self.check_fitted("report")
         found = {}
-        for label in self.labels_:
+        for label in self.labels_ if meshes is None else meshes:
             mesh = self.to_mesh(label, resolution) if meshes is None else meshes[label]
             planes = [(plane.origin, plane.normal) for plane in self.sections_]
             again = CrossSections.from_mesh(mesh, planes)

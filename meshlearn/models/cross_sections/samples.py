@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from meshlearn.io.sections import Section
+from meshlearn.io.sections.polygons import signed_area
 from meshlearn.models.cross_sections.body import REACH, Body
 
 
@@ -15,11 +16,13 @@ class OnContours:
     """Points along all contours of a body.
 
     plane   (n,) number of the plane; flat (n, 2) and across (n, 2) unit normals of the contour, in plane coordinates
+    width   (n,) area of the contour over its length: a quarter of the diameter of a disc
     """
 
     plane: np.ndarray
     flat: np.ndarray
     across: np.ndarray
+    width: np.ndarray
 
     def __len__(self) -> int:
         return len(self.plane)
@@ -47,7 +50,8 @@ def _on_ring(points: np.ndarray, length: np.ndarray, plane: int, count: int, gen
     i = np.clip(np.searchsorted(ends, at, side="right") - 1, 0, len(points) - 1)
     along = (np.roll(points, -1, axis=0) - points)[i] / np.maximum(length[i], 1e-300)[:, None]
     flat = points[i] + (at - ends[i])[:, None] * along
-    return np.full(count, plane), flat, np.stack([-along[:, 1], along[:, 0]], axis=1)
+    width = abs(signed_area(points)) / max(float(ends[-1]), 1e-300)
+    return np.full(count, plane), flat, np.stack([-along[:, 1], along[:, 0]], axis=1), np.full(count, width)
 
 
 def values_at(body: Body, plane: np.ndarray, flat: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ SHARES = (50, 50, 100, 100, 150, 200)
 """Shares of the steps that the levels have."""
 ON_CONTOURS = 2000
 BATCH = 3072
+LEARNING_RATE = 1e-2
 STEEP = 1e-1
 """Weight of slopes beyond 1."""
 
@@ -43,7 +44,7 @@ def fit_network(
     """
     generator = np.random.default_rng(seed)
     shuffle = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     ends = np.round(np.cumsum(SHARES) / sum(SHARES) * steps).astype(int)
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     done = 0
@@ -55,7 +56,7 @@ def fit_network(
             if time.perf_counter() > deadline:
                 return done
             for group in optimizer.param_groups:
-                group["lr"] = 3e-3 * 0.01 ** (done / steps)
+                group["lr"] = LEARNING_RATE * 0.01 ** (done / steps)
             rows = torch.randint(len(points), (BATCH,), generator=shuffle)
             loss = _loss(network, points[rows], base[rows], targets[rows], softness)
             optimizer.zero_grad(set_to_none=True)
