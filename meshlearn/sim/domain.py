@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,18 @@ def lagrange(mesh: Mesh, order: int = 1, components: int | None = None) -> FESpa
     if order not in (1, 2):
         raise ParameterError(f"order is the polynomial order of the elements, 1 or 2, not {order}.")
     return FESpace(mesh, f"P{order}", components)
+
+
+def by_name(what: str, given: Any) -> dict[str, Any]:
+    """{name: value}. Raises ParameterError for anything else."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ParameterError(
+            f"{what} is a {type(given).__name__} ({given!r:.60}); expected the value for each part of the boundary by "
+            f"name, {what}={{'left': ...}}."
+        )
+    return dict(given)
 
 
 def boundaries(space: FESpace) -> list[str]:

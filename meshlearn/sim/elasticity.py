@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -19,10 +18,10 @@ from meshlearn.sim.values import Value, as_tensor, coefficient, positive
 def elasticity(
     mesh: Mesh,
     young: Value = 1.0,
-    poisson: float | Tensor = 0.3,
-    fixed: Mapping[str, Sequence[Any] | Any] | None = None,
-    traction: Mapping[str, Any] | None = None,
-    pressure: Mapping[str, Value] | None = None,
+    poisson: Any = 0.3,
+    fixed: Any = None,
+    traction: Any = None,
+    pressure: Any = None,
     body_force: Any = 0.0,
     order: int = 2,
 ) -> Mesh:
@@ -30,14 +29,14 @@ def elasticity(
 
     mesh        one cell type: triangle, quad, tetra or hexahedron; boundaries are cell sets of facets ("boundary" is
                 all of it), single points are point sets
-    young       Young's modulus E > 0, in the unit of the tractions: a number, a function of points (n, dim), or a field
-                (name, or (n_points,) or (n_cells,) values)
+    young       Young's modulus E > 0, in the unit of the tractions: a number, a function of the place (x[0], x[1] …
+                are the coordinates, as in forms), or a field (name, or (n_points,) or (n_cells,) values)
     poisson     Poisson's ratio, between -1 and 0.5
-    fixed       {boundary or point set: (u_x, u_y[, u_z])}: numbers or functions of points (n, dim); None leaves one
-                free, so (0.0, None) is a roller; or one function of points that returns (n, dim); the later one counts
-                where they meet
+    fixed       {boundary or point set: (u_x, u_y[, u_z])}: numbers or functions of the place; None leaves one free, so
+                (0.0, None) is a roller; 0.0 clamps all of them; or one function of the place that returns all of them,
+                (n,) each; the later one counts where they meet
     traction    {boundary: (t_x, t_y[, t_z])}: force per unit area (2-D: length and thickness); a vector, a function
-                returning (n, dim), or a field
+                that returns its components, lambda x: (x[1], 0.0), or a field
     pressure    {boundary: p}: force along the inward normal; negative values pull
     body_force  force per unit volume (2-D: area and thickness): a vector, a function, or a field
     order       1 or 2, polynomial order of the displacement
@@ -59,7 +58,7 @@ def elasticity(
     """
     check_solid(mesh, young, poisson, fixed)
     space = lagrange(mesh, order, mesh.dim)
-    quadrature, ratio = quadrature_order(space), as_tensor(poisson, space.like)
+    quadrature, ratio = quadrature_order(space), as_tensor(poisson, space.like).reshape(())
 
     def stress(u: Any, x: Any) -> Tensor:
         modulus = positive("Young's modulus", x.young)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -31,9 +30,9 @@ ROUNDING = 1e-13  # of Newton's residual, against the products of stiffness and 
 def hyperelasticity(
     mesh: Mesh,
     young: Value = 1.0,
-    poisson: float | Tensor = 0.3,
-    fixed: Mapping[str, Sequence[Any] | Any] | None = None,
-    traction: Mapping[str, Any] | None = None,
+    poisson: Any = 0.3,
+    fixed: Any = None,
+    traction: Any = None,
     body_force: Any = 0.0,
     order: int = 2,
     steps: int = 1,
@@ -41,7 +40,7 @@ def hyperelasticity(
     """Equilibrium of a rubber-like solid under dead loads and prescribed displacements, however large.
 
     mesh        the undeformed body; one cell type: triangle, quad (plane strain), tetra or hexahedron
-    young       Young's modulus E > 0 at small strains: a number, a function of points (n, dim), or a field
+    young       Young's modulus E > 0 at small strains: a number, a function of the place, or a field
     poisson     Poisson's ratio at small strains, between -1 and 0.5; near 0.5 the elements lock
     fixed       {boundary or point set: (u_x, u_y[, u_z])} as in `elasticity`
     traction    {boundary: (t_x, t_y[, t_z])}: force per undeformed area; its direction stays
@@ -70,7 +69,11 @@ def hyperelasticity(
     if steps < 1:
         raise ParameterError(f"steps is the number of load steps to begin with, at least 1, not {steps}.")
     space = lagrange(mesh, order, mesh.dim)
-    quadrature, ratio, modulus = quadrature_order(space), as_tensor(poisson, space.like), coefficient(space, young)
+    quadrature, ratio, modulus = (
+        quadrature_order(space),
+        as_tensor(poisson, space.like).reshape(()),
+        coefficient(space, young),
+    )
     equilibrium = Equilibrium(
         space, supports(space, fixed), load_vector(space, body_force, traction, None), modulus, ratio
     )

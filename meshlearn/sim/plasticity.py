@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,21 +16,20 @@ from meshlearn.sim.domain import lagrange
 from meshlearn.sim.elastoplastic import Body
 from meshlearn.sim.return_mapping import Material
 from meshlearn.sim.solid import check_solid, load_vector, supports
-from meshlearn.sim.values import Value, as_tensor
+from meshlearn.sim.values import as_tensor
 
 
-@torch.no_grad()
 def plasticity(
     mesh: Mesh,
     young: float | Tensor = 1.0,
-    poisson: float = 0.3,
+    poisson: Any = 0.3,
     yield_stress: float | Tensor = 1.0,
     hardening: float | Tensor = 0.0,
     saturation: float | Tensor = 0.0,
     rate: float | Tensor = 0.0,
-    fixed: Mapping[str, Sequence[Any] | Any] | None = None,
-    traction: Mapping[str, Any] | None = None,
-    pressure: Mapping[str, Value] | None = None,
+    fixed: Any = None,
+    traction: Any = None,
+    pressure: Any = None,
     body_force: Any = 0.0,
     order: int = 2,
     steps: int = 10,
@@ -62,7 +61,7 @@ def plasticity(
       von_mises       (n_points,), from the recovered stress
       plastic_strain  (n_points,), cumulated p, averaged from the places of the quadrature around: never negative
     and the global values max_stress (), the largest von_mises, and max_plastic_strain (), both at points. Computed in
-    float64, without gradients.
+    float64. There are no gradients: arguments that require one are refused.
     Raises ConvergenceError beyond a limit load, ParameterError for wrong constants, and the errors of `elasticity`.
 
     >>> bar = ml.shapes.rectangle(2.0, 1.0, n=(4, 2)).double()
@@ -79,10 +78,28 @@ def plasticity(
     if not 0 < tolerance < 1:
         raise ParameterError(f"tolerance is a small number, between 0 and 1, not {tolerance}.")
     space = lagrange(mesh, order, mesh.dim)
-    material = make_material(space, young, poisson, yield_stress, hardening, saturation, rate)
-    body = Body(space, material, supports(space, fixed), load_vector(space, body_force, traction, pressure), tolerance)
-    body.follow(path, steps)
-    return body.described()
+    constants = {
+        "young": young,
+        "poisson": poisson,
+        "yield_stress": yield_stress,
+        "hardening": hardening,
+        "saturation": saturation,
+        "rate": rate,
+    }
+    given = {**constants, "mesh.points": mesh.points}
+    moving = [name for name, value in given.items() if isinstance(value, Tensor) and value.requires_grad]
+    support, load = supports(space, fixed), load_vector(space, body_force, traction, pressure)
+    moving += ["fixed"] * support.g.requires_grad + ["a load"] * load.requires_grad
+    if moving and torch.is_grad_enabled():
+        raise ParameterError(
+            f"{moving[0]} requires a gradient, and plasticity has none: its load steps are not differentiated.\n"
+            "  Pass value.detach(), or call it under torch.no_grad(); elasticity and hyperelasticity have gradients."
+        )
+    with torch.no_grad():
+        material = make_material(space, **constants)
+        body = Body(space, material, support, load.detach(), tolerance)
+        body.follow(path, steps)
+        return body.described()
 
 
 def make_material(
@@ -114,5 +131,5 @@ def make_material(
         if not bool((torch.isfinite(values) & ((values > 0) if strict else (values >= 0))).all()):
             raise ParameterError(f"{name} must be {'positive' if strict else 'zero or more'} and finite, not {value}.")
         made[name] = values.reshape(-1, 1)
-    modulus = made.pop("young")
+    modulus, poisson = made.pop("young"), float(poisson)
     return Material(modulus / (2 * (1 + poisson)), modulus / (3 * (1 - 2 * poisson)), **made)

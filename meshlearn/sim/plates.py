@@ -17,10 +17,15 @@ from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.hyperelasticity import hyperelasticity
 from meshlearn.sim.plate import OUTLINES, Plate, Range, draw_plate
 from meshlearn.sim.poisson import poisson
+from meshlearn.train.named import UnknownArgumentError, unknown
 
 PHYSICS = ("elasticity", "poisson", "hyperelasticity")
 RUBBER: dict[str, Range] = {"young": (1.0, 5.0), "poisson": (0.3, 0.45), "stretch": (0.05, 0.15)}
 """What is drawn for large deformations unless given: MPa, and the elongation relative to the length."""
+
+
+LOADS = ("pull", "side", "stretch", "young", "poisson")
+_MAKE = ("n", "folder", "seed", "holes", "size", "physics", "outlines", "order", "progress")
 
 
 def make_plates(
@@ -62,6 +67,9 @@ def make_plates(
         raise ParameterError(f"n is the number of plates to make, at least 1, not {n}.")
     if seed < 0:
         raise ParameterError(f"seed is a whole number of at least 0, not {seed}.")
+    for name in loads:
+        if name not in LOADS:
+            raise UnknownArgumentError(unknown("make_plates", name, [*_MAKE, *LOADS]))
     large = physics == "hyperelasticity"
     wrong = sorted(set(loads) & ({"pull", "side"} if large else {"stretch"}))
     if wrong:

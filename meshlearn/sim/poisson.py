@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from meshlearn.fem.sampling import to_mesh
 from meshlearn.fem.solve import solve
 from meshlearn.fem.space import FESpace
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.sim.domain import boundary, held, lagrange, quadrature_order, recover
+from meshlearn.sim.domain import boundary, by_name, held, lagrange, quadrature_order, recover
 from meshlearn.sim.values import Value, coefficient, evaluate, positive
 
 
@@ -23,8 +23,8 @@ def poisson(
     mesh: Mesh,
     source: Value = 0.0,
     conductivity: Value = 1.0,
-    dirichlet: Mapping[str, Value] | None = None,
-    neumann: Mapping[str, Value] | None = None,
+    dirichlet: Any = None,
+    neumann: Any = None,
     order: int = 1,
     name: str = "u",
 ) -> Mesh:
@@ -32,9 +32,11 @@ def poisson(
 
     mesh          one cell type: line, triangle, quad, tetra or hexahedron; boundaries are cell sets of facets, and
                   "boundary" is all of it
-    source        f: a number, a function of points (n, dim) float64, or a field: its name, (n_points,) or (n_cells,)
+    source        f: a number, a function of the place (x[0], x[1] … are the coordinates, as in forms), or a field: its
+                  name, (n_points,) or (n_cells,)
     conductivity  k > 0, the same choices
-    dirichlet     {boundary or point set: g}, g a number or a function; at least one; the later counts where they meet
+    dirichlet     {boundary or point set: g}, g a number or a function of the place; at least one; the later counts
+                  where they meet
     neumann       {boundary: q}, inflow per unit area
     order         1 or 2, polynomial order of the elements
 
@@ -47,6 +49,7 @@ def poisson(
     >>> mesh = ml.sim.poisson(ml.shapes.square(n=4), dirichlet={"left": 0.0, "right": 1.0})
     >>> bool((mesh.point_data["u"] - mesh.points[:, 0]).abs().max() < 1e-6)
     True
+    >>> mesh = ml.sim.poisson(mesh, source=lambda x: 2 * x[0], dirichlet={"boundary": lambda x: x[1]})
     >>> k = torch.tensor(2.0, requires_grad=True)
     >>> mesh = ml.sim.poisson(ml.shapes.square(n=4), 1.0, k, dirichlet={"left": 0.0}, order=2)
     >>> peak = mesh.point_data["u"].max()  # f / 2 k at the right side
@@ -70,10 +73,11 @@ def poisson_unknowns(
     space: FESpace,
     source: Value = 0.0,
     conductivity: Value = 1.0,
-    dirichlet: Mapping[str, Value] | None = None,
-    neumann: Mapping[str, Value] | None = None,
+    dirichlet: Any = None,
+    neumann: Any = None,
 ) -> Float[Tensor, " n_dofs"]:
     """The solution of `poisson` as dofs of a space, for norms and evaluation."""
+    dirichlet, neumann = by_name("dirichlet", dirichlet), by_name("neumann", neumann)
     if not dirichlet:
         raise ParameterError("without a Dirichlet value the solution is known up to a constant only: fix one boundary.")
     order = quadrature_order(space)
@@ -83,13 +87,13 @@ def poisson_unknowns(
         k=coefficient(space, conductivity),
     )
     right = space.assemble(lambda v, x: x.f * v, order=order, f=coefficient(space, source))
-    for name, inflow in (neumann or {}).items():
+    for name, inflow in neumann.items():
         facets = boundary(space, name)
         right = right + space.assemble(lambda v, x: x.q * v, on=facets, order=order, q=coefficient(space, inflow))  # type: ignore[operator]
     return solve(stiffness, right, _prescribed(space, dirichlet))  # type: ignore[arg-type]
 
 
-def _prescribed(space: FESpace, dirichlet: Mapping[str, Value]) -> AffineConstraint:
+def _prescribed(space: FESpace, dirichlet: dict[str, Any]) -> AffineConstraint:
     full = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
     fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
     places = space.dof_points

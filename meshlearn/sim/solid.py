@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -15,34 +15,51 @@ from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.operators import dot
 from meshlearn.fem.space import FESpace
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.sim.domain import boundaries, boundary, held, quadrature_order
+from meshlearn.sim.domain import boundaries, boundary, by_name, held, quadrature_order
 from meshlearn.sim.values import Value, coefficient, evaluate
 
 COMPONENTS = {2: ((0, 0), (1, 1), (0, 1)), 3: ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2), (0, 2))}
 """Order of the components of a symmetric tensor: xx, yy, xy in the plane, xx, yy, zz, xy, yz, xz in space."""
 
 
-def check_solid(mesh: Mesh, young: Value, poisson: float | Tensor, fixed: Any) -> None:
+def check_solid(mesh: Mesh, young: Value, poisson: Any, fixed: Any) -> None:
     """Raises ParameterError for constants that no solid has, and for meshes that are neither in 2-D nor in 3-D."""
     number = young.item() if isinstance(young, Tensor) and young.dim() == 0 else young
     if isinstance(number, (int, float)) and not 0 < number < math.inf:
         raise ParameterError(f"young is Young's modulus, a positive number, not {number}.")
-    ratio = poisson.item() if isinstance(poisson, Tensor) else poisson
+    shape = tuple(getattr(poisson, "shape", ()))
+    if not isinstance(poisson, (int, float, np.integer, np.floating, Tensor, np.ndarray)) or math.prod(shape) != 1:
+        what = f"of shape {shape}" if shape else f"a {type(poisson).__name__}"
+        raise ParameterError(f"poisson is Poisson's ratio, one number for the whole body, this one is {what}.")
+    ratio = float(poisson.detach() if isinstance(poisson, Tensor) else poisson)
     if not -1 < ratio < 0.5:
         raise ParameterError(f"poisson is Poisson's ratio, between -1 and 0.5, not {ratio}.")
     if mesh.dim not in (2, 3):
         raise ParameterError(f"elasticity needs a mesh in 2-D or 3-D, this one has {mesh.dim} coordinates per point.")
-    for name, support in (fixed or {}).items():
-        if not callable(support) and len(support) != mesh.dim:
-            raise ParameterError(
-                f"the support of {name!r} has {len(support)} components, the mesh {mesh.dim} coordinates per point: "
-                f"give {mesh.dim} numbers or functions, None for what is free."
-            )
+    for name, support in by_name("fixed", fixed).items():
+        _parts(name, support, mesh.dim)
 
 
-def supports(space: FESpace, fixed: Mapping[str, Sequence[Any] | Any] | None) -> AffineConstraint:
+def _parts(name: str, support: Any, dim: int) -> Any:
+    """The components of a support, or the function that gives all of them. Raises ParameterError for anything else."""
+    if callable(support):
+        return support
+    if isinstance(support, (int, float)) and support == 0:
+        return (0.0,) * dim
+    count = len(support) if isinstance(support, (list, tuple)) or np.ndim(support) else None
+    if isinstance(support, str) or count != dim:
+        raise ParameterError(
+            f"the support of {name!r} is {support!r:.60}{f', with {count} components' if count is not None else ''}; "
+            f"the mesh has {dim} coordinates per point: give {dim} numbers or functions, None for what is free, or 0.0 "
+            "for a clamped part."
+        )
+    return support
+
+
+def supports(space: FESpace, fixed: Any) -> AffineConstraint:
     """Prescribed displacements. Raises ParameterError when the solid can still move as a rigid body."""
-    dim, fixed = space.dim, fixed or {}
+    dim = space.dim
+    fixed = {name: _parts(name, support, dim) for name, support in by_name("fixed", fixed).items()}
     component = torch.empty(space.n_dofs, dtype=torch.int64, device=space.device)
     component[space.element_dofs] = torch.arange(space.element_dofs.shape[1], device=space.device) % dim
     places = space.dof_points
@@ -82,20 +99,18 @@ def _rigid_motions(places: Tensor, component: Tensor) -> Float[Tensor, "n_dofs k
     return torch.stack(motions, 1)
 
 
-def load_vector(
-    space: FESpace, body_force: Value, traction: Mapping[str, Value] | None, pressure: Mapping[str, Value] | None
-) -> Float[Tensor, " n_dofs"]:
+def load_vector(space: FESpace, body_force: Value, traction: Any, pressure: Any) -> Float[Tensor, " n_dofs"]:
     """Work of the loads on every function of the space."""
     dim, order = space.dim, quadrature_order(space)
     total: Any = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
     if not isinstance(body_force, (int, float)) or body_force != 0:
         total = space.assemble(lambda v, x: dot(x.f, v), order=order, f=coefficient(space, body_force, dim))
-    for name, value in (traction or {}).items():
+    for name, value in by_name("traction", traction).items():
         facets = boundary(space, name)
         total = total + space.assemble(
             lambda v, x: dot(x.t, v), on=facets, order=order, t=coefficient(space, value, dim)
         )
-    for name, value in (pressure or {}).items():
+    for name, value in by_name("pressure", pressure).items():
         facets = boundary(space, name)
         total = total - space.assemble(
             lambda v, x: x.p * dot(x.normal, v), on=facets, order=order, p=coefficient(space, value)

@@ -121,7 +121,7 @@ def solve_star(
     mesh = poisson(
         mesh,
         source,
-        lambda x: conductivity * (1 + contrast * x.square().sum(1)),
+        lambda x: conductivity * (1 + contrast * x.square().sum(0)),
         dirichlet={"outline": 0.0},
         order=order,
     )

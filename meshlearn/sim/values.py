@@ -11,13 +11,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
+from meshlearn.fem.explain import explained
 from meshlearn.fem.fields import Place
 from meshlearn.fem.space import FESpace
 from meshlearn.mesh.mesh import Mesh
 
 Value = float | int | str | Sequence | Tensor | np.ndarray | Callable[[Tensor], Any]
 """A number, a vector, a field of the mesh (its name, or an array (n_points, ...) or (n_cells, ...)), or a function of
-points (n, dim) float64.
+the place.
+
+As in forms, x[0], x[1] … are the coordinates: the function gets points (dim, n) float64 and returns a number or (n,);
+for a vector its components, numbers or (n,), as a tuple, or (components, n).
 
 Tensors may live on any device; gradients flow to those that require them, and to what functions are made of.
 """
@@ -54,31 +58,78 @@ def evaluate(
 ) -> Float[Tensor, " n"] | Float[Tensor, "n components"]:
     """A number, vector or function at points: (n,), or (n, components); dtype and device of the points.
 
-    Raises ParameterError for values that do not fit or are not finite.
+    Raises ParameterError for values that do not fit or are not finite, and for a number other than 0 where a vector is
+    needed.
     """
     if callable(value):
-        with torch.enable_grad():  # a function may differentiate on its own; whoever asks decides on the rest
-            value = value(points)
-    rows = as_tensor(value, points)
-    shape = (len(points), components) if components else (len(points),)
-    try:
-        full = rows.expand(shape)
-    except RuntimeError:
-        raise ParameterError(
-            f"a value of shape {tuple(rows.shape)} does not fit {shape[0]} places"
-            f"{f' with {components} components' if components else ''}."
-        ) from None
-    bad = int((~torch.isfinite(rows.detach())).sum())
+        full = _called(value, points, components)
+    else:
+        rows = _vector(as_tensor(value, points), components)
+        try:
+            full = rows.expand((len(points), components) if components else (len(points),))
+        except RuntimeError:
+            raise ParameterError(
+                f"a value of shape {tuple(rows.shape)} does not fit: "
+                f"{f'a vector of {components} components' if components else 'a number'} is needed, or one for each "
+                "point or cell of the mesh."
+            ) from None
+    bad = int((~torch.isfinite(full.detach())).sum())
     if bad:
-        raise ParameterError(f"{bad} of the {rows.numel()} values given are not finite.")
+        raise ParameterError(f"{bad} of the {full.numel()} values given are not finite.")
     return full
+
+
+def _called(function: Callable[[Tensor], Any], points: Tensor, components: int) -> Tensor:
+    """A function of the place at points (n, dim): (n,), or (n, components)."""
+    n, dim = points.shape
+    if n == 0:
+        return points.new_zeros((0, components) if components else 0)
+    if n <= dim:  # one place more than there are directions: rows taken for columns cannot fit
+        points = points.index_select(0, torch.arange(dim + 1, device=points.device) % n)
+    with torch.enable_grad():  # a function may differentiate on its own; whoever asks decides on the rest
+        made = explained(f"the function of the place x (x[0] … x[{dim - 1}] are its coordinates)", function, points.t())
+    if components and isinstance(made, (list, tuple)) and len(made) == components:
+        parts = [as_tensor(part, points) for part in made]
+        fits = all(part.shape in ((), (1,), (len(points),)) for part in parts)
+        values = torch.stack([part.expand(len(points)) for part in parts]) if fits else None
+    else:
+        values = _vector(as_tensor(made, points), components)
+        shapes = ((components, len(points)), (components, 1)) if components else ((len(points),), (1,))
+        if values.shape in (*shapes, ()):
+            values = values.expand(shapes[0])
+        else:
+            values, made = None, values
+    if values is None:
+        shape = tuple(made.shape) if isinstance(made, Tensor) else f"{len(made)} parts"
+        wanted = f"{components} components as a tuple, each a number or" if components else "a number or"
+        raise ParameterError(
+            f"a function of the place returned {shape} for {len(points)} places; expected {wanted} ({len(points)},)"
+            f"{f', or ({components}, {len(points)})' if components else ''}.\n"
+            "  As in forms, x[0], x[1] … are the coordinates of all places; x[:, 0] would be the first place."
+        )
+    return values.t()[:n] if components else values[:n]
+
+
+def _vector(values: Tensor, components: int) -> Tensor:
+    """The values, unless they are one number where a vector is needed and it is not 0."""
+    if components and values.dim() == 0 and bool(values.detach() != 0):
+        raise ParameterError(
+            f"the number {values.item():g} was given where a vector of {components} components is needed: write "
+            f"({', '.join([f'{values.item():g}', *['0.0'] * (components - 1)])}), or whatever its direction is."
+        )
+    return values
 
 
 def as_tensor(value: Any, like: Tensor) -> Tensor:
     """Numbers, arrays, tensors, or sequences of these, in the dtype and on the device of a tensor."""
     if isinstance(value, (list, tuple)):
-        return torch.stack([as_tensor(entry, like) for entry in value])
-    return value.to(like) if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value, np.float64)).to(like)
+        return torch.stack(torch.broadcast_tensors(*(as_tensor(entry, like) for entry in value)))
+    if isinstance(value, Tensor):
+        return value.to(like)
+    try:
+        return torch.as_tensor(np.asarray(value, np.float64)).to(like)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{value!r:.60} was given where a number, an array or a tensor is needed.") from None
 
 
 def positive(what: str, values: Any) -> Tensor:

@@ -20,7 +20,7 @@ def shaken(mesh, amount=0.03):
 def test_patch_test(cells, order):
     mesh = shaken(ml.shapes.square(n=5, cells=cells).double())
     strain = torch.tensor([[0.1, 0.2], [-0.05, 0.3]], dtype=torch.float64)
-    sides = dict.fromkeys(("left", "right", "top", "bottom"), lambda x: x @ strain.T)
+    sides = dict.fromkeys(("left", "right", "top", "bottom"), lambda x: strain @ x)
     solved = ml.sim.elasticity(mesh, young=10.0, poisson=0.25, fixed=sides, order=order)
     torch.testing.assert_close(solved.point_data["displacement"], mesh.points @ strain.T)
     factor = 10.0 / (1 - 0.25**2)
@@ -37,8 +37,8 @@ def body_force(x):
 
 
 def bulge(x):
-    a, b = x[:, 0], x[:, 1]
-    return torch.stack([torch.sin(a) * torch.cos(b), torch.cos(a) * torch.sin(b)], 1)
+    a, b = x
+    return torch.stack([torch.sin(a) * torch.cos(b), torch.cos(a) * torch.sin(b)])
 
 
 @pytest.mark.parametrize("cells", ["triangle", "quad"])
@@ -55,7 +55,7 @@ def test_displacement_errors_fall_at_the_order_of_the_elements(cells, order, lea
             body_force=body_force,
             order=order,
         )
-        error = (solved.point_data["displacement"] - bulge(mesh.points)).square().sum(1)
+        error = (solved.point_data["displacement"] - bulge(mesh.points.t()).t()).square().sum(1)
         found.append(math.sqrt(float((mesh.point_measures() * error).sum())))
     rate = -np.polyfit(np.log(sizes), np.log(found), 1)[0]
     assert rate > least - 0.1, f"order {rate:.2f}, theory {least}: {found}"
@@ -118,12 +118,12 @@ def test_hole_in_a_wide_plate_triples_the_stress():
 
 def kirsch(x):
     """Stress (xx, yy, xy) around a circular hole of radius 1 at the origin, unit tension along x far away."""
-    r2, angle = x.square().sum(1), torch.atan2(x[:, 1], x[:, 0])
+    r2, angle = x.square().sum(0), torch.atan2(x[1], x[0])
     c2, c4, s2, s4 = (f(k * angle) for f, k in ((torch.cos, 2), (torch.cos, 4), (torch.sin, 2), (torch.sin, 4)))
     xx = 1 - (1.5 * c2 + c4) / r2 + 1.5 * c4 / r2**2
     yy = -(0.5 * c2 - c4) / r2 - 1.5 * c4 / r2**2
     xy = -(0.5 * s2 + s4) / r2 + 1.5 * s4 / r2**2
-    return torch.stack([xx, yy, xy], 1)
+    return torch.stack([xx, yy, xy])
 
 
 def test_stress_field_of_kirsch():
@@ -147,12 +147,12 @@ def test_stress_field_of_kirsch():
 
         def pull(normal):
             a, b = normal
-            return lambda x: kirsch(x)[:, [0, 2]] * a + kirsch(x)[:, [2, 1]] * b
+            return lambda x: kirsch(x)[[0, 2]] * a + kirsch(x)[[2, 1]] * b
 
         tractions = {side: pull(normal) for side, normal in normals.items()}
         solved = ml.sim.elasticity(mesh, 1.0, 0.3, fixed={"pin": (0.0, 0.0), "slider": (None, 0.0)}, traction=tractions)
         weights = mesh.point_measures()
-        difference = solved.point_data["stress"] - kirsch(mesh.points)
+        difference = solved.point_data["stress"] - kirsch(mesh.points.t()).t()
         found.append(math.sqrt(float((weights * difference.square().sum(1)).sum() / weights.sum())))
     assert found[1] < 0.02
     assert found[1] < 0.5 * found[0], found
@@ -167,6 +167,22 @@ def test_stress_field_of_kirsch():
         ({"fixed": {"left": (0.0, 0.0)}, "young": float("inf")}, "Young"),
         ({"fixed": {"left": (0.0, 0.0)}, "poisson": 0.5}, "Poisson"),
         ({"fixed": {"left": (0.0, 0.0)}, "body_force": (0.0, float("nan"))}, "not finite"),
+        ({"fixed": {"left": 0.0}, "body_force": 1.0}, r"number 1 .* write \(1, 0\.0\)"),
+        ({"fixed": {"left": 0.0}, "traction": {"right": 1.0}}, "a vector of 2 components"),
+        ({"fixed": {"left": 0.0}, "traction": {"right": lambda x: 1.0}}, "a vector of 2 components"),
+        ({"fixed": {"left": 0.0}, "traction": {"right": lambda x: x[0]}}, "2 components as a tuple"),
+        ({"fixed": {"left": 0.0}, "traction": {"right": lambda x: x[:, 0]}}, "would be the first place"),
+        ({"fixed": {"left": 0.0}, "traction": {"right": lambda x: x.t()}}, "would be the first place"),
+        ({"fixed": {"left": 0.0}, "traction": {"right": lambda x: (0.0, x[2])}}, "coordinates"),
+        ({"fixed": {"left": 0.0}, "traction": (1.0, 0.0)}, r"traction=\{'left'"),
+        ({"fixed": {"left": 0.0}, "young": lambda x: x[:, 0] + 1}, "would be the first place"),
+        ({"fixed": {"left": 0.1}}, "0.0 for a clamped part"),
+        ({"fixed": {"left": None}}, "None for what is free"),
+        ({"fixed": {"left": "x"}}, "give 2 numbers"),
+        ({"fixed": {"left": lambda x: (0.0, x[:, 0])}}, "would be the first place"),
+        ({"fixed": 0.0}, r"fixed=\{'left'"),
+        ({"fixed": {"left": 0.0}, "poisson": torch.full((8,), 0.3)}, r"of shape \(8,\)"),
+        ({"fixed": {"left": 0.0}, "poisson": "steel"}, "a str"),
     ],
 )
 def test_errors_say_what_is_wrong(arguments, words):
@@ -195,3 +211,15 @@ def test_gradients_reach_constants_and_loads():
     of_young, of_pull = torch.autograd.grad(end, (young, pull))
     assert of_young.item() == pytest.approx(-0.02)
     assert of_pull[0].item() == pytest.approx(0.2)
+
+
+def test_functions_return_components_among_them_numbers_and_zero_clamps():
+    mesh = ml.shapes.rectangle(2.0, 1.0, n=(4, 2)).double()
+    wanted = ml.sim.elasticity(
+        mesh, fixed={"left": (0.0, 0.0)}, traction={"right": lambda x: torch.stack([0 * x[0], x[1] ** 2])}
+    )
+    for load in (lambda x: (0.0, x[1] ** 2), lambda x: [0, x[1] ** 2], lambda x: (0 * x[1], x[1] ** 2)):
+        found = ml.sim.elasticity(mesh, fixed={"left": 0.0}, traction={"right": load})
+        assert torch.equal(found.point_data["displacement"], wanted.point_data["displacement"])
+    fixed = ml.sim.elasticity(mesh, fixed={"left": lambda x: (0.0, 0.0 * x[1])}, traction={"right": (1.0, 0.0)})
+    assert fixed.point_data["displacement"][:, 0].max() > 1.5

@@ -66,7 +66,7 @@ def test_patch_test(kind, order):
     mesh, steps = body(kind), 3
     slope = 0.03 * torch.randn(mesh.dim, mesh.dim, dtype=torch.float64)
     found = ml.sim.plasticity(
-        mesh, YOUNG, RATIO, YIELD, **LAW, fixed={"boundary": lambda x: x @ slope.T}, order=order, steps=steps
+        mesh, YOUNG, RATIO, YIELD, **LAW, fixed={"boundary": lambda x: slope @ x}, order=order, steps=steps
     )
     torch.testing.assert_close(found.point_data["displacement"], mesh.points @ slope.T, rtol=1e-7, atol=1e-9)
     law = make_material(lagrange(mesh, 1, mesh.dim), YOUNG, RATIO, YIELD, **LAW)
@@ -273,6 +273,9 @@ def test_beyond_the_limit_load_there_is_no_equilibrium():
     assert caught.value.residuals
 
 
+W = torch.ones((), dtype=torch.float64, requires_grad=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -286,8 +289,22 @@ def test_beyond_the_limit_load_there_is_no_equilibrium():
         ({"tolerance": 0.0}, "tolerance"),
         ({"path": ()}, "path"),
         ({"path": (1.0, math.inf)}, "path"),
+        ({"poisson": torch.full((8,), 0.3)}, r"of shape \(8,\)"),
+        ({"young": torch.tensor(200.0, requires_grad=True)}, "young requires a gradient"),
+        ({"fixed": {"left": (0.0, torch.zeros((), requires_grad=True))}}, "fixed requires a gradient"),
+        ({"traction": {"right": lambda x: (W * x[1], 0.0)}}, "a load requires a gradient"),
     ],
 )
 def test_errors_say_what_is_wrong(arguments, words):
     with pytest.raises(ml.ParameterError, match=words):
         ml.sim.plasticity(ml.shapes.square(n=2), **{"fixed": {"left": (0.0, 0.0)}, **arguments})
+
+
+def test_points_that_require_a_gradient_are_refused_unless_none_are_recorded():
+    mesh = body("triangle", 1)
+    moved = mesh.replace(points=mesh.points.clone().requires_grad_())
+    arguments = {"yield_stress": 1e3, "fixed": {"left": 0.0}, "order": 1}
+    with pytest.raises(ml.ParameterError, match=r"mesh\.points requires a gradient"):
+        ml.sim.plasticity(moved, **arguments)
+    with torch.no_grad():
+        ml.sim.plasticity(moved, **arguments)

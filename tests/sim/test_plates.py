@@ -159,3 +159,10 @@ def test_plates_without_a_stretch_are_drawn_as_before():
 def test_errors_say_what_is_wrong(arguments, words):
     with pytest.raises(ml.ParameterError, match=words):
         ml.sim.make_plates(**arguments)
+
+
+def test_misspelt_arguments_are_told_with_the_name_that_was_meant():
+    with pytest.raises(ml.ParameterError, match="make_plates has no argument 'hole': did you mean 'holes'"):
+        ml.sim.make_plates(1, hole=(1, 2))
+    with pytest.raises(TypeError, match="has no argument 'colour'"):
+        ml.sim.make_plates(1, colour=1)
