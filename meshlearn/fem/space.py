@@ -275,7 +275,8 @@ class FESpace(Discretization):
         trial         space of u, if it is not this one (then the matrix is rectangular: rows are dofs of this space)
         on            part of the mesh to integrate over: name of a boundary, several, "boundary", or a function of the
                       points that selects corners of boundary facets (facets); name of a subdomain (a set of cells),
-                      several, a mask (n_cells,) or cell numbers. All cells if not given
+                      several, a mask (n_cells,) or cell numbers; `OneSide(facets, cells)` for facets between two cells
+                      where the form has two values. All cells if not given
         order         polynomial degree that the quadrature is exact for; if not given that of the `skfem.Basis` from
                       which the space was made, else the sum of the degrees of u and v
         coefficients  numbers; fields of the mesh by name or as tensors (n_cells, ...) or (n_points, ...); functions of

@@ -234,3 +234,11 @@ def test_options_of_the_solver_are_checked():
     for form in (lambda u, v, x: dot(grad(u), grad(v)), lambda x: x.u):
         with pytest.raises(ml.ParameterError, match=r"takes the residual as a form \(v, x\)"):
             fem.solve_nonlinear(space, form, d)
+
+
+def test_names_of_coefficients_and_spaces():
+    space = _space()
+    found = space.assemble(lambda v, x: x.form * x.self * v, form=2.0, self=3.0)
+    torch.testing.assert_close(found, space.assemble(lambda v, x: 6 * v))
+    with pytest.raises(ml.ParameterError, match=r"trial=space\.with_element"):
+        space.assemble(lambda u, v, x: u * v, trial="P1")
