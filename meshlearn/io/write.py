@@ -13,6 +13,7 @@ from typing import Any
 from meshlearn.errors import MeshWriteError, MeshWriteWarning
 from meshlearn.io import registry
 from meshlearn.io.modes import claim, restore_mode
+from meshlearn.io.naming import nameable
 from meshlearn.io.paths import checked_path
 from meshlearn.io.writable import reshaped, respaced, retyped, writable
 from meshlearn.mesh.mesh import Mesh
@@ -56,6 +57,7 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
     if not path.parent.is_dir():
         raise MeshWriteError(f"{path}: the folder {path.parent} does not exist.")
     mesh, left_out = writable(mesh, chosen.name, path)
+    mesh, renamed = nameable(mesh, chosen.name)
     try:
         module = chosen.load()
         if getattr(module, "SEVERAL_FILES", False):  # these rename their parts themselves, the leading file last
@@ -69,7 +71,7 @@ def write(mesh: Any, path: str | os.PathLike, *, format: str | None = None, **op
         if "unexpected keyword argument" in str(error) and options:
             raise MeshWriteError(f"{path}: {chosen.title} does not know one of the options {list(options)}.") from error
         raise
-    losses = [*left_out, *losses]
+    losses = [*left_out, *renamed, *losses]
     losses += [text for check in (retyped, reshaped, respaced) for text in check(mesh, chosen.name)]
     if losses:
         warnings.warn(

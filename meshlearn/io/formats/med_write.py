@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import require
+from meshlearn.io.components import spelled
 from meshlearn.io.formats.med_order import FROM_MED, KINDS
 from meshlearn.io.losses import unheld
 from meshlearn.io.tensors import file_array, to_numpy
@@ -127,9 +128,10 @@ def _put_fields(file: Any, mesh: Mesh, kinds: list[str], losses: list[str]) -> N
             places[name] = parts
         elif parts:
             losses.append(f"cell data {name!r} of unlike shapes")
+    names = spelled("field", places, lambda name: name.replace("/", "|"), losses)
     for name, parts in places.items():
         width = next(iter(parts.values())).shape[1]
-        field = file.create_group(f"CHA/{name.replace('/', '|')}")
+        field = file.create_group(f"CHA/{names[name]}")
         components = "".join(f"{f'C{k}':<16}" for k in range(width)).encode()
         field.attrs.update({"MAI": np.bytes_(_NAME.encode()), "NCO": width, "TYP": 6, "UNT": np.bytes_(b"")})
         field.attrs.update({"NOM": np.bytes_(components), "UNI": np.bytes_(b" " * 16 * width)})
