@@ -248,6 +248,36 @@ class CrossSectionReconstructor(Estimator):
         return Mesh(places, {"triangle": triangles}, source=self.sections_.source)
 
     @no_type_check
+    def to_solid(self, label: int | None = None, resolution: int = 24) -> Mesh:
+        """Tetrahedra that fill a label, in input coordinates, for finite elements: conforming, positively oriented.
+
+        resolution  cubes of the lattice along the longest side of all contours; edges are about as long as a cube
+
+        Dihedral angles are good by construction (see `tetrahedra`); parts thinner than a cube may be lost. Raises
+        ParameterError for a label that the sections do not have, and for one that is thinner than a cube everywhere.
+        """
+        from meshlearn.models.cross_sections.tetrahedra import stuffed
+
+        self.check_fitted("to_solid")
+        resolution = whole(4)("resolution", resolution)
+        channel = self._channel(label)
+        body = self.field_.body
+        grid = Grid.of(self.field_, resolution, [body.channels[channel]])
+        shape = tuple(n - 1 for n in grid.shape)
+
+        def values_at(points):
+            unit = torch.from_numpy(points.astype(np.float32))
+            return torch.cat([self.field_.margin(part, channel) for part in unit.split(65536)]).double().numpy()
+
+        points, tets = stuffed(values_at, grid.low, grid.voxel, shape)
+        if len(tets):
+            points, tets = seen_parts(points, tets, body.normals, body.offsets, 0.5 * grid.voxel)
+        if not len(tets):
+            name = body.channels[channel]
+            raise ParameterError(f"label {name} is thinner than a cube everywhere: raise resolution={resolution}.")
+        return Mesh(self.frame_.from_unit(points), {"tetra": tets}, source=self.sections_.source)
+
+    @no_type_check
     def to_volume(self, shape: Any, affine: Any = None, folder: Any = None, progress: bool = False) -> np.ndarray:
         """(n0, n1, n2) labels at the places affine @ (i, j, k, 1), in input coordinates.
 
