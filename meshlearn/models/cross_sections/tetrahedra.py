@@ -19,8 +19,8 @@ CLOSE = 0.35
 def lattice(shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     """((n, 3) nodes, (m, 4) tetrahedra) of a body-centred lattice of cubes of side 1: corners first, then centres."""
     n = np.array(shape)
-    corners = np.stack(np.indices(tuple(n + 1)), axis=-1).reshape(-1, 3)
-    centres = np.stack(np.indices(shape), axis=-1).reshape(-1, 3)
+    corners = np.moveaxis(np.indices(tuple(n + 1)), 0, -1).reshape(-1, 3)
+    centres = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3)
     cells = len(corners) + np.arange(len(centres)).reshape(n)
     tables = []
     for axis in range(3):
