@@ -9,6 +9,7 @@ GMRES, preconditioned by the same stiffness.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,9 @@ FLOOR = 0.05
 _SLOW = 0.2  # ratio of residuals of a full cofactor step above which GMRES takes over
 _FORCING = 1e-2
 _KRYLOV = 60
-_LEAST = 1e-6
+_LEAST = 1e-4
+_MILD = 1e-2  # residual at which a milder monitor counts as reached
+_FINEST = 1 / 64
 
 
 class Linearised:
@@ -72,6 +75,20 @@ class Linearised:
         return step - step @ self.problem.lumped / self.problem.total
 
 
+class Milder:
+    """The power of a monitor: the same places, less contrast."""
+
+    def __init__(self, monitor: Any, power: float) -> None:
+        self.monitor, self.power = monitor, power
+
+    def values(self, points: np.ndarray) -> np.ndarray:
+        return self.monitor.values(points) ** self.power
+
+    def slopes(self, points: np.ndarray) -> np.ndarray:
+        factor = self.power * self.monitor.values(points) ** (self.power - 1)
+        return factor[:, None] * self.monitor.slopes(points)
+
+
 def solve_newton(
     problem: Potential,
     walls: Walls,
@@ -82,7 +99,51 @@ def solve_newton(
     dtol: float,
     max_iterations: int,
 ) -> Progress:
-    """Iterate from the potential phi until the residual is below rtol, or no step helps."""
+    """Iterate from the potential phi; where that gets stuck, reach the monitor through powers of it, from 0 to 1."""
+    fixed = (problem, walls, validity)
+    direct = iterate(*fixed, monitor, phi, rtol, dtol, max_iterations)
+    if not direct.is_stuck:
+        return direct
+    steps, residuals = list(direct.steps), list(direct.residuals)
+    power, increment, last = 0.0, 0.5, phi
+    while power < 1 and increment > _FINEST:
+        trial = min(power + increment, 1.0)
+        part = iterate(
+            *fixed,
+            Milder(monitor, trial) if trial < 1 else monitor,
+            last,
+            rtol if trial == 1 else max(rtol, _MILD),
+            dtol,
+            max_iterations - len(steps),
+        )
+        steps, residuals = steps + part.steps, residuals + part.residuals[1:]
+        if part.converged:
+            assert part.potential is not None
+            power, increment, last = trial, 1.5 * increment, part.potential
+            if power == 1:
+                return replace(part, steps=steps, residuals=residuals)
+        elif part.is_stuck:
+            increment /= 2
+        else:
+            break
+    further = len(steps) - len(direct.steps)
+    return replace(
+        direct,
+        reason=f"{direct.reason}; {further} more iterations reached no more than the power {power:.2g} of the monitor",
+    )
+
+
+def iterate(
+    problem: Potential,
+    walls: Walls,
+    validity: Validity,
+    monitor: Any,
+    phi: np.ndarray,
+    rtol: float,
+    dtol: float,
+    max_iterations: int,
+) -> Progress:
+    """Newton's method from the potential phi until the residual is below rtol, or no step helps."""
     points = walls.snap(walls.points + problem.displacement(phi))
     state = problem.at(monitor.values(points), problem.hessian(phi))
     progress = Progress(points, phi, [state.size])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 CONVERGED = "converged: the residual is below rtol"
+_STUCK = "stopped moving"
 
 
 @dataclass
@@ -28,6 +29,10 @@ class Progress:
     def converged(self) -> bool:
         return self.reason == CONVERGED
 
+    @property
+    def is_stuck(self) -> bool:
+        return self.reason.startswith(_STUCK)
+
     def ended(self, rtol: float, dtol: float, max_iterations: int) -> bool:
         """Whether the iteration is over; sets the reason."""
         last, first = self.residuals[-1], self.residuals[0]
@@ -42,7 +47,7 @@ class Progress:
         return True
 
     def stuck(self, what: str = "no step lowers the residual and keeps every cell valid") -> None:
-        self.reason = f"stopped moving: {what}"
+        self.reason = f"{_STUCK}: {what}"
 
 
 Monitor = Callable[[np.ndarray], np.ndarray]
