@@ -112,6 +112,9 @@ def _values(space: FESpace, where: Any, value: Any, dofs: Tensor, component: int
     full = dofs_of(space, value) if isinstance(value, Function) else None
     if full is not None:
         return full.index_select(0, dofs)
+    if isinstance(value, (int, float)) and value == 0:
+        return space.like.new_zeros(len(dofs))
+    _refuse_projected(space, component)
     if not isinstance(value, Tensor) or value.dim() == 0:
         return _interpolant(space, value, component).index_select(0, dofs)
     made = _readings(space, where, value, dofs, component)
@@ -132,6 +135,17 @@ def _values(space: FESpace, where: Any, value: Any, dofs: Tensor, component: int
                 "mesh.with_point_data(g=values) and then 'g', takes points."
             )
     return picked
+
+
+def _refuse_projected(space: FESpace, component: int | None) -> None:
+    """Where functions come in by L2 projection, their dofs on the boundary are not those of the boundary."""
+    for k in [0] if len(space.blocks) == 1 else [] if component is None else [component]:
+        block = space.blocks[k]
+        if block.family == "table" and functionals(space, k) is None:
+            raise ParameterError(
+                f"{type(block.element).__name__} has no interpolation, so that boundary values of a function are not "
+                "known: prescribe 0.0, or dofs (space.function(dofs)), or take N1 or N2."
+            )
 
 
 def dofs_of(space: FESpace, value: Any) -> Tensor | None:

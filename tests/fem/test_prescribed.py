@@ -127,6 +127,16 @@ def test_elements_without_dofs_on_facets_have_nothing_to_prescribe():
     assert space.dirichlet(Dofs([]), 0.0).is_identity
 
 
+def test_elements_without_interpolation_take_zero_or_dofs():
+    space = FESpace(plain("triangle"), "N3")
+    dofs = torch.rand(space.n_dofs, dtype=DOUBLE)
+    left = space.dofs("left")
+    assert torch.equal(space.dirichlet("left", space.function(dofs)).g[left], dofs[left])
+    assert space.dirichlet("left", 0.0).g.abs().max() == 0
+    with pytest.raises(ml.ParameterError, match="boundary values of a function are not known"):
+        space.dirichlet("left", lambda x: [x[1], x[0]])
+
+
 @pytest.mark.parametrize("element", ["P1", "P2", "P1^d", "RT0"])
 @pytest.mark.parametrize("kind", ["triangle", "tetra", "triangle6"])
 def test_tensors_are_points_of_the_mesh_on_every_element(element, kind):
