@@ -11,13 +11,13 @@ from meshlearn.models.mmgp.gaussian.process import GaussianProcesses
 from meshlearn.models.mmgp.gaussian.sparse import SparseProcesses
 
 MANY = 2000  # samples from which "auto" takes inducing points: exact training then takes a minute per target
-POINTS = 512
+POINTS = 1024
 
 
 def make_processes(n: int, inducing: Any = "auto", restarts: int = 4, seed: int = 0) -> Processes:
     """Processes for n samples: with `inducing` points; exact ones for None, and for "auto" up to 2000 samples.
 
-    "auto" takes 512 points above. As many points as samples, or more, give exact processes too.
+    "auto" takes 1024 points above. As many points as samples, or more, give exact processes too.
     """
     if inducing == "auto":
         inducing = POINTS if n > MANY else None
