@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshlearn.errors import ParameterError
+from meshlearn.errors import MeshError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.quality import scaled_jacobian
 from meshlearn.models.movers.adjoint import MovedPoints, potential_adjoint
 from meshlearn.models.movers.balance import Balance
+from meshlearn.models.movers.balance_adjoint import balance_adjoint
 from meshlearn.models.movers.equidistribution import equidistribution
 from meshlearn.models.movers.functional import Functional
 from meshlearn.models.movers.monitors.values import as_monitor, slopes, values
@@ -150,6 +151,13 @@ class MongeAmpereMover:
         if density.requires_grad:
             points = self._differentiable(prepared, monitor, progress, points, density)
         moved = mesh.replace(points=points.to(device=mesh.device, dtype=mesh.dtype))
+        rounded = moved.points.detach().cpu().double().numpy()
+        inverted = int((prepared.validity.ratios(rounded) <= 0).sum())
+        if inverted:
+            raise MeshError(
+                f"{inverted} cells are inverted by rounding the moved points to {mesh.dtype}: they are small beside "
+                "the coordinates.\n  move mesh.double()."
+            )
         exact = prepared.mesh.replace(points=points.detach())
         before = values(monitor, prepared.mesh.points).detach()
         phi = progress.potential
@@ -168,27 +176,26 @@ class MongeAmpereMover:
             before=equidistribution(prepared.mesh, prepared.mesh, before),
             quality=_quality(exact),
             quality_before=_quality(prepared.mesh),
-            n_inverted=int((prepared.validity.ratios(moved.points.detach().cpu().double().numpy()) <= 0).sum()),
+            n_inverted=inverted,
         )
 
     def _differentiable(
         self, prepared: _Prepared, monitor: Any, progress: Progress, points: Tensor, density: Tensor
     ) -> Tensor:
-        if self.method == "variational":
-            raise ParameterError(
-                "the monitor requires a gradient, which method='variational' does not carry.\n"
-                "  use method='newton', or detach the monitor's values."
-            )
         if prepared.walls.curved:
             raise ParameterError(
                 "the monitor requires a gradient, which does not pass points that slide on curved walls.\n"
                 "  use boundary='fixed', pin the curved parts (pinned=...), or detach the monitor's values."
             )
-        problem: Potential = prepared.solver
-        state = problem.at(density.detach().numpy(), problem.hessian(progress.potential))  # type: ignore[arg-type]
-        linear = Linearised(problem, state, slopes(monitor, points).numpy())
+        m, slope = density.detach().numpy(), slopes(monitor, points).numpy()
+        if self.method == "variational":
+            functional = prepared.solver.functional
+            adjoint = balance_adjoint(functional, prepared.walls, progress.points, m, slope)
+        else:
+            state = prepared.solver.at(m, prepared.solver.hessian(progress.potential))
+            adjoint = potential_adjoint(Linearised(prepared.solver, state, slope))
         failure = "" if progress.converged else progress.reason
-        return MovedPoints.apply(density, points, potential_adjoint(linear), failure)  # type: ignore[return-value]
+        return MovedPoints.apply(density, points, adjoint, failure)  # type: ignore[return-value]
 
 
 class _Prepared:

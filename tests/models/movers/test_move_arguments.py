@@ -117,6 +117,17 @@ def test_pins_and_starts_that_do_not_fit(square):
         ml.MongeAmpereMover(boundary=lambda x: x[:1]).move(square, ones)
 
 
+def test_rounding_that_inverts_cells_is_no_result():
+    """Far from the origin neighbouring numbers in float32 are as far apart as the points of this mesh."""
+    far = published_square(4)
+    far = far.replace(points=far.points + 2.0**21)
+    mover = ml.MongeAmpereMover("variational", rtol=1e-4)
+    monitor = bump(2.0**21 + 0.5, 2.0**21 + 0.5, height=50.0)
+    assert mover.move(far, monitor).n_inverted == 0
+    with pytest.raises(ml.MeshError, match=r"inverted by rounding[\s\S]*mesh.double"):
+        mover.move(far.float(), monitor)
+
+
 def test_monitors_of_fields_that_say_nothing(square):
     with pytest.raises(ml.FieldError, match="gradient of the field is zero everywhere"):
         GradientMonitor(square, torch.ones(36))
