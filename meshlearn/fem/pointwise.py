@@ -1,7 +1,7 @@
 """Whether a weak form works place by place: a sum over everything, such as `x.k.sum()`, mixes cells unseen.
 
 The form is called twice on three cells. The one in the middle has its own data (1/4 where they are 0); the others have
-its data times 3/4 or 3/2, and lie beyond the mesh, once on this side of all its points and once on the other, so that
+its data times 3/4 or 3/2, and lie far away, once on this side and once on the other, so that
 means, sums and extremes change. What the form gives on the cell in the middle may not depend on that. Both calls have
 arrays of equal shapes, so that the values of a pointwise form agree to the last bit, however much of them is rounding
 noise. Where a form cannot be called beyond the mesh, the others lie elsewhere on it.
@@ -65,7 +65,6 @@ def check_pointwise(
     if key in done:
         return
     fields = random_fields(jets, space.like)
-    size = float((space.geometry.points.detach().amax(0) - space.geometry.points.detach().amin(0)).max())
 
     def values(k: int, move: Callable[[Tensor], Tensor], recorded: bool = False) -> Tensor:
         change = _Change(_FACTORS[k], recorded)
@@ -76,7 +75,7 @@ def check_pointwise(
         ]
         return call(form, arguments, spot, space.like)
 
-    beyond = partial(_moved, by=2 * size), partial(_moved, by=-2 * size)
+    beyond = partial(_moved, sign=1), partial(_moved, sign=-1)
     elsewhere = partial(_picked, k=0), partial(_picked, k=2)
     for moves in (beyond, elsewhere):
         with torch.no_grad():
@@ -128,9 +127,10 @@ def _changed_field(change: _Change, held: list[dict[str, Tensor]], j: int, part:
     return change(values.expand(*values.shape[:_CELLS], _N, *values.shape[_CELLS + 1 :]))
 
 
-def _moved(points: Tensor, by: float) -> Tensor:
-    """(dim, cells, places) with the middle cell's, moved by a vector with equal components, in place of the others."""
+def _moved(points: Tensor, sign: int) -> Tensor:
+    """(dim, cells, places) with the middle cell's, moved far up or down along all axes, in place of the others."""
     own = points[:, _OWN]
+    by = sign * (1 + 2 * own.abs().amax())
     return torch.stack([own + by, own, own + by], 1)
 
 

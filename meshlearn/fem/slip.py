@@ -73,7 +73,9 @@ def _incidences(space: FESpace, where: Any, k: int) -> tuple[np.ndarray, np.ndar
     skmesh, places = space.skmesh, reference_places(space, k)
     facets = space.facets(where)
     if len(facets) == 0 or bool((skmesh.f2t[1, facets] >= 0).any()):
-        raise ParameterError(f"slip({shown(where)}): expected facets of the boundary, got none, or some between two cells.")
+        raise ParameterError(
+            f"slip({shown(where)}): expected facets of the boundary, got none, or some between two cells."
+        )
     cells, local = facet_cells(space, where)
     found = []
     for j, rule in enumerate(facet_rules(skmesh.refdom, 1)):
