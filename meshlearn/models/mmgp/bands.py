@@ -19,13 +19,14 @@ from meshlearn.errors import ParameterError
 from meshlearn.models.mmgp.family import Placed
 from meshlearn.models.mmgp.pod import POD
 
+ROUNDING = 1e-12
 NORMAL_95 = 1.959963984540054
 COVERAGE = 0.95
 CALIBRATIONS = (False, "scale", "conformal")
 
 
 def field_variance(
-    pod: POD, coefficients: Float64[Tensor, "n r"], variances: Float64[Tensor, "n r"], transfer: Float64[Tensor, " N"]
+    pod: POD, coefficients: Float64[Tensor, "n r"], variances: Float64[Tensor, "n r"], transfer: Float64[Tensor, "*n N"]
 ) -> Float64[Tensor, "n N"]:
     """Variance of fields on the common mesh: of the coefficients, of what the modes leave, and of the transfer."""
     if pod.lift_ is None:
@@ -33,6 +34,20 @@ def field_variance(
     else:
         inside = torch.stack([v @ pod.tangent(a).square() for a, v in zip(coefficients, variances, strict=True)])
     return inside + pod.residual_ + transfer
+
+
+def trip_square(placed: Placed, flat: Float64[Tensor, " N"], location: str, size: int) -> float:
+    """Mean square of what a field of the common mesh loses on the way to a mesh and back: the scale of its transfer.
+
+    The transfer is linear in the field: it loses more of larger fields, of steeper ones, and on coarser meshes. Values
+    of the whole mesh are not carried anywhere.
+    """
+    if location == "global":
+        return 0.0
+    loss = flat - placed.to_common(placed.from_common(flat[None], location, size)[0], location)
+    square = float(placed.family.weights(location, size) @ loss.square())
+    whole = float(placed.family.weights(location, size) @ flat.square())
+    return square if square > ROUNDING**2 * whole else 0.0
 
 
 def round_trip(placed: Placed, table: Tensor, location: str) -> tuple[Tensor, Tensor]:
@@ -58,10 +73,16 @@ class Ratios:
 
 
 def factor_of(ratios: Ratios, calibrate: str | bool) -> float:
-    """The factor on standard deviations with which |error| <= 1.96 std holds for 95 % of the ratios."""
+    """The factor on standard deviations with which |error| <= 1.96 std holds for 95 % of the ratios.
+
+    Items too few to bound a new one (`check_conformal`) do not make bands narrower.
+    """
     if calibrate == "conformal":
         return conformal_factor(ratios)
-    return factor_for_coverage(ratios.values) if calibrate else 1.0
+    if not calibrate:
+        return 1.0
+    factor = factor_for_coverage(ratios.values)
+    return factor if len(torch.unique(ratios.items)) >= least_items(COVERAGE) else max(factor, 1.0)
 
 
 def factor_for_coverage(ratios: Float64[Tensor, " n"], coverage: float = COVERAGE) -> float:
@@ -100,12 +121,17 @@ def conformal_factor(ratios: Ratios, coverage: float = COVERAGE) -> float:
 
 def check_conformal(count: int, coverage: float = COVERAGE) -> None:
     """Raise ParameterError unless so many items can say anything about a band of this coverage."""
-    least = math.ceil(coverage / (1 - coverage) - 1e-9)
+    least = least_items(coverage)
     if count < least:
         raise ParameterError(
             f'calibrate="conformal" needs at least {least} meshes or trajectories for bands of {coverage:.0%}, '
             f'there are {count}.\n  Give more, or take calibrate="scale", which promises less.'
         )
+
+
+def least_items(coverage: float) -> int:
+    """How many items can say where a share `coverage` of new ones lies."""
+    return math.ceil(coverage / (1 - coverage) - 1e-9)
 
 
 def check_calibrate(value: object) -> None:

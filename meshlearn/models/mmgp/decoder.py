@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.models.mmgp.bands import field_variance
+from meshlearn.models.mmgp.bands import ROUNDING, field_variance, trip_square
 from meshlearn.models.mmgp.family import Placed
 from meshlearn.models.mmgp.pod import POD
 from meshlearn.train.fields import FieldSpec
@@ -20,7 +20,7 @@ Fields = dict[FieldSpec, Tensor]
 @dataclass
 class Decoder:
     """outputs, in the order of their columns; modes of those that are compressed; factors of the bands, and (N,) mean
-    square errors of the transfer, by name."""
+    square errors of the transfer relative to `trip_square`, by name."""
 
     outputs: Sequence[FieldSpec]
     pods: Mapping[str, POD]
@@ -45,8 +45,12 @@ class Decoder:
         for spec, part, spread in self.split(mean, variance):
             std = spread
             if spec.name in self.pods:
-                flat = field_variance(self.pods[spec.name], part, spread, self.transfer[spec.name])
-                std = placed.from_common(flat, spec.location, spec.size)[0]
+                pod = self.pods[spec.name]
+                decoded = pod.decode(part)
+                scale = trip_square(placed, decoded[0], spec.location, spec.size)
+                flat = field_variance(pod, part, spread, scale * self.transfer[spec.name][None])
+                std = placed.from_common(flat, spec.location, spec.size)[0].clamp(min=0)
+                std = std + (ROUNDING * decoded.abs().amax()).square()  # what is exactly zero is so up to rounding
             found[spec] = spec.restore(std.clamp(min=0).sqrt() * (self.factors[spec.name] * wider))
         return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from meshlearn.models.mmgp.bands import Ratios, concatenate, factor_of, field_variance, round_trip
+from meshlearn.models.mmgp.bands import Ratios, concatenate, factor_of, field_variance, round_trip, trip_square
 from meshlearn.models.mmgp.gaussian import GaussianProcesses, Processes
 from meshlearn.models.mmgp.pod import FOLDS, POD
 from meshlearn.models.mmgp.training_set import TrainingSet
@@ -26,7 +26,7 @@ class Checks:
     scores    relative L2 error of samples left out; modes of the shape are those of all samples
     floors    {"round_trip", "truncation"}: the same of the transfer alone, and of the modes alone
     factors   of the standard deviations
-    transfer  (N,) mean square error of the transfer, on the common mesh
+    transfer  (N,) mean square error of the transfer, on the common mesh, relative to `bands.trip_square`
     """
 
     scores: dict[str, float] = field(default_factory=dict)
@@ -93,10 +93,15 @@ def _check_field(
     if spec.location != "global":
         truths = {i: data.truth[i][spec].detach().double().cpu() for i in data.checked}
     trips = [round_trip(data.placed[i], truths[i], spec.location) for i in data.checked]
+    there = pod.decode(left_out)
+    sizes = torch.tensor(
+        [trip_square(data.placed[i], row, spec.location, spec.size) for i, row in zip(data.checked, there, strict=True)]
+    ).double()
     transfer = torch.stack([square for _, square in trips]).mean(0)
-    bands = field_variance(pod, left_out, variance, transfer)
+    transfer = transfer / sizes.mean() if bool(sizes.any()) else torch.zeros_like(transfer)
+    bands = field_variance(pod, left_out, variance, sizes[:, None] * transfer)
     known = pod.coefficients_[torch.tensor(data.checked)]
-    errors = pod.rest_ + pod.decode(known) - pod.decode(left_out)
+    errors = pod.rest_ + pod.decode(known) - there
     scores, round_trips, truncations = [], [], []
     ratios: list[tuple[Tensor, Tensor, int]] = []
     for k, i in enumerate(data.checked):

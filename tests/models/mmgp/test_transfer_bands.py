@@ -1,0 +1,56 @@
+"""The error of the transfer is in the error bands, as large as the field, the mesh and the shape make it."""
+
+import torch
+
+import meshlearn as ml
+from meshlearn.models.mmgp.bands import trip_square
+
+
+def plate(a, b, n, scale=1.0):
+    mesh = ml.shapes.rectangle(a, b, n=n, dtype=torch.float64, boundary=False)
+    x, y = mesh.points.T
+    return mesh.with_point_data(u=scale * torch.sin(3 * x) * y).with_global_data(scale=torch.tensor(scale).double())
+
+
+def family(n, seed):
+    g = torch.Generator().manual_seed(seed)
+    draws = torch.rand(n, 3, generator=g).tolist()
+    return [plate(1 + a, 1 + b, (6 + k % 4, 7 + k % 3), 1 + c) for k, (a, b, c) in enumerate(draws)]
+
+
+def test_bands_hold_in_small_sets_where_the_transfer_dominates():
+    inside = []
+    for n, seed in ((8, 0), (15, 1), (15, 2), (25, 3)):
+        meshes = family(n + 12, seed)
+        model = ml.MMGP(["scale"], ["u"], morphing="tutte", restarts=2).fit(meshes[:n])
+        for mesh, p in zip(meshes[n:], model.predict(meshes[n:], return_std=True), strict=True):
+            error = (p.point_data["u"] - mesh.point_data["u"]).abs()
+            inside.append(float((error <= 1.96 * p.point_data["u_std"]).double().mean()))
+    assert sum(inside) / len(inside) > 0.93
+    assert sorted(inside)[len(inside) // 10] > 0.75
+
+
+def test_what_the_transfer_loses_scales_with_the_field():
+    meshes = family(10, 5)
+    model = ml.MMGP(["scale"], ["u"], morphing="rbf", restarts=1).fit(meshes)
+    placed = model.family_.place(meshes[3])
+    curved = model.pods_["u"].decode(model.pods_["u"].coefficients_[:1])[0]
+    lost = trip_square(placed, curved, "point", 1)
+    assert lost > 0
+    assert abs(trip_square(placed, 3 * curved, "point", 1) / lost - 9) < 1e-9
+    linear = model.family_.common.mesh.points @ torch.tensor([2.0, -1.0], dtype=torch.float64)
+    assert trip_square(placed, linear, "point", 1) < 1e-24
+    scales = torch.tensor([float(m.global_data["scale"]) for m in meshes])
+    large, small = meshes[int(scales.argmax())], meshes[int(scales.argmin())]
+    wide, narrow = (model.predict(m, return_std=True).point_data["u_std"].square().mean() for m in (large, small))
+    assert wide > 1.05 * narrow
+
+
+def test_values_that_are_exactly_zero_are_in_the_band():
+    meshes = family(12, 4)
+    model = ml.MMGP(["scale"], ["u"], morphing="tutte", restarts=1).fit(meshes[:10])
+    p = model.predict(meshes[10], return_std=True)
+    zero = meshes[10].point_data["u"] == 0
+    assert int(zero.sum()) > 10
+    assert bool((p.point_data["u"].abs() <= 1.96 * p.point_data["u_std"])[zero].all())
+    assert float(p.point_data["u_std"][zero].min()) > 0
