@@ -41,9 +41,9 @@ METHODS = {"newton": 100, "relaxation": 2000, "variational": 300}
 class MongeAmpereMover:
     """Moves the points of a mesh so that a monitor m > 0, the wanted density of cells, is shared evenly.
 
-    method          "newton" or "relaxation": x = xi + grad(phi), m(x) det(I + H(phi)) constant, for convex and nearly
-                    convex domains; "variational": Huang and Kamenski's functional, for any domain, with holes and
-                    re-entrant corners
+    method          "newton" or "relaxation": x = xi + grad(phi), m(x) det(I + H(phi)) constant, for convex domains;
+                    "variational": Huang and Kamenski's functional, for any domain, with holes, re-entrant corners and
+                    pinned points inside
     boundary        "slide": points of the boundary slide along its walls, straight, oblique or curved; "fixed"; or a
                     function (k, dim) -> (k, dim) that puts sliding points on the true boundary (a CAD model)
     pinned          points that stay, besides corners: names of point or cell sets, a mask, or point numbers
@@ -107,8 +107,9 @@ class MongeAmpereMover:
                 f"the mover did not converge: {result.reason}.\n  method={self.method!r}, {result.iterations} "
                 f"iterations, residual {result.residual_history[0]:.2e} -> {result.residual_history[-1]:.2e}, "
                 f"rtol={self.rtol:g}.\n"
-                "  Smooth or cap the monitor, loosen rtol, or try another method ('variational' on domains that are "
-                "not convex). The best valid mesh is in the error's `.result`; strict=False returns it.",
+                "  Smooth or cap the monitor, loosen rtol, or try another method ('variational' on domains that are not "
+                "convex, and with points pinned inside).\n"
+                "  The best valid mesh is in the error's `.result`; strict=False returns it.",
                 result,
             )
         return result
