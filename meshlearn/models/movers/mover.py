@@ -107,8 +107,8 @@ class MongeAmpereMover:
                 f"the mover did not converge: {result.reason}.\n  method={self.method!r}, {result.iterations} "
                 f"iterations, residual {result.residual_history[0]:.2e} -> {result.residual_history[-1]:.2e}, "
                 f"rtol={self.rtol:g}.\n"
-                "  Smooth or cap the monitor, loosen rtol, or try another method ('variational' on domains that are not "
-                "convex, and with points pinned inside).\n"
+                "  Smooth or cap the monitor, loosen rtol, or try another method ('variational' on domains that are "
+                "not convex, and with points pinned inside).\n"
                 "  The best valid mesh is in the error's `.result`; strict=False returns it.",
                 result,
             )
