@@ -133,7 +133,7 @@ class Body:
         part = Body(
             self.sections[keep], self.frame, self.grid, self.cap, self.data.index_select(0, rows), self.channels
         )
-        part.given_cap = self.given_cap
+        part.given_cap, part.parallel = self.given_cap, self.parallel
         return part
 
     def _gap(self) -> float:

@@ -26,13 +26,15 @@ class Ensemble:
         n = len(body.sections)
         groups = [list(range(g, n, MEMBERS)) for g in range(min(MEMBERS, n))]
         self.members: list[Field] = []
+        unseen: list[list[int]] = []
         squares, spreads = [], []
         for group in groups:
             keep = [k for k in range(n) if k not in group]
             if sum(bool(body.sections.planes[k].rings) for k in keep) < 2:
                 continue
             self.members.append(_field(body.only(keep), make, centres, seed))
-        for member, group in zip(self.members, groups, strict=False):
+            unseen.append(group)
+        for member, group in zip(self.members, unseen, strict=True):
             for plane in group:
                 points = plane_points(body, plane, every=6)
                 truth = body.data[plane][:, ::6, ::6].reshape(len(body.channels), -1).T

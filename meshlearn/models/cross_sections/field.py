@@ -17,7 +17,7 @@ BULGE, TIGHT = 0.1, 0.03
 class Field:
     """F(x) = P(x) + B[d - P](x): a prior P on a grid, and a blend B of what it leaves of the distances d on the planes.
 
-    With `local`, the correction fades a quarter of a gap away from the planes. On a plane, F is its signed distance,
+    With `local`, the correction fades within half a gap from the planes. On a plane, F is its signed distance,
     whatever the prior; without a prior F is the blend itself. Beyond the planes,
     F is closed by the distance from the convex hull of the contours, or from the outer slices of a stack. F is about a
     distance in unit frame, positive inside.
@@ -54,7 +54,7 @@ class Field:
         normals = torch.from_numpy(self.body.normals.astype("float32"))
         offsets = torch.from_numpy(self.body.offsets.astype("float32"))
         near = torch.cat([(part @ normals.T - offsets).abs().amin(1) for part in points.split(65536)])
-        return torch.exp(-(near / (0.25 * self.body.gap)).square())[:, None]
+        return torch.exp(-(near / (0.3 * self.body.gap)).square())[:, None]
 
     def closed(self, points: Tensor, values: Tensor) -> Tensor:
         """No further than the room beyond the hull of all contours, and than the caps of a stack."""

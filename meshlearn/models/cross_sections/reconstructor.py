@@ -95,7 +95,7 @@ class CrossSectionReconstructor(Estimator):
         layers: int = 7,
         iterations: int = 3,
         steps: int = 300,
-        centres: int = 2000,
+        centres: int = 3000,
         cap: float | None = None,
         seed: int = 0,
     ) -> None:
