@@ -92,6 +92,8 @@ def write_sections(sections: CrossSections, path: Any) -> Path:
         from meshlearn.io.sections.svg import svg_text as text_of
     else:
         raise MeshWriteError(f"{path}: sections are written as .csl, .csv or .svg.")
+    if not len(sections):
+        raise MeshWriteError(f"{path}: sections without a plane cannot be read back, and are not written.")
     text = text_of(sections)
     if not path.parent.is_dir():
         raise MeshWriteError(f"{path}: the folder {path.parent} does not exist.")

@@ -124,7 +124,7 @@ class Body:
         if sections.is_parallel:
             unit = _with_common_axes(unit)
         channels = len(sections.labels) + (len(sections.labels) > 1)
-        grid = int(np.clip(np.sqrt(MEMORY / (4 * len(sections) * channels)), 64, 224))
+        grid = int(np.clip(np.sqrt(MEMORY / (4 * len(sections) * channels)), 64, 272))
         return cls(unit, frame, grid, None if cap is None else cap / frame.size)
 
     def only(self, keep: list[int]) -> Body:

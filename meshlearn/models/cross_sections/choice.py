@@ -18,8 +18,10 @@ MARGIN = 0.002
 
 
 def left_out(body: Body, folds: int = FOLDS) -> list[int]:
-    """Planes with contours, evenly spread, that have neighbours on both sides."""
+    """Planes with contours, evenly spread, that have neighbours on both sides; none where fewer than three have any."""
     inner = [k for k, plane in enumerate(body.sections) if plane.rings]
+    if len(inner) < 3:
+        return []
     if body.parallel:
         inner = [k for k in inner if 0 < k < len(body.sections) - 1]
     count = min(folds, len(inner))

@@ -138,6 +138,14 @@ def test_bad_tables_are_refused(tmp_path, text, told):
         ml.CrossSections.read(write(tmp_path, "a.csv", text))
 
 
+def test_what_cannot_be_read_back_is_not_written(tmp_path):
+    with pytest.raises(ml.MeshWriteError, match="without a plane"):
+        ml.CrossSections([]).write(tmp_path / "a.csl")
+    with pytest.raises(ml.MeshWriteError, match="written as"):
+        ml.CrossSections([]).write(tmp_path / "a.nii.gz")
+    assert not list(tmp_path.iterdir())
+
+
 def test_unknown_suffixes_options_and_files_are_told(tmp_path):
     with pytest.raises(ml.MeshReadError, match="no such file"):
         ml.CrossSections.read(tmp_path / "none.csl")

@@ -222,6 +222,16 @@ def test_sections_that_determine_no_body_are_refused(planes, told):
         ml.CrossSectionReconstructor(**FAST).fit(given)
 
 
+@pytest.mark.parametrize(
+    "planes", [[((0, 0, 0), (0, 0, 1)), ((0, 0, 0), (1, 0, 0))], [((0, 0, z), (0, 0, 1)) for z in (-0.2, 0.3)]]
+)
+def test_two_planes_are_enough_for_a_body(planes):
+    sections = cuts(peanut, planes, 40)
+    model = ml.CrossSectionReconstructor(**FAST).fit(sections)
+    assert model.to_mesh(resolution=32).is_watertight
+    assert torch.isnan(model.uncertainty(np.zeros((2, 3)))).all()
+
+
 def test_empty_planes_alone_are_refused():
     empty = ml.CrossSections.from_contours([[], []], planes=[((0, 0, 0), (0, 0, 1)), ((0, 0, 1), (0, 0, 1))])
     with pytest.raises(ml.ParameterError, match="nothing to reconstruct"):
