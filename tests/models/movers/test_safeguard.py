@@ -75,18 +75,21 @@ def test_published_counts_of_inverted_cells():
     """Counts of the public test-suite of a peer: nodes moved on 3-cell intervals, squares and boxes."""
     line = ml.shapes.interval(n=3).double()
     square = ml.shapes.square(n=3, pattern="left", boundary=False).double()
+    box = ml.shapes.box(n=3).double()
     counts = []
     for mesh, at, shift in (
         (line, [1 / 3], [0.4]),
         (square, [1 / 3, 1 / 3], [0.2, 0.2]),
         (square, [1 / 3, 1 / 3], [0.5, 0.0]),
         (square, [1 / 3, 1 / 3], [0.5, 0.5]),
+        (box, [0.0, 0.0, 1.0], [0.0, 0.0, -0.4]),
+        (box, [1 / 3, 1 / 3, 1 / 3], [0.4, 0.0, 0.0]),
     ):
         node = (mesh.points - torch.tensor(at)).norm(dim=1) < 1e-6
         moved = mesh.points + node[:, None] * torch.tensor(shift).double()
         counts.append(int((ratios(mesh, moved) <= 0).sum()))
         assert float(safe_step(mesh, moved, 0.0)) < 1
-    assert counts == [1, 1, 2, 3]
+    assert counts == [1, 1, 2, 3, 2, 6]
 
 
 def test_arguments_are_checked():
