@@ -74,7 +74,7 @@ class Place:
     @property
     def size(self) -> Tensor:
         """Size of the cell."""
-        return self._size()[:, None, None]
+        return self._size()[None, None, :, None, None]
 
     def alter(self, change: Callable[[Any], Any], points: Callable[[Tensor], Tensor]) -> None:
         """Pass coefficients (functions of the place see changed ones), normals and sizes through a change; coordinates

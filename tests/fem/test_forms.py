@@ -100,3 +100,14 @@ def test_arguments_behave_like_numbers():
         space.assemble(lambda v, x: torch.exp(x.f) * v, f=space.function(torch.zeros(space.n_dofs).double())),
         space.assemble(lambda v, x: v),
     )
+
+
+@pytest.mark.parametrize("kind", ["triangle", "tetra", "quad"])
+def test_the_size_of_a_cell_is_a_scalar(kind):
+    mesh = plain(kind, 3)
+    space, measures = FESpace(mesh, "P1"), mesh.cell_measures()[kind]
+    size = (measures * {"triangle": 2, "tetra": 6, "quad": 1}[kind]) ** (1 / mesh.dim)
+    for form in (lambda x: x.size, lambda x: x.size * 1.0, lambda x: 0 * x[0] + x.size):
+        assert torch.allclose(space.assemble(form), (size * measures).sum())
+    assert torch.allclose(space.assemble(lambda v, x: x.size * v).sum(), (size * measures).sum())
+    assert space.assemble(lambda x: x.size, on="left").item() == pytest.approx(size[0].item())
