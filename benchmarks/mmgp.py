@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,8 @@ def evaluate(model: ml.MMGP, test: list[ml.Mesh], outputs: list[str]) -> dict[st
     }
 
 
-def study(name: str, train: list[ml.Mesh], test: list[ml.Mesh], seconds: float) -> dict[str, Any]:
-    """All models on one split."""
+def study(name: str, train: list[ml.Mesh], test: list[ml.Mesh], seconds: float) -> Iterator[dict[str, Any]]:
+    """All models on one split; the results so far after each."""
     _, inputs, outputs = SETS[name]
     results: dict[str, Any] = {"points": sum(m.n_points for m in train) / len(train)}
     recipe = {"tied": True, "morphing_options": {"weights": "uniform"}}
@@ -107,12 +107,14 @@ def study(name: str, train: list[ml.Mesh], test: list[ml.Mesh], seconds: float) 
             "morphing": model.morphing_,
         }
         report(label, results[label])
+        yield results
     for baseline in (ml.MeanField, ml.NearestNeighbor, ml.RidgeRegression):
         start = time.perf_counter()
         fitted = baseline(inputs, outputs).fit(train)
         fit_s = time.perf_counter() - start
         results[baseline.__name__] = {"fit_s": fit_s, "relative_l2": fitted.score(test)}
         report(baseline.__name__, results[baseline.__name__])
+    yield results
     if seconds:
         start = time.perf_counter()
         network = ml.MeshGraphNet(inputs, outputs, hidden=32, steps=4, levels=4)
@@ -120,7 +122,7 @@ def study(name: str, train: list[ml.Mesh], test: list[ml.Mesh], seconds: float) 
         fit_s = time.perf_counter() - start
         results["MeshGraphNet"] = {"fit_s": fit_s, "epochs": len(network.history_), "relative_l2": network.score(test)}
         report("MeshGraphNet", results["MeshGraphNet"])
-    return results
+        yield results
 
 
 def report(label: str, found: dict[str, Any]) -> None:
@@ -142,8 +144,9 @@ def main() -> None:
     results = {}
     for seed in range(a.seeds):
         meshes = meshes_of(a.set, a.train + a.test, seed, a.folder)
-        results[f"seed_{seed}"] = study(a.set, meshes[: a.train], meshes[a.train :], a.network)
-    write_results(f"mmgp_{a.set}", {"train": a.train, "test": a.test, **results})
+        for found in study(a.set, meshes[: a.train], meshes[a.train :], a.network):
+            results[f"seed_{seed}"] = found
+            write_results(f"mmgp_{a.set}", {"train": a.train, "test": a.test, **results})
 
 
 if __name__ == "__main__":
