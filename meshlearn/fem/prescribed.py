@@ -53,6 +53,7 @@ def prescribe(
             f"part={part!r}: {space} has no normal derivatives among the dofs that are given. Argyris, Morley, Hermite "
             "and BFS spaces have, on sides and at points; of others they are put into the form, as natural conditions."
         )
+    _refuse_every_part(space, parts, component)
     full = torch.zeros(space.n_dofs, dtype=space.dtype, device=space.device)
     fixed = torch.zeros(space.n_dofs, dtype=torch.bool, device=space.device)
     for key, value in parts:
@@ -66,6 +67,18 @@ def prescribe(
             fixed[dofs] = True
     numbers = torch.nonzero(fixed)[:, 0]
     return AffineConstraint.dirichlet(space.n_dofs, numbers, full.index_select(0, numbers))
+
+
+def _refuse_every_part(space: FESpace, parts: list[tuple[Any, Any]], component: int | None) -> None:
+    """A number for all parts of a composite space at once would fix the pressure beside the velocity."""
+    if component is not None or len(space.blocks) == 1:
+        return
+    for where, value in parts:
+        if isinstance(value, (int, float)) and not isinstance(where, Dofs):
+            raise ParameterError(
+                f"{value!r} for all {len(space.blocks)} parts of {space}: on a composite space say which part the "
+                "values are for, dirichlet(where, value, component=0), and join the conditions of several parts by &."
+            )
 
 
 def _by_component(space: FESpace, value: Any, component: int | None) -> list[tuple[int | None, Any]]:

@@ -101,6 +101,19 @@ def test_vectors_and_parts():
     assert torch.allclose(pair.dirichlet("top", 3 * points[:, 0], 1).g, pair.dirichlet("top", dofs, 1).g, rtol=1e-13)
 
 
+@pytest.mark.parametrize("values", [0.0, 0, 1.0, np.float64(0.0)])
+def test_a_number_for_all_parts_of_a_composite_space_is_refused(values):
+    """0.0 on the boundary is meant for the velocity; it would fix the pressure, too."""
+    pair = FESpace(plain("triangle"), ("P2^d", "P1"))
+    for where, given in (("boundary", values), ({"left": values}, 0.0), (lambda x: x[0] == 0, values)):
+        with pytest.raises(ml.ParameterError, match=r"all 2 parts of .*say which part .*component=0"):
+            pair.dirichlet(where, given)
+    held = pair.dirichlet("boundary", values, component=1)
+    assert torch.equal(held.constrained, pair.dofs("boundary", 1))
+    some = pair.dofs("boundary")  # dofs say for themselves what they are
+    assert torch.equal(pair.dirichlet(some, 0.0).constrained, some)
+
+
 def test_shapes_that_fit_nothing_and_arrays_of_words_are_refused():
     space = FESpace(plain("triangle"), "P2")
     with pytest.raises(ml.FieldError, match=r"one per dof of the space .*selected dof .*point of the mesh"):
