@@ -7,7 +7,6 @@ reduced-order modeling" (arXiv 2407.02433), with other steps: see `ElasticMorphe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.loop import common_tags
 from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, check_flag, is_positive, landmark_point, plain
 from meshlearn.models.mmgp.morphing.pull import Pull, loop_tags
-from meshlearn.models.mmgp.morphing.skin import Skin, skin_of, skin_tags
+from meshlearn.models.mmgp.morphing.skin import skin_of, skin_tags, with_labels
 from meshlearn.models.mmgp.morphing.stiffness import stiffness
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.validity import assess, worst_jacobians
@@ -113,7 +112,7 @@ class ElasticMorpher(Morpher):
             mine, theirs, fixed = loop_tags(
                 mesh, self._oriented, common_tags(mesh, self._oriented) if self.tags else []
             )
-            skin, other = _with_labels(skin, mine), _with_labels(other, theirs)
+            skin, other = with_labels(skin, mine), with_labels(other, theirs)
         for name in self.landmarks:
             fixed[landmark_point(mesh, name)] = self._oriented.points[landmark_point(self._oriented, name)]
         return Pull(skin, other, fixed)
@@ -190,7 +189,3 @@ def _in_box(mesh: Mesh, reference: Mesh) -> Tensor:
     low, high = mesh.bounding_box()
     low_there, high_there = reference.bounding_box()
     return low_there + (mesh.points - low) * ((high_there - low_there) / (high - low))
-
-
-def _with_labels(skin: Skin, columns: np.ndarray) -> Skin:
-    return replace(skin, labels=np.concatenate([skin.labels, columns[skin.nodes.numpy()]], axis=1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from meshlearn.mesh.boundary import tagged_points
-from meshlearn.mesh.cells import cell_dim, cell_type
+from meshlearn.mesh.cells import cell_dim
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing.closest import ClosestPlace
+from meshlearn.models.mmgp.morphing.extent import Elements, Extent, edges_of, extent_of, extent_of_points
 
 Label = tuple[bool, ...]
 
@@ -22,16 +23,20 @@ Label = tuple[bool, ...]
 class Skin:
     """What bounds a solid or a plate, or a surface itself.
 
-    points  (n_points, dim) float64, all points of the mesh
-    facets  {type: (n, k) int64}: boundary facets of a solid or plate; the cells of a surface
-    nodes   (m,) int64, ascending: points on the facets
-    labels  (m, n_tags) bool: the tags each of these has; the last one of a surface is its boundary
+    points   (n_points, dim) float64, all points of the mesh
+    facets   {type: (n, k) int64}: boundary facets of a solid or plate; the cells of a surface
+    edges    {type: (m, k) int64}: sides of two-dimensional facets, each once
+    nodes    (m,) int64, ascending: points on the facets
+    labels   (m, n_tags) bool: the tags each of these has; the last one of a surface is its boundary
+    extents  n_tags: the facets and edges that carry each tag
     """
 
     points: Tensor
-    facets: dict[str, Tensor]
+    facets: Elements
+    edges: Elements
     nodes: Tensor
     labels: np.ndarray
+    extents: tuple[Extent, ...]
 
     @cached_property
     def parts(self) -> dict[Label, np.ndarray]:
@@ -49,27 +54,30 @@ class Skin:
         return {}
 
     def place(self, label: Label) -> ClosestPlace:
-        """Closest points on the part with a label: on its facets, else on its edges, else among its points."""
+        """Closest points on the part with a label: facets if some carry all its tags, else edges, else points.
+
+        No tags are carried by the whole skin. A curve is made of the edges that all tags have, such as those between
+        a facet of one tag and a facet of another.
+        """
         if label not in self._places:
             self._places[label] = ClosestPlace(self.points, self._elements(label))
         return self._places[label]
 
-    def _elements(self, label: Label) -> dict[str, Tensor]:
-        chosen = torch.zeros(len(self.points), dtype=torch.bool)
-        chosen[self.nodes[torch.from_numpy(self.having(label))]] = True
-        facets = {kind: nodes[chosen[nodes].all(1)] for kind, nodes in self.facets.items()}
-        facets = {kind: nodes for kind, nodes in facets.items() if len(nodes)}
-        if facets:
-            return facets
-        edges = [
-            nodes[:, list(pair)]
-            for kind, nodes in self.facets.items()
-            if cell_dim(kind) == 2
-            for pair in cell_type(kind).links
-        ]
-        lines = torch.cat(edges) if edges else torch.zeros(0, 2, dtype=torch.int64)
-        lines = lines[chosen[lines].all(1)]
-        return {"line": lines} if len(lines) else {"vertex": chosen.nonzero()}
+    def _elements(self, label: Label) -> Elements:
+        extents = [extent for extent, has in zip(self.extents, label, strict=True) if has]
+        facets = _carrying(self.facets, [extent.facets for extent in extents])
+        edges = {} if facets else _carrying(self.edges, [extent.edges for extent in extents])
+        return facets or edges or {"vertex": self.nodes[torch.from_numpy(self.having(label))][:, None]}
+
+
+def _carrying(elements: Elements, tagged: list[Elements]) -> Elements:
+    found = {}
+    for kind, nodes in elements.items():
+        carries = torch.ones(len(nodes), dtype=torch.bool)
+        for tag in tagged:
+            carries &= tag[kind]
+        found[kind] = nodes[carries]
+    return {kind: nodes for kind, nodes in found.items() if len(nodes)}
 
 
 def skin_of(mesh: Mesh, tags: Sequence[str]) -> Skin:
@@ -80,16 +88,27 @@ def skin_of(mesh: Mesh, tags: Sequence[str]) -> Skin:
     on = torch.zeros(mesh.n_points, dtype=torch.bool)
     for nodes in facets.values():
         on[nodes.reshape(-1)] = True
-    columns = []
+    edges = edges_of(facets, mesh.n_points)
+    columns, extents = [], []
     for tag in tags:
         column = torch.zeros(mesh.n_points, dtype=torch.bool)
         column[tagged_points(mesh, tag)] = True
         columns.append(column)
+        cells = {kind: mesh.cells[kind].index_select(0, rows) for kind, rows in mesh.cell_sets[tag].items()}
+        extents.append(extent_of(facets, edges, cells))
     if surface:
         columns.append(mesh.topology.is_boundary)
+        extents.append(extent_of(facets, edges, boundary))
     nodes = on.nonzero().squeeze(1)
     labels = torch.stack(columns, 1)[nodes].numpy() if columns else np.zeros((len(nodes), 0), dtype=bool)
-    return Skin(mesh.points, facets, nodes, labels)
+    return Skin(mesh.points, facets, edges, nodes, labels, tuple(extents))
+
+
+def with_labels(skin: Skin, columns: np.ndarray) -> Skin:
+    """The skin of a plate with more labels, (n_points, n) bool; a facet carries those that both its ends have."""
+    extents = [extent_of_points(skin.facets, skin.edges, chosen) for chosen in torch.from_numpy(columns).unbind(1)]
+    labels = np.concatenate([skin.labels, columns[skin.nodes.numpy()]], axis=1)
+    return replace(skin, labels=labels, extents=(*skin.extents, *extents))
 
 
 def skin_tags(mesh: Mesh, reference: Mesh) -> list[str]:
