@@ -40,7 +40,12 @@ def check(model: Any) -> None:
     if model.transfer not in TRANSFERS:
         raise ParameterError(f"transfer={model.transfer!r}: expected one of {', '.join(map(repr, TRANSFERS))}.")
     for name in ("modes", "shape_modes"):
-        check_modes(name, getattr(model, name))
+        value = getattr(model, name)
+        check_modes(name, value)
+        if value == 0:
+            raise ParameterError(
+                f'{name}=0: nothing but the mean would be left. Take 1 or more modes, a share, or "cv".'
+            )
     for name, least in (("restarts", 1), ("seed", 0)):
         check_whole(name, getattr(model, name), least)
     if not isinstance(model.tied, bool):

@@ -206,9 +206,10 @@ class MMGP(Estimator):
         """Means, and standard deviations of what would be observed, on every mesh."""
         decoder = self._decoder()
         for mesh in meshes:
-            placed, x, wider = self._place(mesh)
+            placed, x, novelty = self._place(mesh)
             mean, variance = self.processes_.predict(x, variance=return_std)
             noisy = variance + self.processes_.noise_
+            wider = max(1.0, novelty)
             yield decoder.values(placed, mean), (decoder.deviations(placed, mean, noisy, wider) if return_std else {})
 
     def _predictions(self, items: Any, return_std: bool) -> Iterator[tuple[Work, Mesh]]:
@@ -228,9 +229,9 @@ class MMGP(Estimator):
         arguments.check_whole("n", n, 1)
         arguments.check_whole("seed", seed, 0)
         with torch.no_grad():
-            placed, x, wider = self._place(inner)
+            placed, x, novelty = self._place(inner)
             mean, variance = self.processes_.predict(x)
-            spread = (variance + self.processes_.noise_).sqrt() * wider
+            spread = (variance + self.processes_.noise_).sqrt() * max(1.0, novelty)
             generator = torch.Generator().manual_seed(int(seed))
             drawn = self._decoder().samples(placed, mean, spread, int(n), generator)
         return [self.series_.attach(mesh, fields) for fields in drawn]
@@ -271,12 +272,13 @@ class MMGP(Estimator):
     def novelty(self, mesh: Any) -> float:
         """How new a mesh is, in shape and inputs: about 1 or less is ordinary; bands widen by it where it is above 1.
 
-        It is the larger of two numbers: what the modes of the training shapes leave of the shape, relative to the 99 %
-        quantile of what they leave of training shapes that were left out; and how far shape and inputs are from the
-        centre of the training set, relative to 1.5 times the farthest of it.
+        It is the largest of three numbers: what the modes of the training shapes leave of the shape, and those of input
+        fields of these, relative to the 99 % quantile of what they leave of training samples that were left out (a
+        thousandth of their spread at least); how far shape and inputs are from the centre of the training set, relative
+        to 1.5 times the farthest of it; and by how much an input differs that was the same on all training samples,
+        relative to a thousandth of its size.
         """
-        placed, x, _ = self._place(self._one("novelty", mesh))
-        return self.regressors_.novelty(placed, x)
+        return self._place(self._one("novelty", mesh))[2]
 
     def morph(self, mesh: Any) -> Mesh:
         """The mesh where the morphing takes it, on the common shape, and how well: what to look at when in doubt.
@@ -308,14 +310,13 @@ class MMGP(Estimator):
         return Decoder(self.series_.inner.outputs, self.pods_, self.factors_, self.transfer_variance_)
 
     def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], float]:
-        """(the mesh on the common shape, its regressors, the factor by which bands widen)."""
+        """(the mesh on the common shape, its regressors, its novelty: bands widen by it where it is above 1)."""
         placed = self.family_.place(mesh, self._novelty_of)
         check_placed(placed, self.family_, self.morph_quality_.get("flipped_share", 0.0))
-        x = self.regressors_.of(mesh, placed)
-        return placed, x, max(1.0, self.regressors_.novelty(placed, x))
+        return placed, *self.regressors_.of(placed)
 
     def _novelty_of(self, placed: Placed) -> float:
-        return self.regressors_.novelty(placed, self.regressors_.of(placed.mesh, placed))
+        return self.regressors_.of(placed)[1]
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -328,13 +329,14 @@ class MMGP(Estimator):
             "processes": self.processes_.get_state(),
             "shape": self.regressors_.shape.get_state(),
             "transfer": self.transfer_variance_,
-            "range": {"centre": self.regressors_.centre, "reach": self.regressors_.reach},
+            "range": {name: getattr(self.regressors_, name) for name in ("centre", "reach", "size")},
             "series": {"times": self.series_.times} if isinstance(self.series_, SpaceTime) else {},
         }
         groups |= {f"input.{name}": pod.get_state() for name, pod in self.regressors_.inputs.items()}
         groups |= {f"output.{name}": pod.get_state() for name, pod in self.pods_.items()}
         tensors = {f"{group}:{name}": value for group, named in groups.items() for name, value in named.items()}
-        more = {"limit": self.regressors_.limit, "changing": sorted(self.series_.changing)}
+        more = {"limit": self.regressors_.limit, "limits": self.regressors_.limits}
+        more["changing"] = sorted(self.series_.changing)
         return tensors, {name: getattr(self, name) for name in self.SUMMARY} | more
 
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -353,10 +355,8 @@ class MMGP(Estimator):
         if "series" in groups:
             self.series_ = SpaceTime(self.fields_, groups["series"]["times"], frozenset(meta["changing"]))
         inputs = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("input.")}
-        shape, limit, extent = _pod(groups["shape"]), float(meta["limit"]), groups["range"]
-        self.regressors_ = Regressors(
-            self.series_, self.family_, shape, inputs, limit, extent["centre"], extent["reach"]
-        )
+        shape, limit, limits = _pod(groups["shape"]), float(meta["limit"]), meta["limits"]
+        self.regressors_ = Regressors(self.series_, self.family_, shape, inputs, limit, limits, groups["range"])
         self.processes_ = load_processes(groups["processes"])
         self.transfer_variance_ = groups.get("transfer", {})
         self.pods_ = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("output.")}

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.family import Family, Placed
+from meshlearn.models.mmgp.gaussian.batch import CONSTANT
 from meshlearn.models.mmgp.pod import FOLDS, POD
 from meshlearn.models.mmgp.series import Series
 from meshlearn.models.mmgp.training_set import TrainingSet
+from meshlearn.train.survey import FitWarning
 
-SAME = 1e-9  # of the extent: points that move less do not move
+SAME = 1e-9  # of the extent: points that move less do not move; of the largest value: fields that differ less do not
 SLACK = 1.5
-LEAST = 1e-3  # of the spread of shapes: what the modes may leave of a shape that they describe but for its rounding
-QUANTILE = 0.99  # of what the modes leave of training shapes that were left out: beyond it a shape is new
+LEAST = 1e-3  # of the spread: what the modes may leave of a shape or field that they describe but for its rounding
+QUANTILE = 0.99  # of what the modes leave of training samples that were left out: beyond it a shape or field is new
 
 
 class Regressors:
     """Columns: coefficients of the shape; then every input, in order: its values, or the coefficients of a field.
 
     shape, inputs   POD of the coordinates, and {name: POD} of the input fields
-    limit           what the modes leave of an ordinary shape at most (root mean square over the mesh)
+    limit, limits   what the modes leave of an ordinary shape at most (root mean square over the mesh), and the same of
+                    every input field, {name: limit}; 0 for fields that are the same on the whole training set
     centre, reach   (d,) mean of the columns on the training set, and their largest distance from it
+    size            (d,) largest absolute value of the input that a column is of
     """
 
     def __init__(
@@ -35,12 +40,12 @@ class Regressors:
         shape: POD,
         inputs: dict[str, POD],
         limit: float,
-        centre: Float64[Tensor, " d"],
-        reach: Float64[Tensor, " d"],
+        limits: Mapping[str, float],
+        extent: Mapping[str, Float64[Tensor, " d"]],
     ) -> None:
         self.series, self.fields = series, series.inner
-        self.family, self.shape, self.inputs, self.limit = family, shape, inputs, limit
-        self.centre, self.reach = centre, reach
+        self.family, self.shape, self.inputs, self.limit, self.limits = family, shape, inputs, limit, dict(limits)
+        self.centre, self.reach, self.size = (extent[name] for name in ("centre", "reach", "size"))
 
     @classmethod
     def fit(cls, data: TrainingSet, series: Series, modes: Any, seed: int) -> tuple[Regressors, Float64[Tensor, "n d"]]:
@@ -50,30 +55,52 @@ class Regressors:
         shape = POD(modes if bool(moved) else 0, seed=seed).fit(
             data.shapes, family.weights("point", series.inner.dim), folds=data.folds
         )
-        columns, inputs = [shape.coefficients_], {}
+        columns, inputs, limits, constant = [shape.coefficients_], {}, {}, []
         for spec, rows in data.inputs.items():
-            if not series.is_reduced(spec):
+            reduced = series.is_reduced(spec)
+            differs = bool((rows - rows[0]).abs().max() > (SAME if reduced else CONSTANT) * rows.abs().max())
+            if not differs:
+                constant.append(spec.name)
+            if not reduced:
                 columns.append(rows)
                 continue
-            inputs[spec.name] = POD(modes, seed=seed).fit(rows, series.weights(family, spec), folds=data.folds)
-            columns.append(inputs[spec.name].coefficients_)
-        spread = shape.total_**0.5 * (LEAST if len(data.shapes) >= 2 * FOLDS else 1.0)
-        limit = max(float(shape.rest_norms_.quantile(QUANTILE)), spread)
+            pod = POD(modes if differs else 0, seed=seed).fit(rows, series.weights(family, spec), folds=data.folds)
+            inputs[spec.name], limits[spec.name] = pod, _limit(pod, len(rows)) if differs else 0.0
+            columns.append(pod.coefficients_)
+        _warn_of_constants(constant)
         x = torch.cat(columns, dim=1)
         centre = x.mean(0)
-        return cls(series, family, shape, inputs, limit, centre, (x - centre).abs().amax(0)), x
+        size = torch.cat([part.abs().amax().expand(part.shape[1]) if part.numel() else part[0] for part in columns])
+        extent = {"centre": centre, "reach": (x - centre).abs().amax(0), "size": size}
+        return cls(series, family, shape, inputs, _limit(shape, len(x)), limits, extent), x
 
-    def of(self, mesh: Mesh, placed: Placed) -> Float64[Tensor, "1 d"]:
-        """The row of one mesh."""
-        columns = [self.shape.encode(placed.shape()[None], self.family.weights("point", self.fields.dim))]
+    def of(self, placed: Placed) -> tuple[Float64[Tensor, "1 d"], float]:
+        """(the row of one mesh, its novelty: about 1 or less for an ordinary one).
+
+        The novelty is the largest of: what the modes leave of the shape, and of every input field, relative to what
+        they leave of an ordinary one at most; how far the row is from the centre, relative to 1.5 times the farthest of
+        the training set (in the worst column); and, where an input is the same on the whole training set, by how much
+        it differs now, relative to a thousandth of its size, for nothing is known of what it does.
+        """
+        row, novelty = _look(
+            self.shape, placed.shape()[None], self.family.weights("point", self.fields.dim), self.limit
+        )
+        columns = [row]
         for spec in self.fields.inputs:
-            table = spec.values(mesh).detach().double().cpu()
+            table = spec.values(placed.mesh).detach().double().cpu()
             if spec.name not in self.inputs:
                 columns.append(table)
                 continue
-            weights = self.series.weights(self.family, spec)
-            columns.append(self.inputs[spec.name].encode(placed.to_common(table, spec.location)[None], weights))
-        return torch.cat(columns, dim=1)
+            there, weights = placed.to_common(table, spec.location)[None], self.series.weights(self.family, spec)
+            row, new = _look(self.inputs[spec.name], there, weights, self.limits[spec.name])
+            columns.append(row)
+            novelty = max(novelty, new)
+        x = torch.cat(columns, dim=1)
+        away = (x[0] - self.centre).abs()
+        varies = self.reach > CONSTANT * self.centre.abs()
+        usual = torch.where(varies, SLACK * self.reach, LEAST * torch.maximum(self.size, x[0].abs()))
+        relative = (away / usual)[away > 0]
+        return x, max(novelty, float(relative.amax()) if len(relative) else 0.0)
 
     def slices(self) -> dict[str, slice]:
         """Where the columns of every input are."""
@@ -84,16 +111,37 @@ class Regressors:
             start += width
         return found
 
-    def novelty(self, placed: Placed, x: Float64[Tensor, "1 d"]) -> float:
-        """How new a mesh is, about 1 or less for an ordinary one: the larger of two.
 
-        What the modes leave of its shape, relative to what they leave of an ordinary one at most; and how far its row
-        is from the centre, relative to 1.5 times the farthest of the training set (in the worst column).
-        """
-        weights = self.family.weights("point", self.fields.dim)
-        shape = placed.shape()[None]
-        rest = shape - self.shape.decode(self.shape.encode(shape, weights))
-        norm, size = (float((table.square() @ weights).sqrt()) for table in (rest, shape))
-        varies = self.reach > 0
-        away = ((x[0] - self.centre).abs() / (SLACK * self.reach))[varies]
-        return max(norm / max(self.limit, 1e-9 * size), float(away.amax()) if len(away) else 0.0)
+def _limit(pod: POD, n: int) -> float:
+    """What the modes leave of an ordinary one of n snapshots at most; few ones cannot tell."""
+    spread = pod.total_**0.5 * (LEAST if n >= 2 * FOLDS else 1.0)
+    return max(float(pod.rest_norms_.quantile(QUANTILE)), spread)
+
+
+def _look(
+    pod: POD, fields: Float64[Tensor, "1 N"], weights: Float64[Tensor, " N"], limit: float
+) -> tuple[Float64[Tensor, "1 r"], float]:
+    """(coefficients of one field, what the modes leave of it relative to the limit).
+
+    Without a limit there is nothing but the field itself to compare with: a thousandth of it counts as 1.
+    """
+    row = pod.encode(fields, weights)
+    rest = fields - pod.decode(row)
+    norm, size, mean = (float((table.square() @ weights).sqrt()) for table in (rest, fields, pod.mean_[None]))
+    size = max(size, mean)
+    usual = max(limit, SAME * size) if limit else LEAST * size
+    return row, norm / usual if usual else 0.0
+
+
+def _warn_of_constants(names: list[str]) -> None:
+    """A FitWarning about inputs that are the same on all training samples."""
+    if not names:
+        return
+    many = f"the inputs {', '.join(map(repr, names))} are" if len(names) > 1 else f"the input {names[0]!r} is"
+    warnings.warn(
+        f"{many} the same on all training samples: what another value does cannot be learned.\n"
+        "  Predictions do not depend on it, and error bands widen where it differs (`novelty`).\n"
+        "  Take it out of the inputs, or add samples in which it varies.",
+        FitWarning,
+        stacklevel=5,
+    )

@@ -31,6 +31,8 @@ def small():
         ({"morphing": "elastic", "morphing_options": {"iterations": "x"}}, "iterations='x'"),
         ({"modes": np.float64(2.0)}, "modes"),
         ({"seed": "x"}, "seed='x'"),
+        ({"modes": 0}, "modes=0: nothing but the mean"),
+        ({"shape_modes": np.int64(0)}, "shape_modes=0: nothing but the mean"),
     ],
 )
 def test_wrong_arguments_are_told_at_once(arguments, words):
