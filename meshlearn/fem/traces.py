@@ -30,7 +30,8 @@ def prescribe_traces(
     """Values, normal derivatives or both on parts (where, value) of the mesh; where parts meet the later one counts."""
     made: list[tuple[Relations, Tensor]] = []
     for where, value in parts:
-        rows = relations(space, k, known, where, part, bend)
+        both = part != "normal" and not _is_number(value)  # the gradient is known: nothing locks at a kink
+        rows = relations(space, k, known, where, part, 0.0 if both else bend)
         if not len(rows.dofs):
             raise ParameterError(
                 f"where={shown(where)} selects no {'normal derivative' if part == 'normal' else 'dof'} of {space}: "
@@ -84,7 +85,7 @@ def _point_values(space: FESpace, rows: Relations, value: Tensor) -> Tensor:
 def _normal_data(space: FESpace, rows: Relations, value: Any) -> Tensor:
     """(m,) normal derivatives, and their derivatives along the side."""
     inside = ~rows.normal.any(1)
-    number = isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.dim() == 0)
+    number = _is_number(value)
     if not number and not callable(value):
         raise FieldError(
             f"normal derivatives are given as a number or a function of the place (x.normal is the outward normal), "
@@ -112,6 +113,10 @@ def _normal_data(space: FESpace, rows: Relations, value: Any) -> Tensor:
         data = torch.where(mixed, (slope * tangent).sum(0)[:, 0], data)
     _check_finite(rows, data)
     return data
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.dim() == 0)
 
 
 def _no_size() -> Tensor:

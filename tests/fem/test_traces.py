@@ -109,6 +109,28 @@ def test_a_curved_wall_does_not_lock(element):
     assert order_of(errors_of(1e-3)) < 1.6
 
 
+@pytest.mark.parametrize("element", ["Hermite", "Argyris"])
+@pytest.mark.parametrize("part", ["value", "clamped"])
+def test_functions_on_polygons_of_curved_walls_keep_the_order(element, part):
+    """Their gradients are known, so that those along both sides are fixed at every kink, whatever counts as a corner.
+
+    A quadratic function lies in the space and is reproduced; so are dofs of it.
+    """
+    space = FESpace(ml.shapes.disc(size=0.4).double(), element)
+
+    def saddle(x):
+        return x[0] ** 2 - x[1] ** 2 + 3 * x[0]
+
+    A = space.assemble(lambda u, v, x: dot(grad(u), grad(v)))
+    load = torch.zeros(space.n_dofs, dtype=torch.float64)
+    for data in (saddle, space.function(space.interpolate(saddle))):
+        held = space.dirichlet("boundary", data, part=part)
+        assert space.norm(solve(A, load, held), minus=saddle) < 1e-10
+        assert torch.equal(held.independent, space.dirichlet("boundary", data, part=part, corner=0.0).independent)
+    if part == "value":  # numbers leave the derivative across the wall free
+        assert space.dirichlet("boundary", 0.0).n_free > held.n_free
+
+
 @pytest.mark.parametrize("element", ["Hermite", "Argyris", "Morley", "BFS"])
 @pytest.mark.parametrize("turned", [False, True])
 def test_an_interpolant_satisfies_its_own_boundary_values(element, turned):
