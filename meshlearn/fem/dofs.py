@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,12 +34,27 @@ _PICKING = {
 }
 
 
+class Numbering(NamedTuple):
+    """Of a space: how it is called, the type of its element, and its dofs (n_cells, n_local)."""
+
+    text: str
+    element: type
+    cells: Tensor
+
+    def same(self, other: Numbering) -> bool:
+        """Whether numbers of one are those of the other: the same element on the same cells."""
+        return self.cells is other.cells or (
+            self.element is other.element and torch.equal(self.cells, other.cells.to(self.cells.device))
+        )
+
+
 class Dofs(Tensor):
     """Dof numbers of a space (k,), int64: what `FESpace.dofs` returns, and where plain numbers would mean points.
 
     Made of a list, a tensor or an array of numbers, or of a mask of all dofs. It is a tensor, to index others with;
-    parts of it, `torch.cat` and `torch.unique` of it are dofs again, what is computed with it is not. Raises
-    ParameterError for numbers that are no integers, or not a list of them.
+    parts of it, `torch.cat` and `torch.unique` of it are dofs again, what is computed with it is not. Those that a
+    space gave remember it (`numbering`), and are refused on spaces with others. Raises ParameterError for numbers that
+    are no integers, or not a list of them.
 
     >>> space = ml.fem.FESpace(ml.shapes.square(n=2), "P2")
     >>> space.dofs("left")[:2]
@@ -47,6 +62,8 @@ class Dofs(Tensor):
     >>> space.dirichlet(ml.fem.Dofs([24]), 1.0)
     AffineConstraint(n=25, n_free=24, injection)
     """
+
+    numbering: Numbering | None = None
 
     def __new__(cls, numbers: Any) -> Dofs:
         if isinstance(numbers, Dofs):
@@ -74,9 +91,10 @@ class Dofs(Tensor):
         given = args[0] if isinstance(args[0], (list, tuple)) else args[:1]
         if not all(isinstance(one, Dofs) for one in given):
             return made
+        numbering = _common(given)
         if isinstance(made, tuple):
-            return type(made)((_again(made[0]), *made[1:]))
-        return _again(made)
+            return type(made)((_again(made[0], numbering), *made[1:]))
+        return _again(made, numbering)
 
     def __deepcopy__(self, memo: Any) -> Dofs:
         return Dofs(self.clone())
@@ -84,6 +102,27 @@ class Dofs(Tensor):
     def __repr__(self) -> str:  # type: ignore[override]
         return f"Dofs({self.tolist()})" if len(self) <= 12 else f"Dofs({len(self)} numbers)"
 
+    def of(self, space: Any) -> Dofs:
+        """The same numbers, which remember that they are a space's."""
+        return _named(self.clone(), Numbering(repr(space), type(space.element), space.element_dofs))
 
-def _again(made: Tensor) -> Tensor:
-    return made.as_subclass(Dofs) if made.dim() == 1 and made.dtype == torch.int64 else made.as_subclass(Tensor)
+
+def _common(parts: Any) -> Numbering | None:
+    """The numbering of those that know theirs. Raises ParameterError for several."""
+    known = [part.numbering for part in parts if part.numbering is not None]
+    for other in known[1:]:
+        if not known[0].same(other):
+            raise ParameterError(f"these are dofs of two spaces, {known[0].text} and {other.text}: keep them apart.")
+    return known[0] if known else None
+
+
+def _again(made: Tensor, numbering: Numbering | None) -> Tensor:
+    if made.dim() != 1 or made.dtype != torch.int64:
+        return made.as_subclass(Tensor)
+    return _named(made, numbering)
+
+
+def _named(numbers: Tensor, numbering: Numbering | None) -> Dofs:
+    made = numbers.as_subclass(Dofs)
+    made.numbering = numbering
+    return made

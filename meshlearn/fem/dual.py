@@ -45,7 +45,10 @@ def _values(block: Block, places: np.ndarray) -> np.ndarray:
 
 
 def _nodal(block: Block) -> Dual | None:
-    places = np.asarray(getattr(block.element, "doflocs", np.full((1, 1), np.nan)), np.float64).T
+    places = np.array(getattr(block.element, "doflocs", np.full((1, 1), np.nan)), np.float64).T
+    nowhere = np.asarray(np.isnan(places).any(axis=0))
+    if nowhere.sum() == 1 and not nowhere[:-1].any():  # a bubble: what the others leave in the middle of the cell
+        places[:, -1] = np.asarray(block.element.refdom.p, np.float64).mean(1)
     if not np.isfinite(places).all() or places.shape[1] != block.n_functions:
         return None
     matrix = _values(block, places)[..., 0].T

@@ -86,6 +86,11 @@ def _by_component(space: FESpace, value: Any, component: int | None) -> list[tup
     if not isinstance(value, (list, tuple)) or isinstance(value, Function) or all(one is not None for one in value):
         return [(component, value)]
     n = space.blocks[0].components
+    if value and all(one is None for one in value):
+        raise ParameterError(
+            f"{shown(value)} leaves all {len(value)} components free, so that nothing would be prescribed: leave the "
+            "condition out, or give a number in place of a None."
+        )
     if component is not None or len(space.blocks) > 1 or n != len(value):
         raise ParameterError(
             f"{shown(value)} leaves components free: it has one entry for each of the {n or 'no'} components of {space}"

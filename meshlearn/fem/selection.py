@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
-from meshlearn.fem.dofs import Dofs
+from meshlearn.fem.dofs import Dofs, Numbering
 from meshlearn.fem.entities import dofs_at_points, mask_of, point_numbers
 from meshlearn.fem.parts import dofs_of_cells, subdomains
 
@@ -46,6 +46,12 @@ def _numbers(space: FESpace, where: Any) -> Tensor:
 
 
 def _checked(space: FESpace, dofs: Dofs) -> Tensor:
+    known = dofs.numbering
+    if known is not None and not known.same(Numbering(repr(space), type(space.element), space.element_dofs)):
+        raise ParameterError(
+            f"these are dofs of {known.text}, for {space}: take space.dofs(where) of this one, or say that the numbers "
+            "are right, ml.fem.Dofs(dofs.tolist())."
+        )
     if len(dofs) and (int(dofs.min()) < 0 or int(dofs.max()) >= space.n_dofs):
         raise ParameterError(f"dof numbers lie in 0 … {space.n_dofs - 1}; got {int(dofs.min())} … {int(dofs.max())}.")
     return torch.unique(dofs.to(space.device))

@@ -81,11 +81,11 @@ class FESpace(Discretization):
         component  only this component of a vector-valued space; of a composite space: this part
 
         Returns `Dofs`, a tensor that says what its numbers are. Raises FieldError for an unknown name, ParameterError
-        for numbers out of range and masks of another length.
+        for numbers out of range, masks of another length, and `Dofs` of another space.
         """
         from meshlearn.fem.selection import select
 
-        return Dofs(select(self, where, component))
+        return Dofs(select(self, where, component)).of(self)
 
     def facets(self, on: Any) -> np.ndarray:
         """Numbers (scikit-fem's) of the facets of a named boundary, of several, of the whole boundary, or of the facets
@@ -133,8 +133,9 @@ class FESpace(Discretization):
                 along the outward normal, which `values` then are (a number or a function; x.normal is known); "clamped"
                 values and normal derivatives, those of the function. On sides that are not parallel to an axis these
                 are relations between dofs
-        corner  angle in degrees, for these spaces: sides that differ by more meet in a corner, where what belongs to
-                both is fixed; at less they are one curved wall, with its mean direction at the point between them
+        corner  angle in degrees, for these spaces and numbers: sides that differ by more meet in a corner, where what
+                belongs to both is fixed; at less they are one curved wall, with its mean direction at the point between
+                them. The gradient of a function is known, so that its derivatives along both sides are fixed always
 
         For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part; `values` are vectors. The
         derivatives that are needed are those of the function by autograd. Raises FieldError for functions without them,

@@ -114,6 +114,22 @@ def test_a_number_for_all_parts_of_a_composite_space_is_refused(values):
     assert torch.equal(pair.dirichlet(some, 0.0).constrained, some)
 
 
+def test_dofs_of_another_space_are_refused():
+    mesh = uneven("triangle")
+    p2, p1 = FESpace(mesh, "P2"), FESpace(mesh, "P1")
+    with pytest.raises(ml.ParameterError, match=r"dofs of FESpace\(TriP1.*for FESpace\(TriP2"):
+        p2.dirichlet(p1.dofs("boundary"), 0.0)
+    with pytest.raises(ml.ParameterError, match="dofs of FESpace"):
+        p2.dofs(torch.cat([p1.dofs("left")[1:], p1.dofs("top")]))
+    with pytest.raises(ml.ParameterError, match="two spaces"):
+        torch.cat([p1.dofs("left"), p2.dofs("left")])
+    again = FESpace(mesh.replace(points=2 * mesh.points), "P2")  # the same dofs elsewhere
+    both = torch.cat([p2.dofs("left"), p2.dofs("top")]).unique()
+    assert again.dirichlet(both, 0.0).n_free == p2.dirichlet(["left", "top"], 0.0).n_free
+    numbers = Dofs(p1.dofs("boundary").tolist())  # of no space: numbers are taken as they are
+    assert torch.equal(p2.dirichlet(numbers, 0.0).constrained, numbers)
+
+
 def test_shapes_that_fit_nothing_and_arrays_of_words_are_refused():
     space = FESpace(plain("triangle"), "P2")
     with pytest.raises(ml.FieldError, match=r"one per dof of the space .*selected dof .*point of the mesh"):
@@ -138,6 +154,31 @@ def test_elements_without_dofs_on_facets_have_nothing_to_prescribe():
         space.dirichlet("boundary", 0.0)
     assert space.dirichlet([], 0.0).is_identity
     assert space.dirichlet(Dofs([]), 0.0).is_identity
+
+
+@pytest.mark.parametrize("kind", ["triangle", "tetra"])
+def test_bubbles_take_boundary_values_as_the_nodes_do(kind):
+    """Alone and as a part: what a function does elsewhere plays no part on the boundary, and the bubble follows."""
+    mesh = uneven(kind, 2)
+    stream = lambda x: [torch.sin(3 * x[0]), x[-1] ** 2, x[0] * x[1]][: len(x.points)]  # noqa: E731
+    alone, pair, plain_p1 = (FESpace(mesh, element) for element in ("MINI^d", ("MINI^d", "P1"), "P1^d"))
+    left = alone.dofs("left")
+    made, wanted = alone.dirichlet("left", stream), plain_p1.dirichlet("left", stream)
+    assert torch.allclose(made.g[left], wanted.g[plain_p1.dofs("left")], rtol=0, atol=1e-14)
+    part = pair.dirichlet("left", stream, component=0)
+    assert torch.allclose(pair.split(part.g)[0], made.g, rtol=0, atol=1e-14)
+    dofs = alone.interpolate(stream)
+    gap = alone.evaluate(dofs, mesh.cell_centroids()[kind]) - torch.stack(stream(_Columns(mesh, kind)), 1)
+    assert gap.abs().max() < 1e-13
+    assert alone.dirichlet("left", [1.0, 2.0, 3.0][: mesh.dim]).g[left].max() == mesh.dim
+
+
+class _Columns(list):
+    """Centroids as a function of the place sees them."""
+
+    def __init__(self, mesh, kind):
+        self.points = mesh.cell_centroids()[kind].t()
+        super().__init__(self.points)
 
 
 def test_elements_without_interpolation_take_zero_or_dofs():
@@ -189,6 +230,8 @@ def test_lists_leave_components_free():
     assert torch.equal(made.g, wanted.g)
     rollers = space.dirichlet({"left": [0.0, None], "bottom": [None, 0.0]})
     assert rollers.n - rollers.n_free == 2 * 5
+    with pytest.raises(ml.ParameterError, match=r"\[None, None\] leaves all 2 components free"):
+        space.dirichlet("left", [None, None])
     with pytest.raises(ml.ParameterError, match="one entry for each of the 2 components"):
         space.dirichlet("left", [None, 0.0, 0.0])
     with pytest.raises(ml.ParameterError, match="no composite space"):
