@@ -47,7 +47,8 @@ def check_left_out(
     The error of a field is the sum of three: of the coefficients (five folds, trained again; above 300 samples, where
     single ones do not move length scales, closed-form leave-one-out where processes are exact), of what modes of other
     samples leave (five folds), and of the transfer; it is formed on the sample's own points. Frames of one trajectory
-    stay in one fold. Fewer than ten samples are not enough to scale bands.
+    stay in one fold, and so do samples with the same shape and inputs. Fewer than ten samples are not enough to scale
+    bands.
     """
     checks = Checks()
     n = len(data.shapes)
@@ -69,7 +70,7 @@ def check_left_out(
 def _coefficients(data: TrainingSet, processes: Processes) -> tuple[Tensor, Tensor]:
     n = len(data.shapes)
     if isinstance(processes, GaussianProcesses):
-        again = n >= 2 * FOLDS and (n <= FEW or data.n_items < n)
+        again = n >= 2 * FOLDS and (n <= FEW or data.n_groups < n)
         return processes.held_out(data.folds) if again else processes.leave_one_out()
     return processes.held_out(data.folds)
 
@@ -82,7 +83,7 @@ def _check_scalar(checks: Checks, spec: FieldSpec, data: TrainingSet, left_out: 
     return Ratios(
         ratios.reshape(-1),
         torch.full((ratios.numel(),), 1 / ratios.shape[1], dtype=torch.float64),
-        data.items.repeat_interleave(ratios.shape[1]),
+        data.groups.repeat_interleave(ratios.shape[1]),
     )
 
 
@@ -113,7 +114,7 @@ def _check_field(
         round_trips.append(relative_l2(truth - own, truth, weights))
         truncations.append(relative_l2(truth - rest, truth, weights))
         values = ((error + own).abs() / band.clamp(min=0).sqrt()).reshape(-1)
-        ratios.append((values, weights.repeat_interleave(spec.size) / spec.size, int(data.items[i])))
+        ratios.append((values, weights.repeat_interleave(spec.size) / spec.size, int(data.groups[i])))
     checks.transfer[spec.name] = transfer
     checks.scores[spec.name] = _mean(scores)
     checks.floors[spec.name] = {"round_trip": _mean(round_trips), "truncation": _mean(truncations)}

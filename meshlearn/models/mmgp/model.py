@@ -168,7 +168,9 @@ class MMGP(Estimator):
             check_conformal(len(items))
         inner = self.series_.inner
         data = place_all(works, inner, self.morphing, self.landmarks, self.morphing_options, self.transfer)
-        warn_of_flips(data.quality, len(works), data.family.morpher.name)
+        if self.calibrate == "conformal":
+            check_conformal(data.n_groups)
+        warn_of_flips(data.quality, len(data.shapes), data.family.morpher.name)
         self.family_, self.morphing_, self.morph_quality_ = data.family, data.family.morpher.name, data.quality
         self.regressors_, x = Regressors.fit(data, self.series_, self.shape_modes, int(self.seed))
         self.pods_ = {

@@ -11,6 +11,7 @@ from torch import Tensor
 from meshlearn.errors import ConvergenceError, MeshError, MeshlearnError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.choice import choose
+from meshlearn.models.mmgp.copies import same_items, same_rows, warn_of_copies
 from meshlearn.models.mmgp.family import Family, Placed
 from meshlearn.models.mmgp.pod import FOLDS
 from meshlearn.train.fields import FieldSet, FieldSpec
@@ -25,8 +26,9 @@ class TrainingSet:
     shapes    (n, N) coordinates on the common mesh
     inputs, fields
               {spec: (n, N)} inputs and outputs on the common mesh; (n, size) for those of the whole mesh
-    items     (n,) number of the mesh or trajectory that a sample is of; n_items of them
-    folds     (n,) number of the part that a sample is left out with
+    items     (n,) number of the mesh or trajectory that a sample is of
+    groups    (n,) the same, but one number for all that have the same shape and inputs; n_groups of them
+    folds     (n,) number of the part that a sample is left out with, the same in a group
     checked   numbers of the samples that are looked at on their own points
     placed, truth
               {number: Placed} and {number: {spec: values}} of these
@@ -68,9 +70,20 @@ class TrainingSet:
                 self.truth[i] = {s: s.values(work.target, work.where) for s in fields.outputs if s.location != "global"}
         assert shapes is not None
         self.shapes = shapes
-        items = torch.tensor([id(work.item) for work in works])
-        self.items = torch.unique_consecutive(items, return_inverse=True)[1]
-        self.n_items, self.folds = _folds(self.items)
+        starts = [isinstance(w.item, Mesh) or i == 0 or w.item is not works[i - 1].item for i, w in enumerate(works)]
+        self.items = torch.tensor(starts).long().cumsum(0) - 1
+        seen = [shapes, *self.inputs.values()]
+        alike = same_items(same_rows(seen), self.items)
+        if bool((alike == 0).all()):  # nothing tells them apart: each is one more draw of what cannot be known
+            alike = torch.arange(len(alike))
+        self.groups = torch.unique(alike, return_inverse=True)[1].index_select(0, self.items)
+        self.n_groups, self.folds = _folds(self.groups)
+
+    def distinct(self, works: Sequence[Work]) -> list[Work]:
+        """The samples without meshes and trajectories that repeat others, outputs included."""
+        first = same_items(same_rows([self.shapes, *self.inputs.values(), *self.fields.values()]), self.items)
+        kept = (first == torch.arange(len(first))).index_select(0, self.items)
+        return [work for work, keep in zip(works, kept.tolist(), strict=True) if keep]
 
     def _put(
         self, table: dict[FieldSpec, Tensor], i: int, n: int, specs: Any, mesh: Mesh, placed: Placed, where: str
@@ -93,8 +106,8 @@ class TrainingSet:
 
 
 def _folds(items: Tensor) -> tuple[int, Tensor]:
-    """(number of meshes and trajectories, fold of every row): those of one item together, or, of few, in blocks."""
-    count = int(items[-1]) + 1
+    """(number of groups, fold of every row): those of one group together, or frames of few trajectories in blocks."""
+    count = int(items.max()) + 1
     if count >= FOLDS or count == len(items):
         order = torch.randperm(count, generator=torch.Generator().manual_seed(0))  # sorted designs are mixed
         return count, order.index_select(0, items) % FOLDS
@@ -114,6 +127,10 @@ def place_all(
             except (MeshError, ConvergenceError) as error:
                 choice.fail(trial, error)
                 continue
+            distinct = data.distinct(works) if data.n_groups < len(works) else list(works)
+            if 2 <= len(distinct) < len(works):
+                n_items, data = int(data.items[-1]) + 1, TrainingSet(distinct, fields, trial.family)
+                warn_of_copies(n_items - int(data.items[-1]) - 1, n_items)
             data.quality["tried"] = choice.tried
             return data
         if not choice.more():

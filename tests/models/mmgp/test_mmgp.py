@@ -9,6 +9,7 @@ import torch
 import meshlearn as ml
 from meshlearn.testing import check_estimator
 from meshlearn.testing.samples import example_meshes
+from meshlearn.train.survey import FitWarning
 
 SIZES = torch.linspace(0.15, 0.35, 24, dtype=torch.float64).tolist()
 
@@ -206,7 +207,8 @@ def test_two_meshes_duplicates_and_constant_outputs():
     two = ml.MMGP(["load"], ["u"], restarts=1).fit(meshes[::5])
     assert bool(torch.isfinite(two.predict(meshes[2], return_std=True).point_data["u_std"]).all())
     same = [m.with_point_data(c=torch.full((m.n_points,), 4.0).double()) for m in [*meshes, *meshes]]
-    model = ml.MMGP(["load"], ["u", "c"], restarts=1).fit(same)
+    with pytest.warns(FitWarning, match="6 of 12 training meshes or trajectories repeat others"):
+        model = ml.MMGP(["load"], ["u", "c"], restarts=1).fit(same)
     p = model.predict(same[0], return_std=True)
     torch.testing.assert_close(p.point_data["c"], same[0].point_data["c"])
     assert float(p.point_data["c_std"].max()) < 1e-9
