@@ -11,6 +11,7 @@ from meshlearn.models.mmgp.gaussian.bound import negative_bound
 from meshlearn.models.mmgp.gaussian.inducing import choose_inducing
 from meshlearn.models.mmgp.gaussian.likelihood import negative_log_likelihood
 from meshlearn.models.mmgp.gaussian.matern import matern
+from meshlearn.models.mmgp.gaussian.noise import best_noise
 from meshlearn.models.mmgp.gaussian.sparse import solve
 
 
@@ -132,6 +133,41 @@ def test_few_points_learn_noisy_targets_as_well_as_all_rows():
     again = SparseProcesses(60)
     again.set_state(sparse.get_state())
     assert torch.equal(again.predict(x[600:])[0], mean.detach())
+
+
+def test_best_noise_is_that_of_the_bound():
+    x, y = waves(60)
+    z, scales = x[:15], THETA[0, :3]
+    found = best_noise(scales, x, y, z, (1e-8, 1e1))
+    values = torch.linspace(-15.0, 2.0, 120, dtype=torch.float64)
+    theta = torch.cat([scales.expand(120, -1), values[:, None]], dim=1)
+    curve = negative_bound(theta, x, y.expand(120, -1, -1), z.expand(120, -1, -1))[0]
+    assert float(found) == pytest.approx(float(values[curve.argmin()]), abs=0.2)
+
+
+@pytest.mark.parametrize(("n", "count"), [(25, 10), (16, 4), (16, 12), (60, 20)])
+def test_bands_of_few_points_are_as_wide_as_errors(n, count):
+    x, _ = waves(n + 100, d=3)
+    y = torch.stack([torch.sin(x[:, 0]) * torch.exp(0.5 * x[:, 1]), x[:, 2] * (1 + 0.1 * x[:, 0])], dim=1)
+    model = SparseProcesses(count, restarts=2).fit(x[:n], y[:n])
+    mean, variance = model.predict(x[n:])
+    error, std = (mean - y[n:]).abs(), (variance + model.noise_).sqrt()
+    assert bool((std.median(0).values < 40 * error.median(0).values).all())
+    assert float((error <= 1.96 * std).double().mean()) > 0.8
+
+
+def test_a_model_with_few_points_has_bands_of_use():
+    g = torch.Generator().manual_seed(0)
+    meshes = []
+    for size, height, load in (1 + torch.rand(45, 3, generator=g, dtype=torch.float64)).tolist():
+        mesh = ml.shapes.rectangle(size, height / 2, n=(5, 4)).double()
+        u = load * torch.sin(mesh.points[:, 0]) * torch.exp(-mesh.points[:, 1])
+        meshes.append(mesh.with_point_data(u=u).with_global_data(load=torch.tensor(load).double()))
+    exact, few = (ml.MMGP(["load"], ["u"], inducing=m, restarts=2).fit(meshes[:25]) for m in (None, 10))
+    sharp, wide = (model.calibration(meshes[25:])["u"] for model in (exact, few))
+    error = few.score(meshes[25:])["u"] / exact.score(meshes[25:])["u"]
+    assert wide["width"] / sharp["width"] < 4 * error
+    assert wide["coverage"][0.95] > 0.9
 
 
 def test_constant_targets_groups_and_the_choice_by_size():

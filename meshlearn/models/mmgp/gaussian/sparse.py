@@ -13,7 +13,8 @@ from meshlearn.models.mmgp.gaussian.bound import Factors, negative_bound
 from meshlearn.models.mmgp.gaussian.inducing import choose_inducing
 from meshlearn.models.mmgp.gaussian.likelihood import split
 from meshlearn.models.mmgp.gaussian.matern import matern
-from meshlearn.models.mmgp.gaussian.training import maximise, train
+from meshlearn.models.mmgp.gaussian.noise import best_noise
+from meshlearn.models.mmgp.gaussian.training import NOISE, maximise, train
 
 SUBSET = 600  # rows on which exact processes find the length scales that the bound starts from
 STEPS, EVERY = 12, 5
@@ -25,9 +26,9 @@ class SparseProcesses(Processes):
     Length scales and noise are found by exact processes on 600 rows drawn at random; the inducing points are chosen for
     them among all rows (`choose_inducing`), and the bound on the likelihood of all rows is maximised from there, with
     the first half of the points. Where points are many, that makes length scales too long: they grow until the points
-    are enough. So both, with the noise of the bound, predict every fifth row from the others, and the better ones are
-    taken. Training costs O(n M^2) per group and step, predictions O(M^2) per row. Targets without noise are predicted
-    less sharply than by exact processes on the same rows.
+    are enough. So both, each with its own best noise (`noise`), predict every fifth row from the others, and the better
+    ones are taken. Training costs O(n M^2) per group and step, predictions O(M^2) per row. Targets without noise are
+    predicted less sharply than by exact processes on the same rows: what the points cannot represent counts as noise.
 
     points_ (groups, M) numbers of the inducing rows; shorter choices end with -1.
     """
@@ -63,7 +64,7 @@ class SparseProcesses(Processes):
                 self.points_[g, : len(chosen)] = chosen
                 few = x.index_select(0, chosen[: (len(chosen) + 1) // 2])
                 theta = _improved(start[k], x, stacked[k], few, self.prior)
-                theta = _better(torch.stack([start[k, :-1], theta[:-1]]), theta[-1], x, stacked[k], chosen)
+                theta = _better([start[k, :-1], theta[:-1]], x, stacked[k], chosen)
                 self.parameters_[g] = theta
                 self.losses_[g] = negative_bound(theta[None], x, stacked[k : k + 1], few[None])[0][0]
                 self.variances_[g] = self._solution(g).variance
@@ -159,11 +160,11 @@ def _improved(theta: Tensor, x: Tensor, y: Tensor, z: Tensor, prior: bool) -> Te
     return found[0]
 
 
-def _better(log_scales: Tensor, log_ratio: Tensor, x: Tensor, y: Tensor, chosen: Tensor) -> Tensor:
-    """Parameters with the one of several length scales (k, d) that predicts every fifth row best from the others."""
+def _better(log_scales: list[Tensor], x: Tensor, y: Tensor, chosen: Tensor) -> Tensor:
+    """Parameters with the one of several length scales (d,) that predicts every fifth row best from the others."""
     out = torch.arange(len(x)) % EVERY == 0
     z = x.index_select(0, chosen)
-    trials = [torch.cat([scales, log_ratio[None]]) for scales in log_scales]
+    trials = [torch.cat([scales, best_noise(scales, x, y, z, NOISE)[None]]) for scales in log_scales]
     errors = [
         float((solve(theta, x[~out], y[~out], z).predict(x[out], False)[0] - y[out]).square().mean())
         for theta in trials
