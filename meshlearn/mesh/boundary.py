@@ -50,8 +50,8 @@ def boundary_mesh(mesh: Mesh) -> Mesh:
 
 def _matching(topology: Topology, facet: str, mesh: Mesh, per_type) -> Tensor:
     tagged = mesh.cells[facet].index_select(0, per_type[facet])
-    keys = facet_keys(facet, topology.boundary_facets[facet], topology.n_points)
-    return torch.isin(keys, facet_keys(facet, tagged, topology.n_points)).nonzero().squeeze(1)
+    keys, wanted = facet_keys(facet, [topology.boundary_facets[facet], tagged], topology.n_points)
+    return torch.isin(keys, wanted).nonzero().squeeze(1)
 
 
 def tagged_points(mesh: Mesh, name: str) -> Int64[Tensor, " k"]:

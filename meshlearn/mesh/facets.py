@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from meshlearn.mesh.cells import CELL_TYPES, cell_type
-from meshlearn.mesh.unique import group, row_keys, sort_columns
+from meshlearn.mesh.unique import comparable_keys, group, sort_columns
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,14 @@ def unique_facets(
     return {facet: _match(facet, *half, n_points) for facet, half in half_facets(cells, kinds).items()}
 
 
-def facet_keys(facet: str, nodes: Int64[Tensor, "n k"], n_points: int) -> Int64[Tensor, " n"]:
-    """(n,) int64: one number per facet, equal exactly for facets with the same corners."""
+def facet_keys(facet: str, tables: Sequence[Int64[Tensor, "_n k"]], n_points: int) -> list[Int64[Tensor, " _n"]]:
+    """One number per facet of every table, equal exactly for facets with the same corners."""
     corners = CELL_TYPES[facet].corners
-    return row_keys(sort_columns(nodes[:, :corners]), max(n_points, 1))
+    return comparable_keys((sort_columns(nodes[:, :corners]) for nodes in tables), max(n_points, 1), corners)
 
 
 def _match(facet: str, nodes: Tensor, cell: Tensor, local: Tensor, n_points: int) -> FacetBlock:
-    order, ptr = group(facet_keys(facet, nodes, n_points))
+    order, ptr = group(facet_keys(facet, [nodes], n_points)[0])
     # Facets are listed local number by local number; ties are in row order, so put the lower cell first.
     first, count = order.index_select(0, ptr[:-1]), ptr.diff()
     second = order.index_select(0, (ptr[:-1] + 1).clamp(max=max(len(order) - 1, 0)))

@@ -7,7 +7,7 @@ almost nothing else through.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from meshlearn.mesh.cells import CELL_TYPES, cell_type
-from meshlearn.mesh.unique import row_keys, sort_columns
+from meshlearn.mesh.unique import comparable_keys, sort_columns
 
 _BITS = 22  # a table of 4 MB stays in the cache
 
@@ -25,14 +25,17 @@ def lone_facets(
 ) -> dict[str, Int64[Tensor, "_m _k"]]:
     """{facet type: (n, k) int64}: the facets that belong to one cell, as that cell lists them, in the order of their
     sorted corners. CPU tensors only."""
-    keys: dict[str, list[np.ndarray]] = {}
+    blocks = {kind: _facet_rows(kind, cells[kind]) for kind in kinds}
     origin: dict[str, list[tuple[str, int]]] = {}
     for kind in kinds:
-        blocks = _simplex_keys(kind, cells[kind], n_points) if _is_simplex(kind) else _keys(kind, cells[kind], n_points)
-        for local, ((facet, _), block) in enumerate(zip(cell_type(kind).facets, blocks, strict=True)):
-            keys.setdefault(facet, []).append(block)
+        for local, (facet, _) in enumerate(cell_type(kind).facets):
             origin.setdefault(facet, []).append((kind, local))
-    return {facet: _lone(keys[facet], origin[facet], cells) for facet in keys}
+    found = {}
+    for facet, places in origin.items():
+        tables = (blocks[kind](local) for kind, local in places)
+        keys = comparable_keys(tables, max(n_points, 1), CELL_TYPES[facet].corners)
+        found[facet] = _lone([block.numpy() for block in keys], places, cells)
+    return found
 
 
 def _is_simplex(kind: str) -> bool:
@@ -40,18 +43,16 @@ def _is_simplex(kind: str) -> bool:
     return cell.dim > 0 and cell.corners == cell.dim + 1
 
 
-def _keys(kind: str, nodes: Tensor, n_points: int) -> list[np.ndarray]:
-    """One key per cell for each local facet."""
-    corners = [list(members[: CELL_TYPES[facet].corners]) for facet, members in cell_type(kind).facets]
-    return [row_keys(sort_columns(nodes[:, members]), max(n_points, 1)).numpy() for members in corners]
+def _facet_rows(kind: str, nodes: Tensor) -> Callable[[int], Tensor]:
+    """local -> the sorted corners of that facet, one row per cell.
 
-
-def _simplex_keys(kind: str, nodes: Tensor, n_points: int) -> list[np.ndarray]:
-    """Likewise, but block i is for the facet without the corner of rank i: sorted corners have sorted facets."""
+    Of simplices facet i is the one without the corner of rank i: sorted corners have sorted facets.
+    """
+    if not _is_simplex(kind):
+        corners = [list(members[: CELL_TYPES[facet].corners]) for facet, members in cell_type(kind).facets]
+        return lambda local: sort_columns(nodes[:, corners[local]])
     ranked = sort_columns(nodes[:, : cell_type(kind).corners]).T.contiguous()
-    n = len(ranked)
-    kept = [[j for j in range(n) if j != i] for i in range(n)]
-    return [row_keys(ranked[rows].T, max(n_points, 1)).numpy() for rows in kept]
+    return lambda left_out: ranked[[rank for rank in range(len(ranked)) if rank != left_out]].T
 
 
 def _lone(keys: list[np.ndarray], origin: list[tuple[str, int]], cells: Mapping[str, Tensor]) -> Tensor:

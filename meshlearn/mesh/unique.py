@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from jaxtyping import Int
@@ -20,7 +22,9 @@ def sort_columns(rows: Int[Tensor, "n k"]) -> Int[Tensor, "n k"]:
 
 
 def row_keys(rows: Int[Tensor, "n k"], bound: int) -> Int[Tensor, " n"]:
-    """One integer per row, equal exactly for equal rows and ordered as the rows are; entries lie in [0, bound)."""
+    """One integer per row, equal exactly for equal rows and ordered as the rows are; entries lie in [0, bound).
+
+    For keys of several tables see `comparable_keys`."""
     key = rows[:, 0].clone()
     size = bound
     for column in rows.unbind(1)[1:]:
@@ -31,6 +35,17 @@ def row_keys(rows: Int[Tensor, "n k"], bound: int) -> Int[Tensor, " n"]:
             column, width = _rank(column)
         key, size = key.mul_(width).add_(column), size * width
     return key
+
+
+def comparable_keys(tables: Iterable[Int[Tensor, "_n k"]], bound: int, width: int) -> list[Int[Tensor, " _n"]]:
+    """`row_keys` of tables of `width` columns, equal exactly for equal rows of any two of them.
+
+    Keys of wide rows are ranks among the rows of one call: those of separate calls say nothing about each other.
+    """
+    if bound**width < 2**63:
+        return [row_keys(table, bound) for table in tables]  # a generator's tables are freed one by one
+    kept = list(tables)
+    return list(row_keys(torch.cat(kept), bound).split([len(table) for table in kept]))
 
 
 def _rank(values: Tensor) -> tuple[Tensor, int]:
