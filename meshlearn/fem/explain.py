@@ -69,18 +69,18 @@ def explained(what: str, function: Callable[..., Any], *arguments: Any) -> Any:
         advice = next((words for seen, words in _KNOWN if any(part in str(error) for part in seen)), None)
         if advice is None:
             raise
-        if NUMPY in advice and any(isinstance(value, np.ndarray) for value in _outsiders(function, depth=2).values()):
+        if NUMPY in advice and any(isinstance(value, np.ndarray) for value in outside(function).values()):
             advice = _ARRAYS
         raise ParameterError(f"{what} failed: {error}\n  {advice}{outsiders(function)}") from error
 
 
 def outsiders(function: Callable[..., Any]) -> str:
     """A line on the tensors that a function takes from outside, as the likely cause."""
-    found = _outsiders(function, depth=2)
+    found = outside(function)
     return "\n  From outside: " + ", ".join(f"{k} {tuple(v.shape)}" for k, v in found.items()) + "." if found else ""
 
 
-def _outsiders(function: Callable[..., Any], depth: int) -> dict[str, Tensor | np.ndarray]:
+def outside(function: Callable[..., Any], depth: int = 2) -> dict[str, Tensor | np.ndarray]:
     """{name: array}, also of what the functions use that it calls."""
     try:
         seen = inspect.getclosurevars(function)
@@ -91,5 +91,5 @@ def _outsiders(function: Callable[..., Any], depth: int) -> dict[str, Tensor | n
         if isinstance(value, (Tensor, np.ndarray)) and value.ndim and max(value.shape) > 1:
             found[name] = value
         elif depth and inspect.isfunction(value) and value.__module__ == function.__module__:
-            found |= _outsiders(value, depth - 1)
+            found |= outside(value, depth - 1)
     return found

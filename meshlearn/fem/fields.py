@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ class Place:
 
     points        function without arguments: (dim, cells, places) coordinates
     normal        (dim, cells, places) outward unit normals, on facets only
-    size          function without arguments: (cells,) size of the cells, |det J|^(1/dim)
+    size          function without arguments: (cells,) or (cells, places) size of the cells, |det J|^(1/dim)
     coefficients  {name: function without arguments that returns the array or Argument}
     """
 
@@ -74,17 +74,21 @@ class Place:
     @property
     def size(self) -> Tensor:
         """Size of the cell."""
-        return self._size()[None, None, :, None, None]
+        size = self._size()
+        return spread(size if size.dim() == 2 else size[:, None])
 
-    def alter(self, change: Callable[[Any], Any], points: Callable[[Tensor], Tensor]) -> None:
-        """Pass coefficients (functions of the place see changed ones), normals and sizes through a change; coordinates
-        (dim, cells, places) through another."""
+    def alter(
+        self, change: Callable[..., Any], points: Callable[[Tensor], Tensor], functions: Collection[str] = ()
+    ) -> None:
+        """Pass coefficients, normals and sizes through a change; coordinates (dim, cells, places) through another.
+        Functions of the place see changed ones, and what they make goes through change(values, made=True)."""
         for name, make in self._coefficients.items():
-            self._coefficients[name] = partial(_then, change, make)
+            then = partial(change, made=True) if name in functions else change
+            self._coefficients[name] = partial(_then, then, make)
         normal, size, where = self._normal, self._size, self._points
         if normal is not None:
             self._normal = change(normal.unsqueeze(-2)).squeeze(-2)  # cells third from behind
-        self._size = lambda: change(size()[:, None, None])[:, 0, 0]
+        self._size = lambda: change(size()[:, None, None])[:, 0]
         self._points = lambda: points(where())
 
     def coordinates(self) -> Tensor:

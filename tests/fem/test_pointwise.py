@@ -59,6 +59,54 @@ def test_extremes_of_the_coordinates_are_refused_on_every_mesh(n, extreme):
         _square(n).assemble(lambda u, v, x: extreme(x[0]) * u * v)
 
 
+ALONG = {
+    "std": lambda a: a.std(),
+    "var": lambda a: a.var(),
+    "var_mean": lambda a: torch.var_mean(a)[0],
+    "sort": lambda a: a.sort(-1)[0],
+    "flip": lambda a: a.flip(-1),
+    "roll": lambda a: a.roll(1, -1),
+    "cumsum": lambda a: a.cumsum(-1),
+    "softmax": lambda a: a.softmax(-1),
+    "normalize": lambda a: torch.nn.functional.normalize(a, dim=-1),
+    "max": lambda a: a.max(-1, keepdim=True)[0],
+    "mean": lambda a: a.mean(-1, keepdim=True),
+    "first place": lambda a: a[..., :1],
+    "any": lambda a: torch.where((a > 0.5).any(), 2.0, 1.0),
+    "all": lambda a: torch.where((a > 0.5).all(), 2.0, 1.0),
+    "any along": lambda a: torch.where((a > 0.5).any(-1, keepdim=True), 2.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", ALONG)
+@pytest.mark.parametrize("cells", ["triangle", "quad"])
+def test_reductions_and_orders_along_the_places_are_refused_on_every_mesh(name, cells):
+    take = ALONG[name]
+    for n in (1, 2, 3, 4, 7):
+        for element in ("P1", "P2"):
+            space = FESpace(ml.shapes.square(n=n, cells=cells, dtype=DOUBLE), element)
+            with pytest.raises(ml.errors.ParameterError, match="mixes places"):
+                space.assemble(lambda v, x: take(x[0]) * v)
+            with pytest.raises(ml.errors.ParameterError, match="mixes places"):
+                space.assemble(lambda x: 1.0 * take(x[1]))
+            if "a" not in name[:2]:
+                with pytest.raises(ml.errors.ParameterError, match="mixes places"):
+                    space.assemble(lambda v, x: take(x.u.value) * v, u=space.function(torch.ones(space.n_dofs)))
+
+
+@pytest.mark.parametrize("element", ["P1", "P2"])
+def test_tensors_as_long_as_there_are_places_are_told_from_coefficients(element):
+    space = FESpace(ml.shapes.square(n=4, dtype=DOUBLE), element)
+    k = torch.linspace(1, 2, {"P1": 3, "P2": 6}[element], dtype=DOUBLE)
+    with pytest.raises(ml.errors.ParameterError, match=r"(?s)reads k \(\d,\) from outside.*assemble\(form, k=k\)"):
+        space.assemble(lambda v, x: k * v)
+    with pytest.raises(ml.errors.ParameterError, match="reads k"):
+        space.assemble(lambda x: k * x[0])
+    one = torch.ones(space.mesh.n_cells, 1, dtype=DOUBLE)
+    with pytest.raises(ml.errors.ParameterError, match=r"(?s)one number at every place.*From outside: one \(32, 1\)"):
+        space.assemble(lambda u, v, x: one * u * v)
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_form_that_takes_axes_of_cells_for_components_is_refused(name):
     with pytest.raises(ml.errors.ParameterError, match="one number at every place"):
@@ -183,7 +231,7 @@ def test_what_was_tried_is_not_tried_again():
     space.assemble(form, k=k)
     first = len(calls)
     space.assemble(form, k=2 * k)
-    assert (first, len(calls)) == (4, 5)
+    assert (first, len(calls)) == (7, 8)
 
 
 def test_the_global_random_state_is_kept():
