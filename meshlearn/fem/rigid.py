@@ -62,7 +62,7 @@ def rigid_motions(space: FESpace, component: int | None = None) -> Float[Tensor,
         return motion
 
     motions = [shift(i) for i in range(space.dim)] + [turn(i, j) for i, j in combinations(range(space.dim), 2)]
-    return torch.stack([interpolate_part(space, fields[0], motion) for motion in motions], 1).detach()
+    return torch.stack([interpolate_part(space, fields[0], motion) for motion in motions], 1)
 
 
 def remember(space: FESpace, A: object) -> None:

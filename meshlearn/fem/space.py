@@ -197,7 +197,8 @@ class FESpace(Discretization):
         component  part of a composite space: the one with as many components as dimensions
 
         For `solve(..., nullspace=)` (or nullspace="rigid"), and for `Hierarchy.from_matrix(near_nullspace=)`, there on
-        the free dofs. Raises ParameterError for other spaces.
+        the free dofs. Differentiable in the points of the mesh (around a middle and in units that count as constant).
+        Raises ParameterError for other spaces.
 
         >>> ml.fem.FESpace(ml.shapes.box(n=1), "P1^d").rigid_motions().shape
         torch.Size([24, 6])

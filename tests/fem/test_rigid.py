@@ -120,3 +120,26 @@ def test_hierarchies_take_the_motions_of_the_free_dofs():
     P = torch.from_numpy(made.prolongations[0].to_scipy().toarray())
     held = torch.linalg.lstsq(P, near).solution
     assert (P @ held - near).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("nullspace", ["rigid", "motions"])
+def test_motions_move_with_the_points(nullspace):
+    """u up to rigid motions has none of them, on every mesh: what is taken off has a gradient to the points, too."""
+    mesh = uneven("triangle", 3)
+    place = mesh.points.mean(0, keepdim=True).detach() + 0.17
+
+    def goal(points):
+        space = FESpace(mesh.replace(points=points), "P1^d")
+        b = space.assemble(lambda v, x: x.normal[0] * v[0], on=["left", "right"])
+        R = space.rigid_motions()
+        u = solve(elasticity(space), b, nullspace=nullspace if nullspace == "rigid" else R)
+        u = u - R @ torch.linalg.solve(R.T @ R, R.T @ u)
+        return space.evaluate(u, place)[0, 1]
+
+    points = mesh.points.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(goal(points), points)
+    direction = torch.rand(points.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) - 0.5
+    step = 1e-5
+    with torch.no_grad():
+        wanted = (goal(mesh.points + step * direction) - goal(mesh.points - step * direction)) / (2 * step)
+    assert (slope * direction).sum().item() == pytest.approx(wanted.item(), rel=1e-6)
