@@ -36,6 +36,16 @@ _KNOWN = (
         "Forms are computed in the space's dtype, float64 unless told otherwise: network.double(), values.double().",
     ),
     (
+        ("einsum()",),
+        "Arrays in forms have five axes for cells and places behind the components: write dot(a, b), inner(a, b), or "
+        "an ellipsis for them, torch.einsum('i...,i...->...', a, b).",
+    ),
+    (
+        ("expected Tensor as element",),
+        "torch.cat and torch.stack take tensors only; a vector from components is torch.stack([x[0], torch.ones_like("
+        "x[0])]), or, in a function of the place, a list: lambda x: [x[0], 1].",
+    ),
+    (
         ("mat1 and mat2", "Expected size for first two dimensions", "batch1", "mat2 must be a matrix"),
         f"In forms {PRODUCT}",
     ),

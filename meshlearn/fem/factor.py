@@ -21,7 +21,7 @@ _SINGULAR = 1e-14  # of |A z| against | |A| |z| | for the smallest direction z; 
 _BACKWARD = 1e-13  # backward error above which a solution is refined, 100 times this: above which it is refused
 ADVICE = (
     "Fix the solution on part of the boundary (Dirichlet data), or say what is undetermined:\n"
-    "  nullspace='constant' for a pure Neumann problem, an (n, k) tensor of rigid motions for free elasticity.\n"
+    "  nullspace='constant' for a pure Neumann problem, nullspace='rigid' for free elasticity on a vector space.\n"
     "  In an enclosed flow the pressure is known up to a constant: fix it in one point, component=1. Rows of zeros are "
     "unknowns that occur in no term."
 )

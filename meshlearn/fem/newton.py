@@ -27,7 +27,7 @@ _SHORTEST = 2.0**-20  # of a Newton step, tried before the line search gives up
 LINEAR = tuple(
     name
     for name in inspect.signature(solve).parameters
-    if name not in ("A", "b", "constraint", "tolerance", "max_iterations", "initial", "info")
+    if name not in ("A", "b", "constraint", "tolerance", "max_iterations", "initial", "info", "unknown")
 )
 """Options of `solve` that Newton's method passes on; others of the same names are its own."""
 

@@ -7,7 +7,9 @@ differentiated; the direct solver uses the factors of the forward solve for all 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -40,6 +42,7 @@ def solve(
     initial: Float[Tensor, "*start"] | None = None,
     info: SolveInfo | None = None,
     incompatible: str = "error",
+    **unknown: Any,
 ) -> Float[Tensor, "*shape_out"]:
     """u with A u = b, or under a constraint u = B z + g the u with B^T (A u - b) = 0: (n,) or (n, k), as b is.
 
@@ -77,10 +80,19 @@ def solve(
     >>> ml.fem.solve(A, torch.tensor([0.0, 0.0, 1.0]), clamp)
     tensor([5., 6., 7.])
     """
+    if unknown:
+        raise ParameterError(_unknown(next(iter(unknown))))
+    if isinstance(method, AffineConstraint):
+        raise ParameterError(
+            "two constraints are given one after the other: join them, solve(A, b, left & right); options of the "
+            "solver are given by name."
+        )
     if method not in METHODS:
         raise ParameterError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
     if incompatible not in INCOMPATIBLE:
         raise ParameterError(f"incompatible is {incompatible!r}; expected one of {', '.join(INCOMPATIBLE)}")
+    if isinstance(constraint, (list, tuple)) and all(isinstance(one, AffineConstraint) for one in constraint):
+        raise ParameterError(f"the constraint is a {type(constraint).__name__} of them: join them, left & right.")
     if constraint is not None and not isinstance(constraint, AffineConstraint):
         raise ParameterError(
             f"the constraint is a {type(constraint).__name__}, expected what space.dirichlet({constraint!r:.60}) and "
@@ -111,6 +123,15 @@ def solve(
     if isinstance(A, StackedOperator):
         return _solve_stack(A, b, constraint, options, info)
     return _solve_one(A, b, constraint, options, info)
+
+
+def _unknown(name: str) -> str:
+    """What to say of an argument that `solve` does not have."""
+    known = [key for key in inspect.signature(solve).parameters if key != "unknown"]
+    near = {"tol": ["tolerance"], "rtol": ["tolerance"], "maxiter": ["max_iterations"], "x0": ["initial"]}
+    found = near.get(name) or get_close_matches(name, known, n=1, cutoff=0.6)
+    guess = f": did you mean {found[0]!r}?" if found else "."
+    return f"solve has no argument {name!r}{guess}\n  It takes {', '.join(known)}."
 
 
 def _solve_stack(A: StackedOperator, b: Tensor, constraint: Any, options: SolveOptions, info: SolveInfo) -> Tensor:

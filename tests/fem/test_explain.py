@@ -102,3 +102,20 @@ def test_arrays_of_numpy_go_where_tensors_go():
     assert [len(part) for part in pair.split(np.zeros(pair.n_dofs))] == [16, 18]
     with pytest.raises(ml.FieldError, match="array of <U1"):
         SPACE.integrate(np.array(["a"] * 16))
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (lambda u, v, x: torch.einsum("i,i->", grad(u), grad(v)), r"(?s)einsum.*dot\(a, b\)"),
+        (lambda v, x: torch.cat([x[0], 1]) * v, "(?s)as element 1.*take tensors only"),
+        (lambda v, x: torch.rand_like(x[0]) * v, "the form is random"),
+        (lambda v, x: torch.dropout(x[0] + 1, 0.5, True) * v, r"network.eval\(\)"),
+        (lambda u, v, x: v / u, "^the form is not linear in u: "),
+    ],
+)
+def test_slips_that_used_to_pass_for_others(form, words):
+    with pytest.raises(ml.ParameterError, match=words):
+        SPACE.assemble(form)
+    good = SPACE.assemble(lambda u, v, x: torch.einsum("i...,i...->...", grad(u), grad(v)))
+    assert torch.allclose(good.values, SPACE.assemble(lambda u, v, x: dot(grad(u), grad(v))).values)

@@ -88,3 +88,18 @@ def test_arguments_of_other_types():
         warnings.simplefilter("error")
         with pytest.raises(ml.ParameterError, match="complex"):
             solve(A, b.to(torch.complex128))
+
+
+def test_arguments_that_solve_does_not_take_are_named():
+    space, A = _poisson()
+    b = space.assemble(lambda v, x: v)
+    left, right = space.dirichlet("left"), space.dirichlet("right")
+    for slip, words in (
+        (lambda: solve(A, b, left, tol=1e-3), "no argument 'tol': did you mean 'tolerance'"),
+        (lambda: solve(A, b, left, toleranze=1e-3), "did you mean 'tolerance'"),
+        (lambda: solve(A, b, left, right), "join them, .*left & right"),
+        (lambda: solve(A, b, [left, right]), "join them, left & right"),
+        (lambda: solve(A, b), "nullspace='rigid' for free elasticity"),
+    ):
+        with pytest.raises((ml.ParameterError, ml.SingularMatrixError), match=words):
+            slip()
