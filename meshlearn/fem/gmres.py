@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn.errors import ConvergenceError, ParameterError
-from meshlearn.fem.krylov import KrylovReport, Map
+from meshlearn.errors import ConvergenceError
+from meshlearn.fem.krylov import KrylovReport, Map, accepted, column_scale, failure, iteration_limit
 
 RESTART = 60  # directions kept before the iteration starts again from what it has
 _PATIENCE = 3  # restarts in a row that may gain next to nothing
@@ -46,24 +46,16 @@ def gmres(
     >>> bool((x - 1).abs().max() < 1e-12), report.iterations
     (True, 2)
     """
-    if max_iterations is not None and max_iterations < 1:
-        raise ParameterError(f"max_iterations is {max_iterations}; expected at least 1")
-    if not 0 < tolerance < 1:
-        raise ParameterError(f"tolerance is {tolerance}; expected a number between 0 and 1, such as 1e-10")
+    limit = iteration_limit(b, tolerance, max_iterations)
     if b.numel() == 0:
         return b, KrylovReport(0, ())
-    limit = 10 * b.shape[0] + 100 if max_iterations is None else max_iterations
-    scale = torch.linalg.vector_norm(b, dim=0)
-    scale = torch.where(scale == 0, torch.ones_like(scale), scale)
-    rounding = 8 * torch.finfo(b.dtype).eps
+    scale = column_scale(b)
     x = torch.zeros_like(b) if initial is None else initial.clone()
     residual = b if initial is None else b - apply(x)
     history = [_largest(residual, scale)]
     stale = 0
     while True:
-        norm = torch.linalg.vector_norm(residual, dim=0)
-        floor = rounding * (matrix_norm * torch.linalg.vector_norm(x, dim=0) + scale)
-        if bool(((norm <= tolerance * scale) | (norm <= floor)).all()):
+        if accepted(torch.linalg.vector_norm(residual, dim=0), x, scale, tolerance, matrix_norm):
             return x, KrylovReport(len(history) - 1, tuple(history))
         left = limit - len(history) + 1
         if left < 1:
@@ -166,9 +158,8 @@ def _largest(residual: Tensor, scale: Tensor) -> float:
 
 
 def _failure(what: str, history: list[float]) -> ConvergenceError:
-    tail = ", ".join(f"{value:.2e}" for value in history[-5:])
-    return ConvergenceError(
+    return failure(
         f"GMRES {what}.\n  Give a (better) preconditioner, 'ilu' or 'amg', more max_iterations, a larger tolerance, or "
-        f"method='direct'; name the null space of a singular matrix.\n  last relative residuals: {tail}",
+        "method='direct'; name the null space of a singular matrix.",
         history,
     )

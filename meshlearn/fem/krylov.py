@@ -87,8 +87,7 @@ class _Watch:
 
     def __init__(self, name: str, b: Tensor, tolerance: float, limit: int):
         self.name, self.limit, self.tolerance, self.breakdown = name, limit, tolerance, _BREAKDOWN[name]
-        self.scale = torch.linalg.vector_norm(b, dim=0)
-        self.scale = torch.where(self.scale == 0, torch.ones_like(self.scale), self.scale)
+        self.scale = column_scale(b)
         self.every = 1 if b.device.type == "cpu" else 16
         self.broken = torch.zeros((), dtype=torch.bool, device=b.device)
         self.waiting: list[Tensor] = []
@@ -112,14 +111,14 @@ class _Watch:
         if last <= self.tolerance:
             return True
         if bool(self.broken):
-            raise _failure(
+            raise failure(
                 f"{self.name} {self.breakdown}",
                 self.history,
             )
         if not math.isfinite(last):
-            raise _failure(f"{self.name} met a residual that is not finite.", self.history)
+            raise failure(f"{self.name} met a residual that is not finite.", self.history)
         if iteration >= self.limit:
-            raise _failure(
+            raise failure(
                 f"{self.name} did not reach the relative residual {self.tolerance:g} in {self.limit} iterations.\n"
                 "  Give a preconditioner ('jacobi', 'amg'), more max_iterations, or method='direct'.",
                 self.history,
@@ -133,19 +132,35 @@ class _Watch:
         return len(self.history)
 
 
-def _restarted(step, apply, b, precondition, initial, tolerance, max_iterations, matrix_norm):
+def iteration_limit(b: Tensor, tolerance: float, max_iterations: int | None) -> int:
+    """Iterations that a solve may take. Raises ParameterError for a tolerance or limit that makes no sense."""
     if max_iterations is not None and max_iterations < 1:
         raise ParameterError(f"max_iterations is {max_iterations}; expected at least 1")
     if not 0 < tolerance < 1:
         raise ParameterError(f"tolerance is {tolerance}; expected a number between 0 and 1, such as 1e-10")
-    limit = 10 * b.shape[0] + 100 if max_iterations is None else max_iterations
+    return 10 * b.shape[0] + 100 if max_iterations is None else max_iterations
+
+
+def column_scale(b: Tensor) -> Tensor:
+    """(k,) norms of the columns, 1 for those of zeros: what residuals are relative to."""
+    scale = torch.linalg.vector_norm(b, dim=0)
+    return torch.where(scale == 0, torch.ones_like(scale), scale)
+
+
+def accepted(norm: Tensor, x: Tensor, scale: Tensor, tolerance: float, matrix_norm: float) -> bool:
+    """Whether residuals of these norms (k,) are small enough in every column, or are rounding, as in `cg`."""
+    floor = 8 * torch.finfo(x.dtype).eps * (matrix_norm * torch.linalg.vector_norm(x, dim=0) + scale)
+    return bool(((norm <= tolerance * scale) | (norm <= floor)).all())
+
+
+def _restarted(step, apply, b, precondition, initial, tolerance, max_iterations, matrix_norm):
+    limit = iteration_limit(b, tolerance, max_iterations)
     precondition = precondition or (lambda r: r)
     x = torch.zeros_like(b) if initial is None else initial.clone()
     residual = b if initial is None else b - apply(x)
     watch = _Watch(step.__name__[1:].upper(), b, tolerance, limit)
     if b.numel() == 0:
         return x, KrylovReport(0, ())
-    rounding = 8 * torch.finfo(b.dtype).eps
     history: list[float] = []
     for attempt in range(_RESTARTS + 1):
         # the recurrence is driven a little further than asked, so that its drift from the true residual fits in
@@ -154,15 +169,13 @@ def _restarted(step, apply, b, precondition, initial, tolerance, max_iterations,
         history += watch.history
         residual = b - apply(x)
         norm = torch.linalg.vector_norm(residual, dim=0)
-        floor = rounding * (matrix_norm * torch.linalg.vector_norm(x, dim=0) + watch.scale)
-        good = (norm <= tolerance * watch.scale) | (norm <= floor)
         history[-1] = float((norm / watch.scale).amax())
-        if bool(good.all()):
+        if accepted(norm, x, watch.scale, tolerance, matrix_norm):
             return x, KrylovReport(len(history) - 1, tuple(history))
         watch.limit = limit - len(history)
         if watch.limit < 1:
             break
-    raise _failure(
+    raise failure(
         f"{watch.name} stagnates at the relative residual {history[-1]:.2e}, above the tolerance {tolerance:g}: "
         "rounding hides the rest.\n  Ask for a larger tolerance, or use method='direct'.",
         history,
@@ -240,6 +253,7 @@ def _minres(apply: Map, r: Tensor, precondition: Map, x: Tensor, watch: _Watch) 
         w_old, w, aw_old, aw = w, w_new, aw, aw_new
 
 
-def _failure(what: str, history: list[float]) -> ConvergenceError:
+def failure(what: str, history: list[float]) -> ConvergenceError:
+    """The error of a solve that ended too early, with its last residuals."""
     tail = ", ".join(f"{value:.2e}" for value in history[-5:])
     return ConvergenceError(f"{what}\n  last relative residuals: {tail}", history)
