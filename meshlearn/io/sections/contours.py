@@ -63,7 +63,7 @@ def checked_ring(points: Any, where: str, error: type[MeshlearnError] = Paramete
         raise error(f"{where}: points (k, 3) are expected, got an array of shape {ring.shape}.")
     if not np.isfinite(ring).all():
         raise error(f"{where}: coordinates that are not finite.")
-    distinct = cleaned(ring, 1e-12 * float(np.ptp(ring, axis=0).max()) if len(ring) else 0.0)
+    distinct = cleaned(ring)
     if len(distinct) < 3:
         raise error(
             f"{where}: an open contour of {len(distinct)} distinct point{'s' * (len(distinct) != 1)} encloses nothing; "

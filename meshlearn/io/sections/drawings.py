@@ -24,7 +24,7 @@ def sections_of_drawing(path: Path, rings: list[tuple[int, np.ndarray]], plane: 
     for number, (label, points) in enumerate(rings, 1):
         if not np.isfinite(points).all():
             raise MeshReadError(f"{path}: contour {number} has coordinates that are not finite.")
-        ring = cleaned(points, 1e-12 * float(np.ptp(points, axis=0).max()) if len(points) else 0.0)
+        ring = cleaned(points)
         if len(ring) < 3:
             raise MeshReadError(
                 f"{path}: contour {number} is open: {len(ring)} distinct points enclose nothing; at least 3 are needed."

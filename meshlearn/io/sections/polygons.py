@@ -133,9 +133,11 @@ def _close_pairs(segments: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[meet], second[meet]
 
 
-def cleaned(ring: np.ndarray, tolerance: float) -> np.ndarray:
-    """The ring without points that repeat the one before (closing points too)."""
+def cleaned(ring: np.ndarray, tolerance: float | None = None) -> np.ndarray:
+    """The ring without points that repeat the one before (closing points too), to 1e-12 of its extent by default."""
     if len(ring) < 2:
         return ring
+    if tolerance is None:
+        tolerance = 1e-12 * float(np.ptp(ring, axis=0).max())
     keep = np.linalg.norm(ring - np.roll(ring, 1, axis=0), axis=1) > tolerance
     return ring[keep]
