@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.hints import did_you_mean, near_names
 
 HIDDEN = 5  # axes behind the components: trial, test, cells, batch, places
 PRODUCT = (
@@ -167,10 +167,10 @@ class Argument:
                 f"{self.name}.{name.rstrip('_')}(), which returns new ones."
             )
         if not hasattr(Tensor, name):
-            near = get_close_matches(name, [*self.shapes, "div", "curl"], n=1, cutoff=0.6)
-            near = near or get_close_matches(name, dir(Tensor), n=1, cutoff=0.8)
+            known = [*self.shapes, "div", "curl"]
+            known += near_names(name, dir(Tensor), cutoff=0.8)
             raise ParameterError(
-                f"{self.name} has no {name!r}{f': did you mean {near[0]!r}?' if near else '.'} It has "
+                f"{self.name} has no {name!r}{did_you_mean(name, known)} It has "
                 f"{', '.join(self.shapes)}, and the methods of a tensor of its values."
             )
         return getattr(self.value, name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import skfem
 
 from meshlearn.errors import ParameterError
+from meshlearn.hints import near_names
 
 # name -> cell type -> scikit-fem's class. "P" names mean full polynomials on simplices, tensor products elsewhere.
 ELEMENTS: dict[str, dict[str, str]] = {
@@ -85,8 +85,8 @@ def _meant(name: str, rest: str) -> str:
             wanted = "P0" if degree == "0" else f"P{degree}DG"
         else:
             wanted = others.get(family, family) + degree
-    close = [wanted] if wanted in known else get_close_matches(wanted, known, 1, 0.7)
-    return f": did you mean {known[close[0]] + rest!r}?" if close else "."
+    near = near_names(wanted, known, cutoff=0.7)
+    return f": did you mean {known[near[0]] + rest!r}?" if near else "."
 
 
 def _named(name: str, cell_type: str) -> skfem.Element:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.fem.argument import HIDDEN, Argument
+from meshlearn.hints import did_you_mean
 
 __all__ = ["HIDDEN", "Argument", "Place", "spread", "unit_jets"]
 
@@ -111,9 +111,8 @@ class Place:
             raise AttributeError(name)
         if name not in self._coefficients and name not in self._known:
             known = ", ".join(self._coefficients) or "none"
-            near = get_close_matches(name, self._coefficients, n=1, cutoff=0.6)
             raise ParameterError(
-                f"the form uses x.{name}, which was not given{f': did you mean x.{near[0]}?' if near else '.'}\n"
+                f"the form uses x.{name}, which was not given{did_you_mean(name, self._coefficients, words='x.{}')}\n"
                 f"  coefficients: {known}\n  Give it by name: assemble(form, {name}=...)."
             )
         self._read.add(name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from meshlearn.errors import ParameterError
+from meshlearn.hints import did_you_mean
 
 
 def check_read(
@@ -33,7 +33,7 @@ def _guess(name: str, read: Collection[str], settings: Collection[str], options:
     if name in options:
         return f". It is an option of the solver: options={{{name!r}: ...}}."
     for known, words in ((settings, "the argument {}"), (options, "the option {}, in options={{...}}"), (read, "x.{}")):
-        near = get_close_matches(name, list(known), n=1, cutoff=0.7)
-        if near:
-            return f": did you mean {words.format(near[0])}?"
+        guess = did_you_mean(name, known, cutoff=0.7, words=words)
+        if guess != ".":
+            return guess
     return "."

@@ -6,7 +6,6 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from meshlearn.errors import ConvergenceError, FieldError, ParameterError, SingularMatrixError
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.solve import solve
+from meshlearn.hints import did_you_mean
 from meshlearn.ops import SparseOperator
 
 _ALIASES = {"tol": "tolerance", "rtol": "tolerance", "atol": "absolute_tolerance", "maxiter": "max_iterations"}
@@ -106,9 +106,9 @@ OPTIONS = (
 def unknown_option(name: str) -> str:
     """What to say of an option that neither Newton's method nor `solve` has."""
     known = [*OPTIONS, *LINEAR]
-    near = [_ALIASES[name]] if name in _ALIASES else get_close_matches(name, known, n=1, cutoff=0.6)
-    guess = f": did you mean {near[0]!r}?" if near else "."
-    return f"Newton's method has no option {name!r}{guess}\n  It takes {', '.join(known)}."
+    return (
+        f"Newton's method has no option {name!r}{did_you_mean(name, known, _ALIASES)}\n  It takes {', '.join(known)}."
+    )
 
 
 def _iterate(residual, jacobian, u, steps, tolerance, absolute, max_iterations, line_search, info, linear) -> Tensor:

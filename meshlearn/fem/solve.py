@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from meshlearn.fem.average import solve_average
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.stacked import StackedOperator
 from meshlearn.fem.system import SolveInfo, SolveOptions, System, make_system
+from meshlearn.hints import did_you_mean
 from meshlearn.ops import SparseOperator, sampled_product
 
 METHODS = ("auto", "direct", "cg", "minres", "gmres")
@@ -128,10 +128,8 @@ def solve(
 def _unknown(name: str) -> str:
     """What to say of an argument that `solve` does not have."""
     known = [key for key in inspect.signature(solve).parameters if key != "unknown"]
-    near = {"tol": ["tolerance"], "rtol": ["tolerance"], "maxiter": ["max_iterations"], "x0": ["initial"]}
-    found = near.get(name) or get_close_matches(name, known, n=1, cutoff=0.6)
-    guess = f": did you mean {found[0]!r}?" if found else "."
-    return f"solve has no argument {name!r}{guess}\n  It takes {', '.join(known)}."
+    others = {"tol": "tolerance", "rtol": "tolerance", "maxiter": "max_iterations", "x0": "initial"}
+    return f"solve has no argument {name!r}{did_you_mean(name, known, others)}\n  It takes {', '.join(known)}."
 
 
 def _solve_stack(A: StackedOperator, b: Tensor, constraint: Any, options: SolveOptions, info: SolveInfo) -> Tensor:

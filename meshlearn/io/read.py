@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MeshError, MeshlearnError, MeshReadError, MissingDependencyError, ParameterError
+from meshlearn.hints import near_names
 from meshlearn.io import registry
 from meshlearn.io.builder import MeshBuilder
 from meshlearn.io.counts import counted
@@ -101,7 +102,7 @@ def check_exists(path: Path) -> None:
     if not folder.is_dir():
         raise MeshReadError(f"{path}: no such file; the folder {folder} does not exist either.")
     entries = {entry.name: entry.name.partition(".")[0].lower() for entry in folder.iterdir()}
-    stems = difflib.get_close_matches(path.name.partition(".")[0].lower(), entries.values(), n=3, cutoff=0.7)
+    stems = near_names(path.name.partition(".")[0].lower(), entries.values(), cutoff=0.7, count=3)
     near = [name for name, stem in entries.items() if stem and stem in stems]
     near.sort(key=lambda name: -difflib.SequenceMatcher(None, name, path.name).ratio())
     hint = (

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, NoReturn, TypeVar
 
 from meshlearn.errors import FieldError, MeshError
+from meshlearn.hints import near_names
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -37,7 +37,7 @@ class FrozenDict(dict[K, V]):
 
     def __missing__(self, key: Any) -> NoReturn:
         names = [str(name) for name in self]
-        near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.5)
+        near = near_names(str(key), names, cutoff=0.5)
         near = near or [name for name in names if name.lower().startswith(str(key).lower())][:1]
         there = f"the names are {', '.join(map(repr, names))}" if names else "there are none"
         raise MissingNameError(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
+from meshlearn.hints import near_names
 from meshlearn.mesh.cells import CELL_TYPES, NAMED_KINDS, cell_dim
 
 _NAME = re.compile(r"((?:lagrange_|bezier_)?)([a-z_]+?)_?(\d*)")
@@ -60,7 +60,7 @@ def meant(kind: str) -> str | None:
         if name in CELL_TYPES:
             whole = name + digits
             return whole if whole in CELL_TYPES else name
-    near = difflib.get_close_matches(kind.lower(), [*CELL_TYPES, *NAMED_KINDS], n=1, cutoff=0.8)
+    near = near_names(kind.lower(), [*CELL_TYPES, *NAMED_KINDS], cutoff=0.8)
     return near[0] if near else None
 
 

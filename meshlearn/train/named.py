@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from meshlearn.errors import ParameterError
+from meshlearn.hints import did_you_mean
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,7 +55,5 @@ def unknown(owner: str, name: str, known: list[str]) -> str:
     MeshGraphNet.fit has no argument 'lr': did you mean 'learning_rate'?
       It takes epochs, learning_rate.
     """
-    alias = ALIASES.get(name)
-    close = [alias] if alias in known else get_close_matches(name, known, 1, 0.7)
-    guess = f": did you mean {close[0]!r}?" if close else "."
+    guess = did_you_mean(name, known, ALIASES, cutoff=0.7)
     return f"{owner} has no argument {name!r}{guess}\n  It takes {', '.join(known) or 'none'}."
