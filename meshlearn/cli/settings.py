@@ -13,7 +13,11 @@ from meshlearn import _PUBLIC
 from meshlearn.errors import ParameterError
 
 _ROOMS = ("models.", "grids.")
-_NOT_OF_FIELDS = ("models.movers", "models.cross_sections")  # these move meshes, and make bodies from sections
+_NOT_OF_FIELDS = (  # these move meshes, make bodies from sections, and carry fields to grids
+    "models.movers",
+    "models.cross_sections",
+    "grids.adapter",
+)
 KINDS = tuple(
     name for name, module in _PUBLIC.items() if module.startswith(_ROOMS) and not module.startswith(_NOT_OF_FIELDS)
 )

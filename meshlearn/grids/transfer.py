@@ -1,0 +1,200 @@
+"""`GridTransfer`: one mesh and its grid, with the matrices between them, each made when it is first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from meshlearn.errors import FieldError
+from meshlearn.fem.solve import solve
+from meshlearn.grids.distance import distance_to_boundary
+from meshlearn.grids.evaluation import Evaluation, cell_values, evaluation, point_values
+from meshlearn.grids.grid import RegularGrid
+from meshlearn.grids.regression import regression_operator
+from meshlearn.grids.sites import Sites, sites_of
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.ops import SparseOperator, gather_receivers
+
+NEIGHBORS = {1: 3, 2: 6, 3: 10}
+REGULARIZATION = 1e-9  # of W, in the normal equations of "l2": keeps what the samples leave open as it was
+
+
+class GridTransfer:
+    """Between the point (or cell) fields of one mesh and the nodes of one grid; `MeshToGrid.transfer` makes it.
+
+    grid  the `RegularGrid`
+
+    Matrices are float64; values of any floating-point dtype are carried in their own.
+    """
+
+    def __init__(self, mesh: Mesh, grid: RegularGrid, settings: Any, location: str) -> None:
+        self.grid = grid
+        self._mesh, self._settings, self._location = mesh.without_data().double(), settings, location
+        self._cast: dict[tuple[str, torch.dtype], SparseOperator] = {}
+
+    # -- the three directions -------------------------------------------------------------------------------------
+
+    def to_grid(self, values: Float[Tensor, "n *f"]) -> Float[Tensor, "..."]:
+        """(n, ...) values on the mesh -> (*shape, ...) on the grid; linear, and differentiable in the values.
+
+        Raises FieldError for another number of values than the mesh has.
+        """
+        if values.dim() == 0 or len(values) != self.sites.n:
+            raise FieldError(
+                f"values of shape {tuple(values.shape)}: {self.sites.n} rows are expected, one per {self._location}."
+            )
+        flat = values.reshape(len(values), -1)
+        made = self._on_grid(flat.double() if self._settings.transfer_name == "l2" else flat).to(values.dtype)
+        return made.reshape(*self.grid.shape, *values.shape[1:])
+
+    def to_mesh(self, values: Float[Tensor, "..."]) -> Float[Tensor, "n *f"]:
+        """(*shape, ...) on the grid -> (n, ...) on the mesh, by multilinear interpolation."""
+        shape = self.grid.shape
+        if tuple(values.shape[: len(shape)]) != shape:
+            raise FieldError(f"grid values of shape {tuple(values.shape)}: expected {shape}, and features behind.")
+        flat = values.reshape(self.grid.n_nodes, -1)
+        return (self._as("sampling", values.dtype) @ flat).reshape(self.sites.n, *values.shape[len(shape) :])
+
+    def gather(self, values: Float[Tensor, "n *f"]) -> Float[Tensor, "..."]:
+        """(n, ...) -> (*shape, ...): the adjoint of `to_mesh`, W^-1 B^T M; 0 at nodes that no sample looks at.
+
+        <to_mesh(c), u> in the inner product of the mesh (`sites.mass`) is <c, gather(u)> weighted by `weights`.
+        """
+        made = self._as("averaging", values.dtype) @ values.reshape(len(values), -1)
+        return made.reshape(*self.grid.shape, *values.shape[1:])
+
+    def floor(self, values: Float[Tensor, "n *f"]) -> float:
+        """|to_mesh(to_grid(u)) - u| / |u| in the norm of the mesh; 0 for u = 0. See `MeshToGrid.floor`."""
+        exact = values.detach().reshape(len(values), -1).double()
+        error = self.to_mesh(self.to_grid(exact)) - exact
+        mass = self.sites.mass
+        size = float((exact * (mass @ exact)).sum())
+        return (max(float((error * (mass @ error)).sum()), 0.0) / size) ** 0.5 if size > 0 else 0.0
+
+    # -- what is known of the nodes --------------------------------------------------------------------------------
+
+    @cached_property
+    def sites(self) -> Sites:
+        """Where the values live on the mesh."""
+        return sites_of(self._mesh, self._location)
+
+    @property
+    def weights(self) -> Float[Tensor, "..."]:
+        """(*shape) float64: the measure that each node stands for, W = B^T M 1; they add up to that of the mesh."""
+        return self._weights.reshape(self.grid.shape)
+
+    @property
+    def mask(self) -> Bool[Tensor, "..."]:
+        """(*shape) bool: nodes in the domain; for surfaces and point clouds, nodes within half a grid diagonal."""
+        return self.known.inside.reshape(self.grid.shape)
+
+    @cached_property
+    def signed_distance(self) -> Float[Tensor, "..."]:
+        """(*shape) float64: distance to the boundary of the domain, positive inside, negative outside; its unit is
+        that of the points. For surfaces and point clouds the distance to them, negative."""
+        distance = distance_to_boundary(self._mesh, self.grid)
+        inside = self.known.inside if self._mesh.cell_dim == self._mesh.dim else torch.zeros_like(self.known.inside)
+        return torch.where(inside, distance, -distance).reshape(self.grid.shape)
+
+    # -- matrices -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def known(self) -> Evaluation:
+        """The nodes of the grid looked up in the mesh."""
+        return evaluation(self._mesh, self.grid)
+
+    @cached_property
+    def sampling(self) -> SparseOperator:
+        """B (n, n_nodes): the grid at the values' places; differentiable in the points of the mesh."""
+        return self.grid.sampling(self.sites.places)
+
+    @cached_property
+    def averaging(self) -> SparseOperator:
+        """W^-1 B^T M (n_nodes, n): means around the nodes; empty rows where no sample looks."""
+        loads = self._fixed_sampling.T @ self.sites.mass
+        weights = self._weights
+        inverse = torch.where(weights > 0, 1.0 / weights.clamp_min(1e-300), 0.0)
+        return loads.with_values(loads.values * gather_receivers(inverse, loads.adjacency))
+
+    @cached_property
+    def evaluating(self) -> SparseOperator:
+        """(n_nodes, n): the field at the nodes, extended outside the domain."""
+        if self._location == "cell":
+            return cell_values(self._mesh, self.grid)
+        return point_values(self._mesh, self.known, self._settings.extension)
+
+    @cached_property
+    def regressing(self) -> SparseOperator:
+        """(n_nodes, n): local linear regression around the nodes."""
+        sites, least = self.sites, self._settings.neighbors or NEIGHBORS[self.grid.dim]
+        return regression_operator(
+            sites.places.detach(), sites.weights, self.grid, self.known.nearby, self._settings.radius, least
+        )
+
+    @cached_property
+    def filling(self) -> SparseOperator:
+        """(n_nodes, n): `averaging`, and `evaluating` for the nodes that no sample looks at."""
+        bare = (self._weights <= 0).double()
+        own = self.evaluating
+        return self.averaging + own.with_values(own.values * gather_receivers(bare, own.adjacency))
+
+    @cached_property
+    def _weights(self) -> Tensor:
+        ones = self.sites.places.detach().new_ones(self.sites.n)
+        return self._fixed_sampling.T @ (self.sites.mass @ ones)
+
+    @cached_property
+    def _fixed_sampling(self) -> SparseOperator:
+        return self.grid.sampling(self.sites.places.detach())
+
+    def _as(self, name: str, dtype: torch.dtype) -> SparseOperator:
+        key = (name, dtype)
+        if key not in self._cast:
+            self._cast[key] = getattr(self, name).to(dtype)
+        return self._cast[key]
+
+    # -- to the grid ----------------------------------------------------------------------------------------------
+
+    def _on_grid(self, flat: Tensor) -> Tensor:
+        name, dtype = self._settings.transfer_name, flat.dtype
+        if name == "interpolate":
+            return self._as("evaluating", dtype) @ flat
+        if name == "kernel":
+            return self._as("regressing", dtype) @ flat
+        sampling = self._as("_fixed_sampling", dtype)
+        if name == "conservative":
+            made = self._as("filling", dtype) @ flat
+            for _ in range(self._settings.corrections):
+                made = made + self._as("averaging", dtype) @ (flat - sampling @ made)
+            return made
+        return self._fitted(flat)
+
+    def _fitted(self, flat: Tensor) -> Tensor:
+        """Least squares, as a change of the interpolated values: first the constant that balances the integral."""
+        start = self.evaluating @ flat
+        rest = flat - self._fixed_sampling @ start
+        loads = self._fixed_sampling.T @ (self.sites.mass @ rest)
+        weights = self._weights
+        shift = loads.sum(0) / weights.sum()
+        matrix, seen = self._normal
+        change = solve(matrix, (loads - weights[:, None] * shift).index_select(0, seen), tolerance=1e-12)
+        return start + shift + torch.zeros_like(start).index_add(0, seen, change)
+
+    @cached_property
+    def _normal(self) -> tuple[SparseOperator, Tensor]:
+        """B^T M B + a small share of W on the nodes that samples look at, and their numbers."""
+        seen = (self._weights > 0).nonzero().squeeze(1)
+        number = torch.full((self.grid.n_nodes,), -1, dtype=torch.int64).index_copy(0, seen, torch.arange(len(seen)))
+        full = self._fixed_sampling
+        kept = full.values != 0
+        rows, columns = full.adjacency.receivers[kept], number.index_select(0, full.index[kept])
+        on = columns >= 0
+        sampling = SparseOperator.from_coo(rows[on], columns[on], full.values[kept][on], (self.sites.n, len(seen)))
+        product = sampling.T @ self.sites.mass @ sampling
+        size = REGULARIZATION * self._weights.index_select(0, seen)
+        at = torch.arange(len(seen) + 1)
+        return product + SparseOperator(at, at[:-1], size, len(seen), validate=False), seen
