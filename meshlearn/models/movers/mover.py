@@ -231,7 +231,7 @@ def _start_potential(start: Any, prepared: _Prepared) -> np.ndarray:
         raise ParameterError(
             f"start has a potential of shape {phi.shape}; expected finite values ({n},), one per point."
         )
-    points = prepared.walls.snap(prepared.walls.points + prepared.solver.displacement(phi))
+    points = prepared.solver.moved(prepared.walls, phi)
     if not prepared.validity.holds(points):
         raise ParameterError(
             "start is a potential whose map makes cells too small or inverted on this mesh.\n"

@@ -144,8 +144,8 @@ def iterate(
     max_iterations: int,
 ) -> Progress:
     """Newton's method from the potential phi until the residual is below rtol, or no step helps."""
-    points = walls.snap(walls.points + problem.displacement(phi))
-    state = problem.at(monitor.values(points), problem.hessian(phi))
+    points = problem.moved(walls, phi)
+    state = problem.state(monitor, points, phi)
     progress = Progress(points, phi, [state.size])
     exact = False
     while not progress.ended(rtol, dtol, max_iterations):
@@ -153,10 +153,10 @@ def iterate(
 
         def attempt(step: float, move: np.ndarray, phi: np.ndarray = phi) -> tuple[float, Any] | None:
             trial = phi + step * move
-            moved = walls.snap(walls.points + problem.displacement(trial))
+            moved = problem.moved(walls, trial)
             if not validity.holds(moved):
                 return None
-            made = problem.at(monitor.values(moved), problem.hessian(trial))
+            made = problem.state(monitor, moved, trial)
             return made.size, (trial, moved, made)
 
         if exact:

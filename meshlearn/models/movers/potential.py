@@ -9,17 +9,17 @@ matrix here depends on the computational mesh alone: it is assembled and factori
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 import torch
 
-from meshlearn import fem
 from meshlearn.fem.factor import Factorization
 from meshlearn.fem.pattern import Pattern
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import reference_cell
+from meshlearn.models.movers.elements import Elements, interleaved
+from meshlearn.models.movers.walls import Walls
 from meshlearn.ops import SparseOperator
 
 
@@ -34,27 +34,19 @@ class Potential:
     def __init__(self, mesh: Mesh, basis: Any) -> None:
         self.dim, self.n = mesh.dim, mesh.n_points
         (kind,) = mesh.domain_types
-        space = fem.FESpace(mesh.replace(points=mesh.points.detach().double()), "P1")
-        self.cells = mesh.cells[kind].numpy()
-        corners = mesh.points.detach().double().numpy()[self.cells]
-        edges = corners[:, 1:] - corners[:, :1]
-        self.volume = np.abs(np.linalg.det(edges)) / math.factorial(self.dim)
-        inner = np.linalg.inv(edges).transpose(0, 2, 1)  # rows: gradients of the last dim shape functions
-        self.gradients = np.concatenate([-inner.sum(1, keepdims=True), inner], 1)  # (cells, dim + 1, dim)
+        elements = Elements(mesh)
+        self.cells, self.volume, self.gradients = elements.cells, elements.volume, elements.gradients
         reference = reference_cell(kind)
         places, weights = reference.quadrature(self.dim + 2)  # m, the determinant and the test function
         self.shape = reference.shape(places).numpy()  # (q, dim + 1)
         self.weights = weights.numpy() / weights.sum().item()
-        mass = _matrix(space, lambda u, v, x: u * v)
-        self._mass = Factorization(SparseOperator.from_scipy(mass))
-        self.lumped = np.asarray(mass.sum(1)).ravel()
+        self._mass = Factorization(SparseOperator.from_scipy(elements.mass))
+        self.lumped = elements.lumped
         self.total = float(self.lumped.sum())
-        self.recovery = _recovery(space, self.dim)
+        self.recovery = elements.recovery
         self.basis = basis
-        slopes = [_matrix(space, lambda u, v, x, i=i: v * fem.grad(u)[i]) for i in range(self.dim)]
-        stacked = _interleave(slopes)
-        self._slope = (basis.T @ stacked).tocsr()
-        vector_mass = basis.T @ _block(mass, self.dim) @ basis
+        self._slope = (basis.T @ interleaved(elements.slopes)).tocsr()
+        vector_mass = basis.T @ _block(elements.mass, self.dim) @ basis
         self._sliding = Factorization(SparseOperator.from_scipy(vector_mass.tocsr())) if basis.shape[1] else None
         nodes = mesh.cells[kind].T
         pattern = Pattern.of(nodes, nodes, self.n, self.n)
@@ -84,7 +76,15 @@ class Potential:
             return np.zeros(self.n)
         return self._slope.T @ _solve(self._sliding, (self.basis.T @ g.reshape(-1))[:, None])[:, 0]
 
+    def moved(self, walls: Walls, phi: np.ndarray) -> np.ndarray:
+        """(n, dim): where the points go, those of curved walls put back on them."""
+        return walls.snap(walls.points + self.displacement(phi))
+
     # -- the equation --------------------------------------------------------------------------------------------
+
+    def state(self, monitor: Any, points: np.ndarray, phi: np.ndarray) -> State:
+        """The equation for a potential and the points that it moves: the monitor's `values` at them, and the Hessian."""
+        return self.at(monitor.values(points), self.hessian(phi))
 
     def at(self, m: np.ndarray, H: np.ndarray) -> State:
         """Everything the equation needs, for values m (n,) at the moved points and a Hessian (n, dim, dim)."""
@@ -162,42 +162,6 @@ def cofactor(A: np.ndarray) -> np.ndarray:
         return np.stack([np.stack(row, -1) for row in rows], -2)
     rows3 = [np.cross(A[..., (i + 1) % 3, :], A[..., (i + 2) % 3, :]) for i in range(3)]
     return np.stack(rows3, -2)
-
-
-def _recovery(space: fem.FESpace, dim: int) -> list[list[Any]]:
-    """Matrices G with mass H_ij = G_ij phi."""
-    found = []
-    for i in range(dim):
-        row = []
-        for j in range(dim):
-            inside = _matrix(space, lambda u, v, x, i=i, j=j: -fem.grad(v)[j] * fem.grad(u)[i])
-            if dim > 1:
-                inside = inside + _matrix(
-                    space, lambda u, v, x, i=i, j=j: v * _along(u, x, i) * x.normal[j], on="boundary"
-                )
-            row.append(inside.tocsr())
-        found.append(row)
-    return found
-
-
-def _along(u: Any, x: Any, i: int) -> Any:
-    """Component i of the gradient without its normal part."""
-    return fem.grad(u)[i] - x.normal[i] * fem.dot(x.normal, fem.grad(u))
-
-
-def _matrix(space: fem.FESpace, form: Any, **options: Any) -> Any:
-    made = space.assemble(form, **options)
-    assert isinstance(made, SparseOperator)
-    return made.to_scipy()
-
-
-def _interleave(matrices: list[Any]) -> Any:
-    """Rows of the matrices in turns: (n * dim, n), as (n, dim) fields are laid out."""
-    from scipy.sparse import csr_array, vstack
-
-    n, dim = matrices[0].shape[0], len(matrices)
-    order = (np.arange(dim)[None] * n + np.arange(n)[:, None]).reshape(-1)
-    return csr_array(vstack([csr_array(m) for m in matrices]).tocsr()[order])
 
 
 def _block(matrix: Any, dim: int) -> Any:

@@ -36,8 +36,8 @@ def solve_relaxation(
     """Iterate from the potential phi until the residual is below rtol; it need not fall in every step."""
     identity = np.broadcast_to(np.eye(problem.dim), (len(problem.cells), problem.dim, problem.dim))
     laplace = Factorization(problem.stiffness(identity), torch.zeros(1, dtype=torch.int64))
-    points = walls.snap(walls.points + problem.displacement(phi))
-    state = problem.at(monitor.values(points), problem.hessian(phi))
+    points = problem.moved(walls, phi)
+    state = problem.state(monitor, points, phi)
     progress = Progress(points, phi, [state.size])
     step = time_step
     while not progress.ended(rtol, dtol, max_iterations):
@@ -47,7 +47,7 @@ def solve_relaxation(
         limit = _LEAST * time_step
         while step > limit:
             trial = phi + step * move
-            moved = walls.snap(walls.points + problem.displacement(trial))
+            moved = problem.moved(walls, trial)
             if validity.holds(moved):
                 break
             step /= 2
@@ -55,7 +55,7 @@ def solve_relaxation(
             progress.stuck("every step would make a cell invalid")
             break
         phi, points = trial, moved
-        state = problem.at(monitor.values(points), problem.hessian(phi))
+        state = problem.state(monitor, points, phi)
         progress.steps.append(step)
         progress.residuals.append(state.size)
         progress.points, progress.potential = points, phi

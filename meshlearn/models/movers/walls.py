@@ -18,6 +18,7 @@ import torch
 from meshlearn.errors import ParameterError
 from meshlearn.fem.slip import wall_normals
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.movers.elements import area_vectors
 from meshlearn.models.movers.wall_shapes import WallShape, curved_walls
 
 Snap = Callable[[torch.Tensor], Any]
@@ -120,15 +121,6 @@ def _sharp(node: np.ndarray, normals: np.ndarray, n: int, corner: float) -> np.n
     lowest = np.ones(n)
     np.minimum.at(lowest, node, (normals * (mean / np.where(size > 0, size, 1))[node]).sum(1))
     return lowest < math.cos(corner / 2)
-
-
-def area_vectors(points: np.ndarray, facets: np.ndarray) -> np.ndarray:
-    """(m, dim): outward normals of boundary lines or triangles times their measure."""
-    x = points[facets]
-    if points.shape[1] == 2:
-        along = x[:, 1] - x[:, 0]
-        return np.stack([along[:, 1], -along[:, 0]], 1)
-    return np.cross(x[:, 1] - x[:, 0], x[:, 2] - x[:, 0]) / 2
 
 
 def _basis(frames: np.ndarray) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor
 from meshlearn import fem
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.movers.elements import Elements
 from meshlearn.ops import SparseOperator
 
 
@@ -37,10 +38,10 @@ def limited(
     monitor = monitor.double().clamp(min=floor, max=cap) if (floor, cap) != (None, None) else monitor.double()
     if smoothing == 0:
         return monitor
-    space = fem.FESpace(mesh.replace(points=mesh.points.detach().double()), "P1")
-    stiffness = space.assemble(lambda u, v, x: fem.dot(fem.grad(u), fem.grad(v)))
-    lumped, n = mesh.replace(points=space.mesh.points).point_measures(), torch.arange(mesh.n_points)
-    assert isinstance(stiffness, SparseOperator)
-    mass = SparseOperator.from_coo(n, n, lumped, (mesh.n_points, mesh.n_points))
-    spread = fem.solve(mass + stiffness * smoothing**2, lumped * monitor)
+    from scipy.sparse import diags_array
+
+    elements = Elements(mesh)
+    matrix = diags_array(elements.lumped) + smoothing**2 * elements.stiffness
+    lumped = torch.from_numpy(elements.lumped).to(monitor.device)
+    spread = fem.solve(SparseOperator.from_scipy(matrix), lumped * monitor)
     return spread.clamp(float(monitor.detach().min()), float(monitor.detach().max()))
