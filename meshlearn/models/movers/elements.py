@@ -1,7 +1,8 @@
 """Matrices of P1 elements on simplices, from exact formulas: everything that a potential on a mesh needs.
 
 With lambda_a the shape functions, g_a their constant gradients on a cell K and d the dimension,
-    int_K lambda_a lambda_b = |K| (1 + delta_ab) / ((d + 1) (d + 2)),    int_K lambda_a d_i lambda_b = |K| g_b,i / (d + 1).
+    int_K lambda_a lambda_b = |K| (1 + delta_ab) / ((d + 1) (d + 2)),
+    int_K lambda_a d_i lambda_b = |K| g_b,i / (d + 1).
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class Potential:
     # -- the equation --------------------------------------------------------------------------------------------
 
     def state(self, monitor: Any, points: np.ndarray, phi: np.ndarray) -> State:
-        """The equation for a potential and the points that it moves: the monitor's `values` at them, and the Hessian."""
+        """The equation for a potential and the points that it moves, with the monitor's `values` at them."""
         return self.at(monitor.values(points), self.hessian(phi))
 
     def at(self, m: np.ndarray, H: np.ndarray) -> State:
