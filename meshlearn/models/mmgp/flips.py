@@ -33,15 +33,16 @@ def check_placed(placed: Placed, family: Family, worst: float) -> None:
     from place to place there; `novelty` tells how unlike the others they are.
     """
     flipped, morphing, usual = placed.morph.flipped, placed.family.morpher.name, family.morpher.name
+    remark = f"  The skin was matched without its edges: {placed.morph.remark}.\n" if placed.morph.remark else ""
     where = of_mesh(placed.mesh.source)
     many = f"{flipped} of {placed.mesh.n_cells} cells inside out{where}"
     if placed.is_tangled and placed.flipped_share > SLACK * worst:
         raise MeshError(
-            f"the morphing {morphing!r} turns {many}: values would be those of other places.\n"
+            f"the morphing {morphing!r} turns {many}: values would be those of other places.\n{remark}"
             "  Compare the boundary tags and the shape with those of the training meshes."
         )
     if flipped:
-        warnings.warn(_text(many, morphing), FitWarning, stacklevel=5)
+        warnings.warn(_text(many, morphing, remark), FitWarning, stacklevel=5)
     if usual not in (morphing, "identity"):
         warnings.warn(
             f"the morphing {usual!r} does not do{where}: {morphing!r} was taken. Compare `novelty` with 1.",
@@ -50,13 +51,13 @@ def check_placed(placed: Placed, family: Family, worst: float) -> None:
         )
 
 
-def _text(many: str, morphing: str) -> str:
+def _text(many: str, morphing: str, remark: str = "") -> str:
     if morphing == "identity":
         return (
             f"against the reference, points turn {many}: they are mirrored, or their points are numbered in another "
             'order than the cells say.\n  Look at them with ml.check_mesh; name another morphing than "identity".'
         )
     return (
-        f"the morphing {morphing!r} turns {many}: values near them are unreliable.\n"
+        f"the morphing {morphing!r} turns {many}: values near them are unreliable.\n{remark}"
         "  Try another morphing, or tag boundaries that correspond."
     )

@@ -5,7 +5,7 @@ import torch
 
 import meshlearn as ml
 from meshlearn.models.mmgp.morphing import ElasticMorpher, RadialMorpher
-from meshlearn.models.mmgp.morphing.controls import skin_controls
+from meshlearn.models.mmgp.morphing.controls import SkinControls
 from meshlearn.models.mmgp.morphing.skin import skin_of
 from meshlearn.testing.permutation import permute_mesh
 
@@ -34,9 +34,11 @@ def box(sizes, n, cells="tetra", tags=("top", "bottom", "sides")):
 @pytest.mark.parametrize("cells", ["triangle", "quad"])
 def test_the_skin_of_a_sheet_goes_to_itself(cells, order, tags):
     mesh = sheet(1.0, 4, cells, order)[0].oriented()
-    nodes, targets = skin_controls(mesh, mesh, [], tags)
-    assert len(nodes) == mesh.n_points
-    assert (torch.from_numpy(targets) - mesh.points[torch.from_numpy(nodes)]).abs().max() < 1e-12
+    ways = list(SkinControls(mesh, [], tags).candidates(mesh))
+    assert len(ways) == 2  # by faces, and by tags alone
+    for way in ways:
+        assert len(way.nodes) == mesh.n_points
+        assert (torch.from_numpy(way.targets) - mesh.points[torch.from_numpy(way.nodes)]).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("n", [8, 9])

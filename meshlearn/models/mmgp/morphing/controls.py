@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,32 +11,68 @@ import torch
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.mmgp.morphing.alignment import boxed
 from meshlearn.models.mmgp.morphing.correspondence import corresponding_fractions
+from meshlearn.models.mmgp.morphing.face_controls import Creases, face_controls
 from meshlearn.models.mmgp.morphing.loop import Loop, common_tags, planar_loops
 from meshlearn.models.mmgp.morphing.morph import landmark_point
 from meshlearn.models.mmgp.morphing.skin import Label, Skin, skin_of, skin_tags
 
 _EAR = 0.01
 
-Controls = tuple[np.ndarray, np.ndarray]
 
+@dataclass(frozen=True)
+class Controls:
+    """Points of a skin and where they go.
 
-def skin_controls(
-    mesh: Mesh, reference: Mesh, landmarks: Sequence[str], tags: bool, by_place: bool = False
-) -> Controls:
-    """(k,) int64 points of a mesh, (k, dim) where they go on the reference.
-
-    Plates: by loops, anchored at landmarks, tags and corners, in between by arc length. Solids and surfaces: each part
-    of the skin with the same tags (faces, edges and corners where they meet) is scaled to the extent of its
-    counterpart and projected to it. Both meshes float64, on the CPU, oriented.
-
-    by_place  holes of a plate go to those in the same places, not to those with the same tags
+    nodes    (k,) int64 points of a mesh
+    targets  (k, dim) where they go on the reference
+    remark   what stood in the way of a closer match, "" if nothing did
     """
-    if mesh.dim == 2 and mesh.cell_dim == 2:
-        return _planar_controls(mesh, reference, landmarks, tags, by_place)
-    names = skin_tags(mesh, reference) if tags else []
-    nodes, targets = _patch_controls(skin_of(mesh, names), skin_of(reference, names), of_mesh(mesh.source))
-    return _with_landmarks(mesh, reference, landmarks, nodes, targets)
+
+    nodes: np.ndarray
+    targets: np.ndarray
+    remark: str = ""
+
+
+class SkinControls:
+    """Where the points of the skin of any mesh go on the reference's. All meshes float64, on the CPU, oriented.
+
+    Plates: by loops, anchored at landmarks, tags and corners, in between by arc length. Solids and surfaces: where
+    sharp edges, rims and tags cut both skins into the same faces, face to face (`face_controls`); else each part of
+    the skin with the same tags (faces, edges and corners where they meet) is scaled to the extent of its counterpart
+    and projected to it. Curves: by their parts with the same tags.
+
+    landmarks  names of point sets of one point each
+    tags       use the boundary tags that a mesh shares with the reference
+    """
+
+    def __init__(self, reference: Mesh, landmarks: Sequence[str], tags: bool) -> None:
+        self.reference, self.landmarks, self.tags = reference, landmarks, tags
+        self._creases: dict[tuple[str, ...], Creases] = {}
+
+    def candidates(self, mesh: Mesh) -> Iterator[Controls]:
+        """Likeliest first; the next one is for meshes whose cells the one before turns over."""
+        if mesh.dim == 2 and mesh.cell_dim == 2:
+            for by_place in (False, True) if self.tags and len(mesh.topology.boundary_loops) > 2 else (False,):
+                yield _planar_controls(mesh, self.reference, self.landmarks, self.tags, by_place)
+            return
+        names = skin_tags(mesh, self.reference) if self.tags else []
+        skin, other, remark = skin_of(mesh, names), self._reference(names), ""
+        if mesh.cell_dim > 1:
+            matched = Creases(skin, mesh.point_measures(), other).matched(other)
+            if isinstance(matched, str):
+                remark = matched
+            else:
+                yield _with_landmarks(mesh, self.reference, self.landmarks, *face_controls(*matched))
+        nodes, targets = _part_controls(skin, other.skin, of_mesh(mesh.source))
+        yield replace(_with_landmarks(mesh, self.reference, self.landmarks, nodes, targets), remark=remark)
+
+    def _reference(self, names: Sequence[str]) -> Creases:
+        """The skin of the reference, with its cuts so far."""
+        if tuple(names) not in self._creases:
+            self._creases[tuple(names)] = Creases(skin_of(self.reference, names), self.reference.point_measures())
+        return self._creases[tuple(names)]
 
 
 def _planar_controls(mesh: Mesh, reference: Mesh, landmarks: Sequence[str], tags: bool, by_place: bool) -> Controls:
@@ -94,7 +131,7 @@ def _relative(hole: Loop, outline: Loop) -> np.ndarray:
     return (hole.centre - low) / (high - low)
 
 
-def _patch_controls(skin: Skin, other: Skin, where: str) -> Controls:
+def _part_controls(skin: Skin, other: Skin, where: str) -> tuple[np.ndarray, np.ndarray]:
     nodes, targets = [], []
     for label, rows in skin.parts.items():
         if not other.having(label).any():
@@ -112,16 +149,9 @@ def _patch_controls(skin: Skin, other: Skin, where: str) -> Controls:
 
 
 def _aligned(points: torch.Tensor, skin: Skin, other: Skin, label: Label) -> torch.Tensor:
-    """Points moved and scaled along the axes as the bounding box of their part is to that of its counterpart."""
     mine = skin.points[skin.nodes[torch.from_numpy(skin.having(label))]]
     theirs = other.points[other.nodes[torch.from_numpy(other.having(label))]]
-    low, high = mine.amin(0), mine.amax(0)
-    low_there, high_there = theirs.amin(0), theirs.amax(0)
-    size = float((skin.points.amax(0) - skin.points.amin(0)).max())
-    # a flat part has no extent to scale, and one that is flat on one side only would be flattened by it
-    scalable = torch.minimum(high - low, high_there - low_there) > 1e-3 * size
-    scale = torch.where(scalable, (high_there - low_there) / torch.where(scalable, high - low, 1.0), 1.0)
-    return (points - 0.5 * (low + high)) * scale + 0.5 * (low_there + high_there)
+    return boxed(points, mine, theirs, float((skin.points.amax(0) - skin.points.amin(0)).max()))
 
 
 def _with_landmarks(
@@ -131,4 +161,4 @@ def _with_landmarks(
         point, goal = landmark_point(mesh, name), reference.points[landmark_point(reference, name)].numpy()
         keep = nodes != point
         nodes, targets = np.append(nodes[keep], point), np.concatenate([targets[keep], goal[None]])
-    return nodes, targets
+    return Controls(nodes, targets)

@@ -36,10 +36,15 @@ def sharp_corners(loop: Loop) -> np.ndarray:
     """
     turn = np.abs(loop.turning)
     beside = np.maximum(np.roll(turn, 1), np.roll(turn, -1))
-    found = np.flatnonzero(loop.corner & (turn > _SHARP) & (turn > 2 * beside))
+    found = np.flatnonzero(loop.corner & turns_sharply(turn, beside))
     if len(found) > _MOST:
         found = np.sort(found[np.argsort(-turn[found], kind="stable")[:_MOST]])
     return found
+
+
+def turns_sharply(turn: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """(n,) bool: is an angle (radians) that of a corner, given the larger one of those next to it?"""
+    return np.asarray((turn > _SHARP) & (turn > 2 * beside))
 
 
 def corner_anchor(loop: Loop, reference: Loop, corner: int, wide: bool = False) -> Anchor:

@@ -26,12 +26,14 @@ class Morph:
                        positive if and only if every cell is valid
     flipped            number of cells that are inverted, folded or degenerate after the morph
     rows               for meshes that are the reference's but for their numbering: their rows in its order
+    remark             what stood in the way of a closer match of the skins, "" if nothing did
     """
 
     points: Float[Tensor, "n d"]
     smallest_jacobian: float
     flipped: int
     rows: Renumbering | None = None
+    remark: str = ""
 
 
 class Morpher(ABC):

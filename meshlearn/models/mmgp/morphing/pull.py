@@ -12,6 +12,7 @@ from torch import Tensor
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import jacobians_each, reference_cell
+from meshlearn.models.mmgp.morphing.alignment import boxed
 from meshlearn.models.mmgp.morphing.closest import ClosestPlace
 from meshlearn.models.mmgp.morphing.skin import Label, Skin
 from meshlearn.ops import gather
@@ -42,7 +43,8 @@ class Pull:
         for label, there, rows in self.labels:
             place = self.other.place(there)
             mine = points[self.skin.nodes[torch.from_numpy(self.skin.having(label))]]
-            goal, element, xi = place(_boxed(points[rows], mine, self._extent(there), points))
+            size = float((points.amax(0) - points.amin(0)).max())
+            goal, element, xi = place(boxed(points[rows], mine, self._extent(there), size))
             nodes.append(rows)
             goals.append(goal)
             across.append(_across(place, element, xi))
@@ -107,15 +109,6 @@ def _known(other: Skin, label: Label) -> Label:
             chosen[k] = True
             chosen[k] = bool(other.having(tuple(chosen)).any())
     return tuple(chosen)
-
-
-def _boxed(points: Tensor, mine: Tensor, theirs: Tensor, everything: Tensor) -> Tensor:
-    """Points moved as the bounding box of their part is to that of the reference's; see `controls`."""
-    low, high, low_there, high_there = mine.amin(0), mine.amax(0), theirs.amin(0), theirs.amax(0)
-    size = float((everything.amax(0) - everything.amin(0)).max())
-    scalable = torch.minimum(high - low, high_there - low_there) > 1e-3 * size
-    scale = torch.where(scalable, (high_there - low_there) / torch.where(scalable, high - low, 1.0), 1.0)
-    return (points - 0.5 * (low + high)) * scale + 0.5 * (low_there + high_there)
 
 
 def _across(place: ClosestPlace, element: Tensor, xi: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ import torch
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.models.mmgp.morphing.controls import skin_controls
+from meshlearn.models.mmgp.morphing.controls import Controls, SkinControls
 from meshlearn.models.mmgp.morphing.morph import Morph, Morpher, check_flag, is_positive, plain
 from meshlearn.models.mmgp.morphing.repair import repaired
 from meshlearn.models.mmgp.morphing.topology import check_same_topology, signature
 from meshlearn.models.mmgp.morphing.validity import assess
 from meshlearn.models.mmgp.morphing.weights import neighbour_weights
-from meshlearn.models.mmgp.morphing.wendland import VectorInterpolant
+from meshlearn.models.mmgp.morphing.wendland import follow
 
 
 class RadialMorpher(Morpher):
@@ -31,7 +31,7 @@ class RadialMorpher(Morpher):
     steps      most steps to divide the way into, a power of 2
     tags       use the boundary tags that a mesh shares with the reference
 
-    The points of the skin go to their counterparts (`controls.skin_controls`), the others follow by Wendland functions
+    The points of the skin go to their counterparts (`controls.SkinControls`), the others follow by Wendland functions
     on top of an affine map, so that affine images of the reference go back to it. Cells that turn over make it start
     again with twice as many steps, each from where the last one ended; if the last division does not help either,
     the best one is taken, and on plates the points of turned-over cells move to means of their neighbours where that
@@ -62,7 +62,7 @@ class RadialMorpher(Morpher):
         super().__init__(reference, landmarks)
         self.radius, self.steps, self.tags = radius, steps, tags
         self._signature = signature(self.reference)
-        self._oriented = self.reference.oriented()
+        self._controls = SkinControls(self.reference.oriented(), self.landmarks, tags)
         self.common = self.reference
 
     def morph(self, mesh: Mesh) -> Morph:
@@ -72,19 +72,19 @@ class RadialMorpher(Morpher):
         """
         mesh = plain(mesh)
         check_same_topology(mesh, self._signature, f"morphing={self.name!r}")
-        tagged = self._best(mesh, by_place=False)
-        if not tagged.flipped or not self.tags or self._signature.boundary_loops < 3 or not self._signature.is_plate:
-            return tagged
-        placed = self._best(mesh, by_place=True)
-        return placed if placed.flipped < tagged.flipped else tagged
+        found: list[Morph] = []
+        for controls in self._controls.candidates(mesh.oriented()):
+            found.append(self._best(mesh, controls))
+            if not found[-1].flipped:
+                break
+        return min(found, key=lambda morph: morph.flipped)
 
-    def _best(self, mesh: Mesh, by_place: bool) -> Morph:
+    def _best(self, mesh: Mesh, controls: Controls) -> Morph:
         """The morph with as few steps as keep all cells valid, else with the steps that keep most."""
-        nodes, targets = skin_controls(mesh.oriented(), self._oriented, self.landmarks, self.tags, by_place)
         steps, found = 1, []
         while steps <= self.steps:
-            points = self._moved(mesh.points.numpy(), nodes, targets, steps)
-            found.append(assess(mesh, torch.from_numpy(points)))
+            points = follow(mesh.points.numpy(), controls.nodes, controls.targets, self.radius, steps)
+            found.append(assess(mesh, torch.from_numpy(points), controls.remark))
             if not found[-1].flipped:
                 break
             steps *= 2
@@ -92,19 +92,7 @@ class RadialMorpher(Morpher):
         if not best.flipped or not self._signature.is_plate:
             return best
         fixed = np.zeros(mesh.n_points, dtype=bool)
-        fixed[nodes] = True
+        fixed[controls.nodes] = True
         weights = neighbour_weights(mesh, "mean_value")
         mended = assess(mesh, torch.from_numpy(repaired(mesh, best.points.numpy(), weights, fixed)))
         return mended if mended.flipped < best.flipped else best
-
-    def _moved(self, points: np.ndarray, nodes: np.ndarray, targets: np.ndarray, steps: int) -> np.ndarray:
-        if len(nodes) == len(points):
-            steps = 1
-        way = (targets - points[nodes]) / steps
-        for _ in range(steps):
-            radius = self.radius * float(np.linalg.norm(np.ptp(points, axis=0)))
-            change = VectorInterpolant(points[nodes], way, radius)(points)
-            change[nodes] = way
-            points = points + change
-        points[nodes] = targets
-        return points

@@ -15,10 +15,10 @@ from meshlearn.models.mmgp.morphing.morph import Morph
 _FLAT = 1e-12
 
 
-def assess(mesh: Mesh, points: Float[Tensor, "n d"]) -> Morph:
+def assess(mesh: Mesh, points: Float[Tensor, "n d"], remark: str = "") -> Morph:
     """The morph that moves `mesh` to `points` (float64), with the validity of its cells."""
     worst = worst_jacobians(mesh, points)
-    return Morph(points, float(worst.min()), int((worst <= _FLAT).sum()))
+    return Morph(points, float(worst.min()), int((worst <= _FLAT).sum()), remark=remark)
 
 
 def worst_jacobians(mesh: Mesh, points: Float[Tensor, "n d"]) -> Float[Tensor, " n_cells"]:

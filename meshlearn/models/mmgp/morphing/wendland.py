@@ -83,6 +83,23 @@ class VectorInterpolant:
         self.levels.append((centres, solver.solve(np.ascontiguousarray(values)), radius, True))
 
 
+def follow(points: np.ndarray, nodes: np.ndarray, targets: np.ndarray, radius: float, steps: int) -> np.ndarray:
+    """(n, d) points moved along with some of them, which go straight to their targets, in equal steps.
+
+    radius  of the radial functions, relative to the diagonal of the bounding box
+    """
+    if len(nodes) == len(points):
+        steps = 1
+    way = (targets - points[nodes]) / steps
+    for _ in range(steps):
+        reach = radius * float(np.linalg.norm(np.ptp(points, axis=0)))
+        change = VectorInterpolant(points[nodes], way, reach)(points)
+        change[nodes] = way
+        points = points + change
+    points[nodes] = targets
+    return points
+
+
 def _dense_kernel(points: np.ndarray, centres: np.ndarray, radius: float) -> np.ndarray:
     from scipy.spatial.distance import cdist
 
