@@ -55,6 +55,23 @@ def null_basis(nullspace: str | Tensor, matrix: SparseOperator) -> Float[Tensor,
     return basis
 
 
+def moving(nullspace: Tensor) -> Float[Tensor, "n k"]:
+    """Null vectors in float64 with their gradient, orthonormal as they are now.
+
+    Their span changes with the matrix; `part_in` follows it.
+    """
+    vectors = nullspace.double()
+    vectors = vectors.unsqueeze(1) if vectors.dim() == 1 else vectors
+    vectors = vectors / torch.linalg.vector_norm(vectors.detach(), dim=0)
+    triangle = torch.linalg.qr(vectors.detach())[1]
+    return torch.linalg.solve_triangular(triangle, vectors, upper=True, left=False)
+
+
+def part_in(x: Float[Tensor, "n m"], vectors: Float[Tensor, "n k"]) -> Float[Tensor, "n m"]:
+    """R (R^T R)^-1 R^T x: the part of x in the span of independent vectors, differentiable in both."""
+    return vectors @ torch.linalg.solve(vectors.T @ vectors, vectors.T @ x)
+
+
 def project_out(x: Float[Tensor, "n m"], basis: Float[Tensor, "n k"] | None) -> Float[Tensor, "n m"]:
     """x without its part in the span of an orthonormal basis (n, k); x itself for None."""
     return x if basis is None else x - basis @ (basis.T @ x)

@@ -11,12 +11,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.fem.affine import AffineMap
+from meshlearn.fem.geometry import Geometry
 from meshlearn.ops import Adjacency, SparseOperator
 
 if TYPE_CHECKING:
@@ -24,11 +26,27 @@ if TYPE_CHECKING:
 
 
 class Places(NamedTuple):
-    """Where dofs sit (n_dofs, dim), in units of the size of the mesh around its middle, and which component they are
-    (n_dofs,); -1 for dofs of other fields."""
+    """Where the dofs of a vector-valued Lagrange space sit, without the space, which need not outlive its matrices.
 
-    points: Tensor
+    reference  (n_functions, dim) places on the reference cell
+    first      (n_dofs,) flat place (function with component, cell) in the first cell that lists a dof
+    component  (n_dofs,) which component a dof is
+    """
+
+    geometry: Geometry
+    reference: np.ndarray
+    first: Tensor
     component: Tensor
+
+    @property
+    def points(self) -> Tensor:
+        """(n_dofs, dim) in units of the size of the mesh around its middle, with gradients to the points of the mesh;
+        made anew, because a graph is good for one backward pass."""
+        points = self.geometry.at(self.reference.T).points.permute(2, 1, 0).double()
+        dim = points.shape[2]
+        points = points.repeat_interleave(dim, 0).reshape(-1, dim).index_select(0, self.first)
+        low, high = points.detach().amin(0), points.detach().amax(0)
+        return (points - (low + high) / 2) / (high - low).max()
 
 
 _PLACES: WeakKeyDictionary[Adjacency, Places] = WeakKeyDictionary()
@@ -73,17 +91,17 @@ def remember(space: FESpace, A: object) -> None:
     block = space.blocks[0]
     if block.family != "h1" or block.components != space.dim:
         return
-    points = space.dof_points.detach().double()
-    low, high = points.amin(0), points.amax(0)
-    component = torch.full((space.n_dofs,), -1, dtype=torch.int64, device=space.device)
+    from meshlearn.fem.interpolation import owners, reference_places
+
+    component = torch.empty(space.n_dofs, dtype=torch.int64, device=space.device)
     for axis in range(space.dim):
         component[space.block_dofs(0)[axis :: space.dim]] = axis
-    _PLACES[adjacency] = Places((points - (low + high) / 2) / (high - low).max(), component)
+    _PLACES[adjacency] = Places(space.geometry, reference_places(space, 0), owners(space, 0)[1], component)
 
 
 def _motions(places: Places, sign: float = -1.0) -> tuple[Tensor, Tensor]:
     """(n, dim) shifts and (n, k) rotations; with sign = 1 the shears that move every point as far."""
-    points, component = places
+    points, component = places.points, places.component
     dim = points.shape[1]
     on = [(component == axis).double() for axis in range(dim)]
     turns = [on[i] * points[:, j] + sign * on[j] * points[:, i] for i, j in combinations(range(dim), 2)]
@@ -113,7 +131,7 @@ def near_nullspace(A: SparseOperator, constraint: AffineMap) -> tuple[Tensor | N
 
 
 def rigid_nullspace(A: SparseOperator, constraint: AffineMap) -> Float[Tensor, "n_free k"]:
-    """The rigid motions that a constraint leaves, in its unknowns.
+    """The rigid motions that a constraint leaves, in its unknowns, with gradients to the points of the mesh.
 
     Raises ParameterError for matrices that do not know their space, and where none is left.
     """
@@ -126,8 +144,12 @@ def rigid_nullspace(A: SparseOperator, constraint: AffineMap) -> Float[Tensor, "
     motions = torch.cat(_motions(places), 1)
     held = motions.index_select(0, constraint.independent)
     left = motions - constraint.homogeneous().expand(held)
-    _, size, rows = torch.linalg.svd(left, full_matrices=False)
-    kept = rows[size <= 1e-8 * torch.linalg.vector_norm(motions)]
-    if not len(kept):
+    _, size, rows = torch.linalg.svd(left.detach(), full_matrices=False)
+    free = size <= 1e-8 * torch.linalg.vector_norm(motions.detach())
+    kept, others = rows[free].T, rows[~free].T
+    if not kept.shape[1]:
         raise ParameterError(f"{constraint} leaves no rigid motion free, so that the matrix is regular: no nullspace.")
-    return held @ kept.T
+    if left.requires_grad:  # which motions are left changes with the points: left @ kept stays zero
+        image = left @ others
+        kept = kept - others @ torch.linalg.solve(image.T @ image, image.T @ (left @ kept))
+    return held @ kept

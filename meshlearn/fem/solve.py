@@ -20,8 +20,9 @@ from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem.arrays import as_tensor
 from meshlearn.fem.average import solve_average
 from meshlearn.fem.constraint import AffineConstraint
+from meshlearn.fem.nullspace import moving, part_in
 from meshlearn.fem.stacked import StackedOperator
-from meshlearn.fem.system import SolveInfo, SolveOptions, System, make_system
+from meshlearn.fem.system import SolveInfo, SolveOptions, System, make_system, null_vectors
 from meshlearn.hints import did_you_mean
 from meshlearn.ops import SparseOperator, sampled_product
 
@@ -62,7 +63,7 @@ def solve(
     - nullspace: what A (after the constraint) maps to zero: "constant" for a pure Neumann problem, "rigid" for free
       elasticity on a Lagrange vector space (the motions that the constraint leaves), or (n,), (n, k) vectors. The
       right-hand side is projected on its complement, and so is u (orthogonal in the Euclidean product of the
-      coefficients), in the adjoint too.
+      coefficients), in the adjoint too; vectors that move with the matrix carry their gradient.
     - max_iterations, initial: of the iterations; the initial guess is that of the forward solve only.
     - info: a `SolveInfo` to fill in: method, iterations, residuals, seconds.
     - incompatible: with a null space, what to do if more than 0.001 of the right-hand side lies in it, so that no u
@@ -179,9 +180,18 @@ def differentiable_solve(
     A: SparseOperator, constraint: AffineConstraint, rhs: Tensor, options: SolveOptions, info: SolveInfo
 ) -> Tensor:
     """z (n_free, k) with B^T A B z = rhs, in float64; the graph holds the factors, not the matrix of every step."""
+    nullspace = null_vectors(A, constraint, options.nullspace)
+    moves = isinstance(nullspace, Tensor) and nullspace.requires_grad and torch.is_grad_enabled()
     with torch.no_grad():
-        system = make_system(A, constraint, rhs, options, info)
+        system = make_system(A, constraint, rhs, options, info, nullspace)
     reduced = system.reduced_again(A) if A.values.requires_grad and torch.is_grad_enabled() else system.matrix
+    if moves:
+        # _Solve, S, keeps to the null space as it is now. For all points p nearby with A(p) R(p) = 0 the solution is
+        # P S(A, P rhs), P = I - R (R^T R)^-1 R^T. What P takes off the right-hand side is reported: its value stays.
+        vectors = moving(nullspace)
+        part = part_in(rhs, vectors)
+        made = _Solve.apply(reduced.values, rhs - (part - part.detach()), system, False, 0)
+        return made - part_in(made, vectors)
     if not torch.is_grad_enabled() or not (reduced.values.requires_grad or rhs.requires_grad):
         return system.first(rhs)
     return _Solve.apply(reduced.values, rhs, system, False, 0)

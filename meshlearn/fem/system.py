@@ -164,10 +164,27 @@ class System:
         info.solve_seconds += seconds
 
 
+def null_vectors(A: SparseOperator, constraint: AffineConstraint, given: Any) -> Any:
+    """The null space that `solve` is given, as vectors on the free unknowns where it is no word of `null_basis`."""
+    if isinstance(given, str) and given == "rigid":
+        return rigid_nullspace(A, constraint)
+    if isinstance(given, Tensor) and not constraint.is_identity and given.shape[0] == constraint.n:
+        return given.index_select(0, constraint.independent)
+    return given
+
+
 def make_system(
-    A: SparseOperator, constraint: AffineConstraint, rhs: Tensor, options: SolveOptions, info: SolveInfo
+    A: SparseOperator,
+    constraint: AffineConstraint,
+    rhs: Tensor,
+    options: SolveOptions,
+    info: SolveInfo,
+    nullspace: Any = None,
 ) -> System:
-    """Reduce, choose the method, factorise or set up the preconditioner; "auto" also tries its choice out."""
+    """Reduce, choose the method, factorise or set up the preconditioner; "auto" also tries its choice out.
+
+    nullspace  as `null_vectors` gives it
+    """
     trivial = constraint.is_identity
     values, key = A.values, (A.adjacency,) if trivial else (A.adjacency, constraint)
 
@@ -176,14 +193,7 @@ def make_system(
 
     double = A.with_values(values.detach().double())
     matrix = double if trivial else kept("reduced", lambda: constraint.reduce(double))
-    basis = None
-    if options.nullspace is not None:
-        given = options.nullspace
-        if isinstance(given, str) and given == "rigid":
-            given = rigid_nullspace(A, constraint)
-        elif isinstance(given, Tensor) and not trivial and given.shape[0] == constraint.n:
-            given = given.index_select(0, constraint.independent)
-        basis = null_basis(given, matrix)
+    basis = None if nullspace is None else null_basis(nullspace, matrix)
     method = options.method if options.method != "auto" else _automatic(matrix, options)
     system = System(matrix, constraint, options, info, method, basis)
     if method == "direct":

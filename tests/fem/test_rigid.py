@@ -7,7 +7,7 @@ import torch
 from space_cases import plain, uneven
 
 import meshlearn as ml
-from meshlearn.fem import FESpace, Hierarchy, SolveInfo, div, grad, inner, solve, sym
+from meshlearn.fem import FESpace, Hierarchy, SolveInfo, div, dot, grad, inner, solve, sym
 from meshlearn.fem.rigid import near_nullspace
 
 PI = math.pi
@@ -131,9 +131,7 @@ def test_motions_move_with_the_points(nullspace):
     def goal(points):
         space = FESpace(mesh.replace(points=points), "P1^d")
         b = space.assemble(lambda v, x: x.normal[0] * v[0], on=["left", "right"])
-        R = space.rigid_motions()
-        u = solve(elasticity(space), b, nullspace=nullspace if nullspace == "rigid" else R)
-        u = u - R @ torch.linalg.solve(R.T @ R, R.T @ u)
+        u = solve(elasticity(space), b, nullspace=nullspace if nullspace == "rigid" else space.rigid_motions())
         return space.evaluate(u, place)[0, 1]
 
     points = mesh.points.clone().requires_grad_()
@@ -143,3 +141,55 @@ def test_motions_move_with_the_points(nullspace):
     with torch.no_grad():
         wanted = (goal(mesh.points + step * direction) - goal(mesh.points - step * direction)) / (2 * step)
     assert (slope * direction).sum().item() == pytest.approx(wanted.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize("held", ["free", "rollers", "one point"])
+def test_gradcheck_of_free_bodies_in_points_moduli_and_loads(held):
+    """First and second derivatives; where something holds the body, the motions that are left depend on the points."""
+    mesh = uneven("triangle", 1)
+    place = torch.tensor([[0.6, 0.4]], dtype=torch.float64)  # inside of a triangle
+
+    def values(points, modulus, load):
+        space = FESpace(mesh.replace(points=points), "P1^d")
+        A = space.assemble(lambda u, v, x: x.k * (inner(sym(grad(u)), sym(grad(v))) + div(u) * div(v)), k=modulus)
+        b = space.assemble(lambda v, x: dot(x.f, v), f=load)
+        constraint = {
+            "free": None,
+            "rollers": space.dirichlet("bottom", 0.0, component=1),
+            "one point": space.dirichlet(torch.tensor([0]), 0.0),
+        }[held]
+        u = solve(A, b, constraint, nullspace="rigid", incompatible="project")
+        return space.evaluate(u, place)
+
+    generator = torch.Generator().manual_seed(1)
+    modulus = 1 + torch.rand(mesh.n_cells, dtype=torch.float64, generator=generator)
+    load = torch.rand(mesh.n_points, 2, dtype=torch.float64, generator=generator) - 0.5
+    given = tuple(t.clone().requires_grad_() for t in (mesh.points, modulus, load))
+    assert torch.autograd.gradcheck(values, given)
+    assert torch.autograd.gradgradcheck(values, given, fast_mode=True)
+
+
+def test_graphs_of_motions_are_good_for_every_solve():
+    """The space is made once; two solves with one matrix, each with its own backward pass."""
+    mesh = uneven("triangle", 2)
+    points = mesh.points.clone().requires_grad_()
+    space = FESpace(mesh.replace(points=points), "P1^d")
+    b = torch.zeros(space.n_dofs, dtype=torch.float64)
+    b[0], b[2] = 1.0, -1.0
+    slopes = [
+        torch.autograd.grad(solve(elasticity(space), b, nullspace="rigid", incompatible="project")[0], points)[0]
+        for _ in range(2)
+    ]
+    assert torch.equal(*slopes)
+    assert slopes[0].abs().max() > 1e-3
+
+
+def test_a_load_that_turns_is_refused_where_points_require_a_gradient_too():
+    mesh = plain("triangle", 3)
+    space = FESpace(mesh.replace(points=mesh.points.clone().requires_grad_()), "P1^d")
+    b = space.assemble(lambda v, x: v[0])
+    with pytest.raises(ml.SingularMatrixError, match="lies in the null space"):
+        solve(elasticity(space), b, nullspace="rigid")
+    info = SolveInfo()
+    solve(elasticity(space), b, nullspace="rigid", incompatible="project", info=info)
+    assert info.incompatibility > 0.1
