@@ -77,6 +77,7 @@ _PUBLIC: dict[str, str] = {
             "NotFittedError",
             "ParameterError",
             "ScoreWarning",
+            "SimulationError",
             "SingularMatrixError",
             "TopologyError",
         ),

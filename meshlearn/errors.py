@@ -61,6 +61,11 @@ class SingularMatrixError(ConvergenceError):
     """A linear system without a unique solution: missing Dirichlet data, or a null space that was not named."""
 
 
+class SimulationError(MeshlearnError, RuntimeError):
+    """A simulation that went wrong on its way: a state that is not finite, bodies that left their box, cells or
+    particles turned inside out. The message names the step and the cause."""
+
+
 class ConstraintError(MeshlearnError, ValueError):
     """Constraints that contradict or repeat each other; the message names a degree of freedom."""
 
