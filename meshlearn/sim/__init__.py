@@ -1,9 +1,13 @@
-"""Reference simulators that make training data: heat, elasticity, rubber, metals, and sets of varied domains."""
+"""Reference simulators that make training data: heat, solids, flows, fronts, and sets of varied domains."""
 
+from meshlearn.sim.burgers import burgers
+from meshlearn.sim.burgers_data import make_burgers
+from meshlearn.sim.cylinder import make_cylinder_flows
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.hyperelasticity import hyperelasticity
 from meshlearn.sim.moving_hole import make_moving_holes
+from meshlearn.sim.navier_stokes import navier_stokes, steady_navier_stokes
 from meshlearn.sim.plasticity import plasticity
 from meshlearn.sim.plate import Plate, draw_plate
 from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solve_heat, solve_hyperelasticity
@@ -14,20 +18,25 @@ from meshlearn.sim.tensile import make_tensile
 
 __all__ = [
     "Plate",
+    "burgers",
     "distance_to_holes",
     "distance_to_polygon",
     "draw_plate",
     "elasticity",
     "hyperelasticity",
+    "make_burgers",
+    "make_cylinder_flows",
     "make_moving_holes",
     "make_plates",
     "make_stars",
     "make_tensile",
+    "navier_stokes",
     "plasticity",
     "plate_mesh",
     "poisson",
     "solve_elasticity",
     "solve_heat",
     "solve_hyperelasticity",
+    "steady_navier_stokes",
     "von_mises",
 ]

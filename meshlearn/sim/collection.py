@@ -5,12 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.sim.plate import Range
+
+Made = TypeVar("Made", Mesh, Trajectory)
+SERIES = ".mesh.safetensors"
+"""Files of trajectories: one each, with everything that they hold."""
 
 
 def bounds(name: str, value: Range, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
@@ -51,9 +58,16 @@ def mesher_seed(seed: int, i: int) -> int:
 
 
 def collect(
-    make: Callable[[int], Mesh], n: int, folder: str | Path | None, prefix: str, progress: bool = False
-) -> list[Mesh]:
+    make: Callable[[int], Made],
+    n: int,
+    folder: str | Path | None,
+    prefix: str,
+    progress: bool = False,
+    suffix: str = ".vtu",
+) -> list[Made]:
     """make(0), …, make(n - 1) in float32; written as `<prefix>_0000.vtu` … when a folder is given.
+
+    suffix  of the files: `SERIES` for trajectories
 
     Raises ParameterError for a folder with meshes of that name that these would not overwrite (two data sets would be
     mixed), MeshWriteError for a folder that cannot be written.
@@ -63,25 +77,27 @@ def collect(
 
     import meshlearn as ml
 
-    names = [f"{prefix}_{i:04d}.vtu" for i in range(n)]
+    names = [f"{prefix}_{i:04d}{suffix}" for i in range(n)]
     if folder is not None:
-        _refuse_others(Path(folder), prefix, names)
+        _refuse_others(Path(folder), prefix, names, suffix)
     console = Console(stderr=True)
     silent = not (progress and console.is_terminal)
-    meshes = []
+    meshes: list[Made] = []
     for i in track(range(n), "making meshes", console=console, disable=silent, transient=True):
-        mesh = make(i).float()
+        mesh: Any = make(i).to(torch.float32)
         if folder is not None:
             path = Path(folder) / names[i]
             path.parent.mkdir(parents=True, exist_ok=True)
             ml.write(mesh, path)
-            mesh = mesh.replace(source=str(path))
+            named: Any = mesh if isinstance(mesh, Mesh) else mesh.mesh
+            named = named.replace(source=str(path))
+            mesh = named if isinstance(mesh, Mesh) else mesh.replace(mesh=named)
         meshes.append(mesh)
     return meshes
 
 
-def _refuse_others(folder: Path, prefix: str, names: list[str]) -> None:
-    others = sorted({path.name for path in folder.glob(f"{prefix}_*.vtu")} - set(names))
+def _refuse_others(folder: Path, prefix: str, names: list[str], suffix: str) -> None:
+    others = sorted({path.name for path in folder.glob(f"{prefix}_*{suffix}")} - set(names))
     if others:
         raise ParameterError(
             f"{folder} holds {len(others)} meshes that {len(names)} new ones would not overwrite ({others[0]}"
