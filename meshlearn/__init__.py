@@ -44,6 +44,8 @@ _PUBLIC: dict[str, str] = {
     "SPON": "models.spon",
     "SPONMultigrid": "models.spon",
     "MMGP": "models.mmgp",
+    "EquivariantNeuralField": "models.neural_fields.field",
+    "ExtrapolationWarning": "models.neural_fields.reach",
     "CrossSectionReconstructor": "models.cross_sections",
     "MongeAmpereMover": "models.movers",
     "MeanField": "models.baselines",

@@ -1,0 +1,33 @@
+"""Meshes that are much larger than those of the training."""
+
+from __future__ import annotations
+
+import warnings
+
+from meshlearn.errors import MeshError
+
+UNUSUAL, IMPOSSIBLE = 1.5, 20.0
+
+
+class ExtrapolationWarning(UserWarning):
+    """A mesh reaches further than all of the training: what a network says of it is a guess."""
+
+
+def check_extent(extent: float, length: float, where: str) -> None:
+    """Compare how far a mesh reaches from its centre with the farthest that a training mesh did (`length`).
+
+    Raises MeshError at 20 times as far (most likely another unit of length); an ExtrapolationWarning from 1.5 times.
+    """
+    ratio = extent / length
+    if ratio > IMPOSSIBLE:
+        raise MeshError(
+            f"{where} reaches {extent:.3g} from its centre, {ratio:.0f} times as far as any training mesh "
+            f"({length:.3g}).\n  Is it in another unit of length? Scale its points, or train on meshes of this size."
+        )
+    if ratio > UNUSUAL:
+        warnings.warn(
+            f"{where} reaches {extent:.3g} from its centre, {ratio:.1f} times as far as any training mesh "
+            f"({length:.3g}): what lies beyond is a guess.",
+            ExtrapolationWarning,
+            stacklevel=4,
+        )
