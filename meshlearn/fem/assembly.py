@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,20 +16,23 @@ from meshlearn.fem.fields import names_read
 from meshlearn.fem.forms import Jets, coefficients, n_arguments, probe
 from meshlearn.fem.geometry import pick
 from meshlearn.fem.given import check_read
-from meshlearn.fem.local import Side, matrices, unit_coefficients, vectors
+from meshlearn.fem.local import Side, matrices, vectors
 from meshlearn.fem.one_side import OneSide
 from meshlearn.fem.parts import cells_of
-from meshlearn.fem.pattern import scatter, scatter_batch
-from meshlearn.fem.places import Region, cell_rule, facet_groups, place, region
+from meshlearn.fem.pattern import scatter
+from meshlearn.fem.places import Region, Rule, cell_rule, facet_groups, place, region
 from meshlearn.fem.pointwise import check_pointwise, few_cells
+from meshlearn.fem.reference import Block
 from meshlearn.fem.sides import check_sides
 from meshlearn.fem.stacked import StackedOperator
+from meshlearn.fem.totals import Total
 from meshlearn.ops import SparseOperator
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace
 
 CHUNK = 1 << 21  # numbers of an array of coefficients or cell matrices formed at a time
+BATCH_CHUNK = 1 << 20  # of the coefficients of a batch, which are looked at several times
 
 _SETTINGS = ("trial", "on", "order")
 
@@ -61,41 +64,46 @@ def assemble(
     n = 1 if count == 1 else pattern.adjacency.n_edges if pattern else test.n_dofs
     jets = [mine for _, mine in sides]
 
-    def add(where: Region, c: Tensor, slices: list, total: Tensor) -> Tensor:
+    def add(where: Region, c: Tensor, slices: list, total: Total) -> None:
         if count == 1:
-            return total + (c[0, 0] * where.measure[:, None] * where.weights).sum((0, 2))
-        if count == 2:
+            total.add((c[0, 0] * where.measure[:, None] * where.weights).sum((0, 2))[None])
+        elif count == 2:
             _vector(test, where, c, slices[0], total)
         else:
             _matrix(test, trial, where, c, slices, pattern, total)
-        return total
 
     def alone(where: Region) -> Tensor:
         c, slices = coefficients(form, jets, place(test, where, given), test.like)
-        return add(where, c, slices, test.like.new_zeros(n, c.shape[3]))
+        total = Total(n, test.like)
+        add(where, c, slices, total)
+        return total.result()
 
-    total: Tensor | None = None
-    for where in _regions(test, on, order, [s for s, _ in sides], given):
-        if total is None:
-            few = few_cells(test, where)
-            check_pointwise(test, form, jets, few, given)
-            probe(form, jets, place(test, few, given), test.like)
-            if where.rule.normal is not None:
-                check_sides(test, on, alone)
+    parts = _parts(test, on, order)
+    few = few_cells(test, *parts[0])
+    check_pointwise(test, form, jets, few, given)
+    probe(form, jets, place(test, few, given), test.like)
+    if few.rule.normal is not None:
+        check_sides(test, on, alone)
+    sizes = [batch_size(test, value) for value in given.values()]
+    batch = max([size or 1 for size in sizes], default=1)
+    step = CHUNK // (batch * _numbers([s for s, _ in sides], len(few.weights)))
+    if count == 3 and batch > 1:
+        c, slices = coefficients(form, jets, place(test, few, given), test.like)
+        if _is_flat(c, [*test.blocks, *trial.blocks]):
+            step = BATCH_CHUNK // (batch * len(c) * c.shape[1])
+    total, first = Total(n, test.like), True
+    for where in _regions(test, parts, max(step, 1)):
         spot = place(test, where, given)
         c, slices = coefficients(form, jets, spot, test.like)
-        if total is None:
-            if read is None:
-                check_read(given, names_read(spot), _SETTINGS)
-            else:
-                read |= names_read(spot)
-            total = test.like.new_zeros(n, c.shape[3])
-        elif total.shape[1] < c.shape[3]:
-            total = total.repeat(1, c.shape[3])
-        total = add(where, c, slices, total)
-    assert total is not None
-    batched = any(batch_size(test, value) is not None for value in given.values())
-    return _finish(total[0] if count == 1 else total, pattern, batched or total.shape[-1] > 1)
+        if first and read is None:
+            check_read(given, names_read(spot), _SETTINGS)
+        elif first and read is not None:
+            read |= names_read(spot)
+        add(where, c, slices, total)
+        first = False
+    made = total.result()
+    batched = made.shape[-1] > 1 or any(size is not None for size in sizes)
+    return _finish(made[0] if count == 1 else made, pattern, batched)
 
 
 def _finish(total: Tensor, pattern: Any, batched: bool) -> Assembled:
@@ -108,25 +116,35 @@ def _finish(total: Tensor, pattern: Any, batched: bool) -> Assembled:
     return StackedOperator(pattern.adjacency, total.t().contiguous())
 
 
-def _regions(space: FESpace, on: Any, order: int, spaces: list[FESpace], given: dict[str, Any]) -> Iterator[Region]:
-    """Facets by their local number, or cells in runs whose arrays stay small: fresh memory costs more than sums."""
+def _parts(space: FESpace, on: Any, order: int) -> list[tuple[Tensor | None, Rule]]:
+    """Cells (None: all) and rules of the part of the mesh to integrate over: facets by their local number, or cells."""
     some = None if on is None or isinstance(on, OneSide) else cells_of(space, on)
     if on is not None and some is None:
-        for cells, rule in facet_groups(space, on, order):
-            yield region(space, cells, rule)
-        return
-    rule = cell_rule(space, order)
-    n_cells = len(space.element_dofs) if some is None else len(some)
-    widths = [sum(sum(torch.Size(s).numel() for s in b.shapes(space.dim).values()) for b in s.blocks) for s in spaces]
-    batch = max([batch_size(space, value) or 1 for value in given.values()], default=1)
-    entries = math.prod(s.element_dofs.shape[1] for s in spaces)
-    step = max(CHUNK // (batch * max(math.prod(widths) * len(rule.weights), entries)), 1)
-    if n_cells <= step:
-        yield region(space, some, rule)
-        return
-    for start in range(0, n_cells, step):
-        run = slice(start, min(start + step, n_cells))
-        yield region(space, run if some is None else some[run], rule)
+        return list(facet_groups(space, on, order))
+    return [(some, cell_rule(space, order))]
+
+
+def _regions(space: FESpace, parts: list[tuple[Tensor | None, Rule]], step: int) -> Iterator[Region]:
+    """The parts, in runs of cells whose arrays stay small: fresh memory costs more than sums."""
+    for some, rule in parts:
+        n_cells = len(space.element_dofs) if some is None else len(some)
+        if n_cells <= step or rule.normal is not None:
+            yield region(space, some, rule)
+            continue
+        for start in range(0, n_cells, step):
+            run = slice(start, min(start + step, n_cells))
+            yield region(space, run if some is None else some[run], rule)
+
+
+def _numbers(spaces: list[FESpace], n_places: int) -> int:
+    """How many numbers an array of coefficients or a cell matrix has, at most."""
+    widths = [sum(sum(torch.Size(s).numel() for s in b.shapes(x.dim).values()) for b in x.blocks) for x in spaces]
+    return max(math.prod(widths) * n_places, math.prod(s.element_dofs.shape[1] for s in spaces))
+
+
+def _is_flat(c: Tensor, blocks: Sequence[Block]) -> bool:
+    """Whether coefficients are a batch of constants on cells, that cell matrices are multiplied by."""
+    return c.shape[3] > 1 and c.shape[4] == 1 and all(block.family != "table" for block in blocks)
 
 
 def _sides(space: FESpace, where: Region, slices: list[dict[str, slice]]) -> list[tuple[int, Side]]:
@@ -140,19 +158,22 @@ def _sides(space: FESpace, where: Region, slices: list[dict[str, slice]]) -> lis
     return made
 
 
-def _matrix(test: FESpace, trial: FESpace, where: Region, c: Tensor, slices: list, pattern: Any, total: Tensor) -> None:
-    cells = where.cells
+def _matrix(test: FESpace, trial: FESpace, where: Region, c: Tensor, slices: list, pattern: Any, total: Total) -> None:
+    cells, moving = where.cells, where.measure.requires_grad
     for k, v in _sides(test, where, slices[1]):
         for m, u in _sides(trial, where, slices[0]):
             signs = test.local_signs(k, cells), trial.local_signs(m, cells)
             slots = pick(pattern.slots, 2, cells)
             slots = slots.index_select(0, test.rows(k)) if len(test.blocks) > 1 else slots
             slots = slots.index_select(1, trial.rows(m)) if len(trial.blocks) > 1 else slots
-            rest = where.maps, where.measure, where.weights, v, u
-            if c.shape[3] > 1 and c.shape[4] == 1 and "table" not in (v.block.family, u.block.family):
-                scatter_batch(_oriented(matrices(unit_coefficients(c), *rest), *signs), c, slots, total)
+
+            def made(units: Tensor, v=v, u=u, signs=signs) -> Tensor:
+                return _oriented(matrices(units, where.maps, where.measure, where.weights, v, u), *signs)
+
+            if _is_flat(c, (v.block, u.block)):
+                total.sums.add(made, c, slots, moving)
             else:
-                scatter(_oriented(matrices(c, *rest), *signs), slots, total)
+                scatter(made(c), slots, total.rows(c.shape[3]))
 
 
 def _oriented(local: Tensor, signs_v: Tensor | None, signs_u: Tensor | None) -> Tensor:
@@ -161,13 +182,13 @@ def _oriented(local: Tensor, signs_v: Tensor | None, signs_u: Tensor | None) -> 
     return local if signs_u is None else local * signs_u[None, :, :, None]
 
 
-def _vector(test: FESpace, where: Region, c: Tensor, slices: list, total: Tensor) -> None:
+def _vector(test: FESpace, where: Region, c: Tensor, slices: list, total: Total) -> None:
     for k, v in _sides(test, where, slices):
         local = vectors(c, where.maps, where.measure, where.weights, v)
         signs = test.local_signs(k, where.cells)
         if signs is not None:
             local = local * signs[:, :, None]
-        scatter(local, test.block_dofs(k, where.cells), total)
+        scatter(local, test.block_dofs(k, where.cells), total.rows(c.shape[3]))
 
 
 def check_spaces(test: FESpace, trial: Any) -> None:

@@ -48,15 +48,6 @@ def matrices(c: Tensor, maps: Maps, measure: Tensor, weights: Tensor, test: Side
     return total
 
 
-def unit_coefficients(c: Tensor) -> Tensor:
-    """Coefficients of which one is 1, with the batch axis running through all of them, in place of those of a form.
-
-    The cell matrices they give are the geometry's share; a batch of coefficients multiplies it cell by cell.
-    """
-    trial, test = c.shape[:2]
-    return torch.eye(trial * test, dtype=c.dtype, device=c.device).reshape(trial, test, 1, trial * test, 1)
-
-
 def _pair(c: Tensor, maps: Maps, measure: Tensor, weights: Tensor, v: tuple[Side, str], u: tuple[Side, str]) -> Tensor:
     n_v, n_u = v[0].block.components or 1, u[0].block.components or 1
     g = c.reshape(n_u, c.shape[0] // n_u, n_v, c.shape[1] // n_v, *c.shape[2:])

@@ -13,8 +13,6 @@ from torch import Tensor
 
 from meshlearn import ops
 
-BLOCK = 1 << 17  # numbers of cell matrices formed at a time
-
 
 @dataclass(frozen=True)
 class Pattern:
@@ -49,27 +47,3 @@ def scatter(values: Tensor, slots: Tensor, total: Tensor) -> None:
         total[:, 0].scatter_add_(0, place, flat[:, 0])
     else:
         total.index_add_(0, place, flat)
-
-
-def scatter_batch(geometry: Tensor, c: Tensor, slots: Tensor, total: Tensor) -> None:
-    """Add geometry times coefficients to total (n, batch), in blocks of cells that stay in the cache.
-
-    geometry  (n_test, n_trial, n_cells, pairs) cell matrices of unit coefficients
-    c         (trial, test, n_cells or 1, batch, 1) coefficients of a form, constant on cells; pairs = trial x test
-    """
-    pairs, n_cells, n_batch = geometry.shape[3], geometry.shape[2], c.shape[3]
-    c = c[..., 0].reshape(pairs, -1, n_batch)
-    if not c.requires_grad:  # what no cell uses costs nothing
-        used = torch.nonzero(c.flatten(1).ne(0).any(1))[:, 0]
-        c, geometry = c.index_select(0, used), geometry.index_select(3, used)
-    left = geometry.flatten(0, 1).permute(1, 0, 2).contiguous()  # (cells, entries, pairs)
-    right = c.expand(len(c), n_cells, n_batch).transpose(0, 1)
-    place = slots.reshape(-1, n_cells).t().contiguous()
-    if geometry.device.type != "cpu":
-        scatter(torch.bmm(left, right), place, total)
-        return
-    step = max(BLOCK // (left.shape[1] * n_batch), 1)
-    for start in range(0, n_cells, step):
-        block = slice(start, start + step)
-        made = torch.bmm(left[block], right[block])
-        total.index_add_(0, place[block].reshape(-1), made.reshape(-1, n_batch))

@@ -25,7 +25,7 @@ from meshlearn.fem.argument import NUMPY, Argument
 from meshlearn.fem.coefficients import batch_size
 from meshlearn.fem.explain import outside, outsiders
 from meshlearn.fem.forms import Jets, call, random_fields
-from meshlearn.fem.places import Region, place, region
+from meshlearn.fem.places import Region, Rule, place, region
 from meshlearn.io.quiet import quiet
 
 if TYPE_CHECKING:
@@ -49,13 +49,12 @@ _PLACES = (
 _DONE: weakref.WeakKeyDictionary[Callable[..., Any], set[tuple[Any, ...]]] = weakref.WeakKeyDictionary()
 
 
-def few_cells(space: FESpace, where: Region) -> Region:
-    """Three cells of a region, on which forms are tried."""
+def few_cells(space: FESpace, numbers: Tensor | None, rule: Rule) -> Region:
+    """Three of the cells with these numbers (None: of all), on which forms are tried."""
     with torch.no_grad():
-        numbers = where.cells if isinstance(where.cells, Tensor) else None
         n = len(space.element_dofs) if numbers is None else len(numbers)
         cells = torch.tensor([0, int(0.618 * n), n - 1], device=space.device)
-        return region(space, cells if numbers is None else numbers.index_select(0, cells), where.rule)
+        return region(space, cells if numbers is None else numbers.index_select(0, cells), rule)
 
 
 def check_pointwise(
