@@ -7,7 +7,8 @@ normal derivatives fix the mixed ones:
 
 at the corners of the side as far as these are dofs, and what sits on the side itself. Where two sides meet in a corner
 of the domain, those of both hold; pieces of one curved wall have one direction (with the directions of both all first
-derivatives would vanish at every node, and the order with them).
+derivatives would vanish at every node, and the order with them). Along a wall c(s) with c'' = k the derivatives turn
+with it: the second derivative of values is t . H t + k . grad u, that of the normal slope t . H n - (k . n) t . grad u.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _COLUMNS: dict[tuple[int, int], list[tuple[int, ...]]] = {
 
 
 class Relations(NamedTuple):
-    """Rows sum_j entries[:, j] u[dofs[:, j]] (m, 3), entries 0 where there is nothing.
+    """Rows sum_j entries[:, j] u[dofs[:, j]] (m, 5), entries 0 where there is nothing.
 
     owner  (m,) number of the corner, or -1 - dof for what sits on a side
     order  (m,) 0 for values, 1 for derivatives in one direction, 2 for those in two
@@ -57,9 +58,14 @@ def joined(parts: list[Relations]) -> Relations:
     return Relations(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def relations(space: FESpace, k: int, known: Functionals, where: Any, part: str, bend: float) -> Relations:
+def relations(
+    space: FESpace, k: int, known: Functionals, where: Any, part: str, bend: float, turning: bool = True
+) -> Relations:
     """The relations of a part of the mesh: sides, or points (with the sides of the boundary between them); of a
-    subdomain all dofs. Raises ParameterError for sides in space."""
+    subdomain all dofs. Raises ParameterError for sides in space.
+
+    turning  whether values count along the wall, and normals turn with it; else derivatives count along the tangent
+    """
     if space.dim > 2:
         raise ParameterError(
             f"boundary values of {type(space.blocks[k].element).__name__} are not taken apart in space: give the dofs, "
@@ -77,12 +83,14 @@ def relations(space: FESpace, k: int, known: Functionals, where: Any, part: str,
             outward = _ends(space, found.corners)
             made.append(_derived(space, at_corners, found.corners, [outward], 0 * outward, outward))
         return joined(made)
-    corner, t, n = walls(space, found.facets, bend)
+    corner, t, n, bent = walls(space, found.facets, bend)
     across = np.where(n.any(1, keepdims=True), n, np.stack([t[:, 1], -t[:, 0]], 1))
+    bent = bent if turning else 0 * bent
+    turn = -(bent * across).sum(1, keepdims=True) * t
     if part != "normal":
-        made += [_derived(space, at_corners, corner, directions, t, n) for directions in ([t], [t, t])]
+        made += [_derived(space, at_corners, corner, way, t, n, bent) for way in ([t], [t, t])]
     if part != "value":
-        made += [_derived(space, at_corners, corner, directions, t, n) for directions in ([across], [t, across])]
+        made += [_derived(space, at_corners, corner, way, t, n, turn) for way in ([across], [t, across])]
     return joined([*made, *_on_sides(space, k, known, found.facets, part)])
 
 
@@ -102,10 +110,10 @@ def corner_dofs(space: FESpace, k: int, known: Functionals) -> dict[tuple[int, .
 def _rows(space: FESpace, dofs: np.ndarray, owner: np.ndarray | None = None) -> Relations:
     """One dof each."""
     m, nothing = len(dofs), np.zeros((len(dofs), space.dim))
-    entries = np.tile([1.0, 0.0, 0.0], (m, 1))
+    entries = np.tile([1.0, 0.0, 0.0, 0.0, 0.0], (m, 1))
     place = nothing if owner is None else space.skmesh.p[:, owner].T
     owner = -1 - dofs if owner is None else owner
-    return Relations(np.repeat(dofs[:, None], 3, 1), entries, owner, np.zeros(m, np.int64), place, nothing, nothing)
+    return Relations(np.repeat(dofs[:, None], 5, 1), entries, owner, np.zeros(m, np.int64), place, nothing, nothing)
 
 
 def _derived(
@@ -115,13 +123,21 @@ def _derived(
     directions: list[np.ndarray],
     t: np.ndarray,
     n: np.ndarray,
+    turn: np.ndarray | None = None,
 ) -> Relations:
-    """The derivatives in some directions at corners, where all of those that they are made of are dofs."""
+    """The derivatives in some directions at corners, where all of those that they are made of are dofs.
+
+    turn  (m, 2) first derivatives that second ones have beside them
+    """
     m, order = len(corner), len(directions)
-    dofs, entries = np.zeros((m, 3), np.int64), np.zeros((m, 3))
+    dofs, entries = np.zeros((m, 5), np.int64), np.zeros((m, 5))
     usable = np.ones(m, bool)
-    for j, key in enumerate(_COLUMNS[order, space.dim]):
-        if order == 1:
+    columns = [*_COLUMNS[order, space.dim], *(_COLUMNS[1, 2] if order == 2 and turn is not None else [])]
+    for j, key in enumerate(columns):
+        if len(key) == 1 and order == 2:
+            assert turn is not None
+            weight = turn[:, key[0]]
+        elif order == 1:
             weight = directions[0][:, key[0]]
         else:
             a, b = directions

@@ -134,8 +134,10 @@ class FESpace(Discretization):
                 values and normal derivatives, those of the function. On sides that are not parallel to an axis these
                 are relations between dofs
         corner  angle in degrees, for these spaces and numbers: sides that differ by more meet in a corner, where what
-                belongs to both is fixed; at less they are one curved wall, with its mean direction at the point between
-                them. The gradient of a function is known, so that its derivatives along both sides are fixed always
+                belongs to both is fixed; at less they are one curved wall, with its direction and curvature at the point
+                between them (right to second order, also for supported plates, for which true corners give another
+                problem: Babuska's paradox). The gradient of a function is known, so that its derivatives along both
+                sides are fixed always
 
         For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part; `values` are vectors. The
         derivatives that are needed are those of the function by autograd. Raises FieldError for functions without them,

@@ -30,8 +30,9 @@ def prescribe_traces(
     """Values, normal derivatives or both on parts (where, value) of the mesh; where parts meet the later one counts."""
     made: list[tuple[Relations, Tensor]] = []
     for where, value in parts:
-        both = part != "normal" and not _is_number(value)  # the gradient is known: nothing locks at a kink
-        rows = relations(space, k, known, where, part, 0.0 if both else bend)
+        number = _is_number(value)
+        both = part != "normal" and not number  # the gradient is known: nothing locks at a kink
+        rows = relations(space, k, known, where, part, 0.0 if both else bend, turning=number)
         if not len(rows.dofs):
             raise ParameterError(
                 f"where={shown(where)} selects no {'normal derivative' if part == 'normal' else 'dof'} of {space}: "
