@@ -1,14 +1,17 @@
-"""`meshlearn make-data`: solved plates to train on."""
+"""`meshlearn make-data`: solved plates, and particles in motion, to train on."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from meshlearn.cli import common
+
+PLATES = "plates"
 
 
 class Physics(StrEnum):
@@ -19,12 +22,49 @@ class Physics(StrEnum):
     hyperelasticity = "hyperelasticity"
 
 
+class Kind(StrEnum):
+    """What moves."""
+
+    elastic = "elastic"
+    metal = "metal"
+    water = "water"
+    sand = "sand"
+
+
+class PlatesUnlessNamed(TyperGroup):
+    """`make-data FOLDER …` is `make-data plates FOLDER …`; a folder named like a kind of data is written ./mpm."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the kind first where there is none."""
+        if args and args[0] not in self.commands and not {"--help", "-h"} & set(args[:1]):
+            args = [PLATES, *args]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("make-data")(make_data)
+    """Add the commands."""
+    made = typer.Typer(cls=PlatesUnlessNamed, no_args_is_help=True, help=make_data.__doc__, rich_markup_mode="rich")
+    made.command(PLATES)(make_plates)
+    made.command("mpm")(make_mpm)
+    app.add_typer(made, name="make-data")
 
 
-def make_data(
+def make_data() -> None:
+    """Make a folder of simulations: plates with holes by finite elements, or particles in motion.
+
+    Without the name of a kind, plates are made. `meshlearn info` lists what a file holds.
+
+    [bold]Examples[/bold]
+
+      meshlearn make-data runs --n 200
+
+      meshlearn make-data mpm drops --n 20 --kind water
+
+      meshlearn make-data mpm --help
+    """
+
+
+def make_plates(
     folder: Annotated[Path, typer.Argument(help="Folder for plate_0000.vtu, plate_0001.vtu, …", show_default=False)],
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of plates.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same plates.")] = 0,
@@ -34,10 +74,9 @@ def make_data(
     holes: Annotated[str, typer.Option(help="Number of holes: a number or a range.")] = "1-3",
     size: Annotated[str, typer.Option(help="Edge length of the mesh in mm: a number or a range.")] = "3.5-5",
 ) -> None:
-    """Make a folder of finite-element simulations of plates with holes.
+    """Plates with holes, by finite elements.
 
     Each file holds the mesh with its named boundaries, the loads and material (inputs) and the solution (outputs).
-    `meshlearn info` lists them.
 
     [bold]Examples[/bold]
 
@@ -45,10 +84,10 @@ def make_data(
 
       meshlearn make-data hot --physics poisson --holes 2 --size 3
     """
-    from meshlearn.sim import make_plates
+    from meshlearn import sim
 
     folder = common.results_folder(folder)
-    meshes = make_plates(
+    meshes = sim.make_plates(
         n,
         folder,
         seed=seed,
@@ -60,3 +99,49 @@ def make_data(
     points = sum(mesh.n_points for mesh in meshes)
     typer.echo(f"wrote {n} plates to {folder} ({points // n} points each on average)")
     typer.echo(repr(meshes[0]))
+
+
+def make_mpm(
+    folder: Annotated[Path, typer.Argument(help="Folder for mpm_elastic_0000.mesh.safetensors, …", show_default=False)],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of scenes.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same scenes.")] = 0,
+    kind: Annotated[
+        Kind, typer.Option(help="Bodies that are thrown (elastic, metal), a dam that breaks, a column of sand.")
+    ] = Kind.elastic,
+    dim: Annotated[int, typer.Option(min=2, max=3, help="2 (plane strain) or 3.")] = 2,
+    cells: Annotated[int, typer.Option(min=8, help="Cells of the grid along a side of the box.")] = 32,
+    duration: Annotated[float, typer.Option(help="Simulated seconds.")] = 1.0,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 100,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Constants of material and scene: young=1e4 or young=[1e4,1e5]."),
+    ] = None,
+) -> None:
+    """Particles in motion, by the material point method.
+
+    Each file holds one trajectory of a point cloud in a box of 1 m, with velocities, energies and what was drawn.
+
+    [bold]Examples[/bold]
+
+      meshlearn make-data mpm drops --n 20 --kind water
+
+      meshlearn make-data mpm jelly --dim 3 --cells 24 --set young=[2e4,5e4] --set speed=1
+    """
+    from meshlearn import sim
+
+    folder = common.results_folder(folder)
+    made = sim.make_mpm(
+        n,
+        folder,
+        seed=seed,
+        kind=kind.value,
+        dim=dim,
+        cells=cells,
+        duration=duration,
+        frames=frames,
+        progress=True,
+        **common.settings(settings or []),
+    )
+    particles = sum(film.n_points for film in made)
+    typer.echo(f"wrote {n} trajectories to {folder} ({particles // n} particles each on average)")
+    typer.echo(repr(made[0]))

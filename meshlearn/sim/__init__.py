@@ -7,6 +7,7 @@ from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.hyperelasticity import hyperelasticity
 from meshlearn.sim.moving_hole import make_moving_holes
+from meshlearn.sim.mpm.dataset import make_mpm
 from meshlearn.sim.navier_stokes import navier_stokes, steady_navier_stokes
 from meshlearn.sim.plasticity import plasticity
 from meshlearn.sim.plate import Plate, draw_plate
@@ -27,6 +28,7 @@ __all__ = [
     "make_burgers",
     "make_cylinder_flows",
     "make_moving_holes",
+    "make_mpm",
     "make_plates",
     "make_stars",
     "make_tensile",

@@ -61,7 +61,7 @@ class Body:
         spacing   distance of the particles; half a cell of the grid is usual
         shift     (dim,): moves the mesh first
         jitter    moves each by up to this share of the distance along every axis, at most 0.5
-        velocity  a number (0), (dim,), or a function of the particles (n, dim) that returns their velocities
+        velocity  a number (0), (dim,), or a function of the places (n, dim) of the particles that returns theirs
 
         All particles have the same volume, that of the mesh over their number.
 

@@ -1,0 +1,185 @@
+"""Data sets of particles: bodies thrown into a box, dams that break, columns of sand that collapse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from meshlearn.errors import ParameterError
+from meshlearn.hints import did_you_mean
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.shapes import ball, box, cylinder, disc, l_shape, rectangle
+from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.sim.collection import SERIES, bounds, collect, design
+from meshlearn.sim.mpm.body import Body
+from meshlearn.sim.mpm.elastic import NeoHookean
+from meshlearn.sim.mpm.film import simulate
+from meshlearn.sim.mpm.material import Material
+from meshlearn.sim.mpm.plastic import Sand, VonMises
+from meshlearn.sim.mpm.solver import MPM
+from meshlearn.sim.mpm.water import Water
+from meshlearn.sim.plate import Range
+from meshlearn.sim.walls import Wall
+
+GRAVITY = 9.81
+DRAWN: dict[str, dict[str, Range]] = {
+    "elastic": {"young": (5e4, 2e5), "poisson": (0.2, 0.4), "speed": (0.5, 2.0), "spin": (-8.0, 8.0)},
+    "metal": {"young": 1e6, "poisson": 0.3, "yield_stress": (1e4, 4e4), "speed": (0.5, 2.0), "spin": (-8.0, 8.0)},
+    "water": {"bulk": 5e4, "viscosity": 0.0, "width": (0.2, 0.45), "height": (0.25, 0.5)},
+    "sand": {"young": 3e5, "poisson": 0.2, "friction": (20.0, 40.0), "width": (0.15, 0.3), "height": (0.2, 0.5)},
+}
+"""What is drawn unless given: Pa; m/s; rad/s; Pa s; m; degrees."""
+DENSITY = {"elastic": 1000.0, "metal": 2000.0, "water": 1000.0, "sand": 1500.0}
+LIMITS = {"poisson": (-0.9, 0.49), "friction": (1.0, 59.0), "width": (0.05, 0.9), "height": (0.05, 0.9)}
+SIGNED = ("spin",)
+FLOOR_FRICTION = 0.5
+SHAPES = {2: ("block", "disc", "angle"), 3: ("block", "ball", "cylinder")}
+
+
+def make_mpm(
+    n: int,
+    folder: str | Path | None = None,
+    seed: int = 0,
+    kind: str = "elastic",
+    dim: int = 2,
+    cells: int = 32,
+    duration: float = 1.0,
+    frames: int = 100,
+    shapes: Any = None,
+    progress: bool = False,
+    **constants: Range,
+) -> list[Trajectory]:
+    """Draw and simulate `n` scenes in a box of 1 m; write them as `mpm_elastic_0000.mesh.safetensors` … to a folder.
+
+    n, seed    scene i depends on the seed and on i only (a Sobol sequence in all that is drawn)
+    kind       "elastic", "metal": a body of some shape, turned somehow, is thrown with a spin and falls;
+               "water": a dam breaks; "sand": a column collapses on a floor with friction
+    dim        2 (plane strain) or 3
+    cells      of the grid along a side; a body has two particles along each edge of a cell
+    duration   simulated time in seconds, in `frames` equal steps
+    shapes     for "elastic" and "metal", those to draw from: "block", "disc", "angle" in 2-D; "block", "ball",
+               "cylinder" in 3-D; all of them unless given
+    progress   show a progress bar (on a terminal)
+    constants  of the material and the scene: numbers or ranges (`DRAWN` unless given)
+
+    Every trajectory is a point cloud in float32 with the fields of `meshlearn.sim.mpm.simulate` and, as global data of
+    its mesh, all that was drawn, gravity (dim,) and box (2, dim), its corners.
+    Raises ParameterError for impossible requests, and for a folder that holds other scenes of this name.
+
+    >>> drop, = ml.sim.make_mpm(1, cells=16, duration=0.1, frames=2)
+    >>> drop.moving_points.shape[::2], list(drop.mesh.global_data)
+    (torch.Size([3, 2]), ['young', 'poisson', 'speed', 'spin', 'gravity', 'box'])
+    """
+    if kind not in DRAWN:
+        raise ParameterError(f"there is no kind {kind!r}{did_you_mean(str(kind), DRAWN)} Kinds are {', '.join(DRAWN)}.")
+    if dim not in (2, 3):
+        raise ParameterError(f"dim is 2 or 3, not {dim!r}.")
+    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 8:
+        raise ParameterError(f"cells is the number of cells along a side, at least 8, not {cells!r}.")
+    for name in constants:
+        if name not in DRAWN[kind]:
+            guess = did_you_mean(name, DRAWN[kind])
+            raise ParameterError(f"{kind} has no constant {name!r}{guess} It has {', '.join(DRAWN[kind])}.")
+    ranges = {}
+    for name, value in (DRAWN[kind] | constants).items():
+        low, high = LIMITS.get(name, (-math.inf if name in SIGNED else 0.0, math.inf))
+        ranges[name] = bounds(name, value, low, high)
+    forms = _forms(shapes, kind, dim)
+    free = dict.fromkeys(("form", "x", "y", "turn", "aim"), (0.0, 1.0))
+    drawn = design(n, seed, ranges | free)
+
+    def make(i: int) -> Trajectory:
+        values = drawn[i]
+        known = {name: values[name] for name in ranges}
+        scene = _scene(kind, dim, cells, values, forms)
+        film = simulate(scene, duration, frames)
+        facts = {**known, "gravity": [0.0] * (dim - 1) + [-GRAVITY], "box": [[0.0] * dim, [1.0] * dim]}
+        tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in facts.items()}
+        return film.replace(mesh=film.mesh.with_global_data(**tensors))
+
+    return collect(make, n, folder, f"mpm_{kind}", progress, SERIES)
+
+
+def _forms(shapes: Any, kind: str, dim: int) -> tuple[str, ...]:
+    known = SHAPES[dim]
+    if shapes is None:
+        return known
+    if kind in ("water", "sand"):
+        raise ParameterError(f"{kind} is always a column; shapes are for elastic and metal.")
+    names = (shapes,) if isinstance(shapes, str) else tuple(shapes)
+    for name in names:
+        if name not in known:
+            guess = did_you_mean(str(name), known)
+            raise ParameterError(f"there is no shape {name!r}{guess} In {dim}-D there are {known}.")
+    if not names:
+        raise ParameterError(f"shapes is empty; in {dim}-D there are {known}.")
+    return names
+
+
+def _scene(kind: str, dim: int, cells: int, values: Mapping[str, float], forms: tuple[str, ...]) -> MPM:
+    h = 1.0 / cells
+    material = _material(kind, values)
+    if kind in ("water", "sand"):
+        wide, high = values["width"], values["height"]
+        column = rectangle(wide, high, n=1) if dim == 2 else box(wide, wide, high, n=1)
+        body = Body.fill(column, material, h / 2, DENSITY[kind])
+        walls: Any = "separate" if kind == "water" else {"bottom": Wall("separate", FLOOR_FRICTION)}
+    else:
+        mesh = _turned(_body(forms[min(int(values["form"] * len(forms)), len(forms) - 1)], dim), values["turn"])
+        reach = float(mesh.points.norm(dim=1).max())
+        room = 1.0 - 2 * (reach + 2 * h)
+        place = torch.tensor([values["x"]] * (dim - 1) + [0.4 + 0.6 * values["y"]])
+        centre = reach + 2 * h + room * place
+        angle = 2 * math.pi * values["aim"]
+        towards = torch.tensor([math.cos(angle), *([0.0] * (dim - 2)), math.sin(angle)])
+
+        def velocity(points: Tensor) -> Tensor:
+            arm, spun = points - centre, torch.zeros_like(points)
+            spun[:, 0], spun[:, -1] = -arm[:, -1], arm[:, 0]
+            return values["speed"] * towards + values["spin"] * spun
+
+        body = Body.fill(mesh, material, h / 2, DENSITY[kind], velocity, centre)
+        walls = "separate"
+    return MPM(body, h, (0.0,) * dim, (1.0,) * dim, walls, [0.0] * (dim - 1) + [-GRAVITY])
+
+
+def _material(kind: str, values: Mapping[str, float]) -> Material:
+    if kind == "water":
+        return Water(values["bulk"], values["viscosity"])
+    if kind == "sand":
+        return Sand(values["young"], values["poisson"], values["friction"])
+    if kind == "metal":
+        return VonMises(values["young"], values["poisson"], values["yield_stress"])
+    return NeoHookean(values["young"], values["poisson"])
+
+
+def _body(form: str, dim: int) -> Mesh:
+    """A mesh of a shape around the origin, within a radius of a quarter."""
+    if dim == 2:
+        shape = {
+            "block": lambda: rectangle(0.3, 0.2, n=2),
+            "disc": lambda: disc(0.14, n=8),
+            "angle": lambda: l_shape(0.3, n=2),
+        }
+    else:
+        shape = {
+            "block": lambda: box(0.3, 0.2, 0.2, n=2),
+            "ball": lambda: ball(0.14, n=4),
+            "cylinder": lambda: cylinder(0.1, 0.25, n=4),
+        }
+    mesh = shape[form]()
+    middle = (mesh.points.amin(0) + mesh.points.amax(0)) / 2
+    return mesh.replace(points=mesh.points - middle)
+
+
+def _turned(mesh: Mesh, share: float) -> Mesh:
+    """Turned in the plane of the first and the last axis."""
+    cosine, sine = math.cos(2 * math.pi * share), math.sin(2 * math.pi * share)
+    turn = torch.eye(mesh.dim)
+    turn[0, 0], turn[0, -1], turn[-1, 0], turn[-1, -1] = cosine, -sine, sine, cosine
+    return mesh.replace(points=mesh.points @ turn.T)
