@@ -9,6 +9,7 @@ from meshlearn.sim.hyperelasticity import hyperelasticity
 from meshlearn.sim.moving_hole import make_moving_holes
 from meshlearn.sim.mpm.dataset import make_mpm
 from meshlearn.sim.navier_stokes import navier_stokes, steady_navier_stokes
+from meshlearn.sim.peaks import make_peaks, peaks_error, solve_peaks
 from meshlearn.sim.plasticity import plasticity
 from meshlearn.sim.plate import Plate, draw_plate
 from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solve_heat, solve_hyperelasticity
@@ -29,16 +30,19 @@ __all__ = [
     "make_cylinder_flows",
     "make_moving_holes",
     "make_mpm",
+    "make_peaks",
     "make_plates",
     "make_stars",
     "make_tensile",
     "navier_stokes",
+    "peaks_error",
     "plasticity",
     "plate_mesh",
     "poisson",
     "solve_elasticity",
     "solve_heat",
     "solve_hyperelasticity",
+    "solve_peaks",
     "steady_navier_stokes",
     "von_mises",
 ]
