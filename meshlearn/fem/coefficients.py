@@ -13,7 +13,7 @@ from torch import Tensor
 from meshlearn import ops
 from meshlearn.errors import FieldError
 from meshlearn.fem.arrays import as_tensor
-from meshlearn.fem.fields import HIDDEN, Argument
+from meshlearn.fem.fields import HIDDEN, Argument, Place
 from meshlearn.fem.geometry import Cells, Maps, carry, pick
 
 if TYPE_CHECKING:
@@ -133,6 +133,8 @@ def constant(space: FESpace, name: str, value: Any) -> Any:
     component, as such an array."""
     if isinstance(value, Argument):
         return value
+    if isinstance(value, Place):  # lambda x: x, the vector of the coordinates
+        return torch.stack(list(value))
     if isinstance(value, (list, tuple)):
         parts = [constant(space, name, part) for part in value]
         parts = [part.value if isinstance(part, Argument) else part for part in parts]

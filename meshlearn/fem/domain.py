@@ -20,6 +20,7 @@ from meshlearn.mesh.owned import version
 
 _AFFINE = ("line", "triangle", "tetra")
 _CORNERS = {"line3": 2, "triangle6": 3, "quad8": 4, "quad9": 4}  # of facets of second-order cells
+_CLOSE = 1e-12  # of the size of the mesh: corners of a copied cell
 _MADE: WeakKeyDictionary[Mesh, tuple[int | None, Any]] = WeakKeyDictionary()
 
 
@@ -112,12 +113,30 @@ def _check_overlap(skmesh: Any, kind: str, name: str) -> None:
     cells = cells[:, np.lexsort(cells)]
     twice = int((cells[:, 1:] == cells[:, :-1]).all(0).sum())
     crowded = int((np.bincount(skmesh.t2f[skmesh.t2f >= 0].reshape(-1)) > 2).sum())
-    if twice or crowded:
+    copied = 0 if twice or crowded else _copied(skmesh.p, skmesh.t)
+    if twice or crowded or copied:
         what = f"{twice} {kind} cells that are there twice" if twice else f"{crowded} facets of more than two cells"
+        what = f"{copied} {kind} cells in the place of others, with points of their own" if copied else what
         raise MeshError(
             f"the mesh has {what}: its cells overlap, and integrals would count them more than once.\n  mesh: {name}\n"
             "  `ml.check_mesh(mesh)` lists them; the rows of the others are kept by mesh.replace(cells={kind: table})."
         )
+
+
+def _copied(points: np.ndarray, cells: np.ndarray) -> int:
+    """How many cells have all corners where another one has its own. Points alone may coincide: along a crack."""
+    place = np.rint((points - points.min(1, keepdims=True)) / (_CLOSE * (np.ptp(points) or 1.0))).astype(np.int64)
+    with np.errstate(over="ignore"):
+        key = np.sort((place * np.array([[1], [0x9E3779B97F4A7C1], [0x1B873593CC9E2D51]])[: len(place)]).sum(0))
+    if not (key[1:] == key[:-1]).any():
+        return 0
+    order = np.lexsort(place)
+    new = (np.diff(place[:, order], axis=1) != 0).any(0)
+    number = np.empty(len(order), np.int64)
+    number[order] = np.concatenate([[0], np.cumsum(new)])
+    there = np.sort(number[cells], axis=0)
+    there = there[:, np.lexsort(there)]
+    return int((there[:, 1:] == there[:, :-1]).all(0).sum())
 
 
 def _check_points(mesh: Mesh, name: str) -> None:

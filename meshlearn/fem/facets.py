@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from skfem.refdom import RefQuad, RefTri
 
-from meshlearn.errors import TopologyError
 from meshlearn.fem.quadrature import quadrature
 
 
@@ -24,10 +24,16 @@ def facet_rules(refdom: Any, order: int) -> list[FacetRule]:
     dim = len(corners)
     if dim == 1:
         return [FacetRule(corners[:, [k]], np.ones(1), np.array([2.0 * k - 1.0])) for k in (0, 1)]
-    if refdom.brefdom is None or len({len(facet) for facet in refdom.facets}) > 1:
-        raise TopologyError("integrals over facets of wedges are not supported: scikit-fem has no rule for them.")
-    places, weights = quadrature(refdom.brefdom, order)
-    return [_rule(corners, np.asarray(facet), places, weights) for facet in refdom.facets]
+    if refdom.brefdom is not None:
+        rule = quadrature(refdom.brefdom, order)
+        return [_rule(corners, ends, *rule) for ends in facet_ends(refdom)]
+    shapes = {3: RefTri, 4: RefQuad}  # wedges have both
+    return [_rule(corners, ends, *quadrature(shapes[len(ends)], order)) for ends in facet_ends(refdom)]
+
+
+def facet_ends(refdom: Any) -> list[np.ndarray]:
+    """Corners of each facet of a reference cell, where scikit-fem fills up those of triangles among squares."""
+    return [np.array(list(dict.fromkeys(facet))) for facet in refdom.facets]
 
 
 def _rule(corners: np.ndarray, facet: np.ndarray, places: np.ndarray, weights: np.ndarray) -> FacetRule:

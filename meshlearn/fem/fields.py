@@ -11,7 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.fem.argument import HIDDEN, Argument
-from meshlearn.hints import did_you_mean
+from meshlearn.hints import did_you_mean, near_names
 
 __all__ = ["HIDDEN", "Argument", "Place", "spread", "unit_jets"]
 
@@ -111,6 +111,12 @@ class Place:
             raise AttributeError(name)
         if name not in self._coefficients and name not in self._known:
             known = ", ".join(self._coefficients) or "none"
+            if hasattr(Tensor, name) and not near_names(name, self._coefficients):
+                raise ParameterError(
+                    f"x.{name}: x is the place and no tensor; its coordinates are x[0], x[1] …, and torch.stack([x[0], "
+                    f"x[1]]) is a tensor of them.\n  If a coefficient of this name is meant, it was not given: "
+                    f"assemble(form, {name}=...)."
+                )
             raise ParameterError(
                 f"the form uses x.{name}, which was not given{did_you_mean(name, self._coefficients, words='x.{}')}\n"
                 f"  coefficients: {known}\n  Give it by name: assemble(form, {name}=...)."

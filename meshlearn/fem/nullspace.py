@@ -9,6 +9,10 @@ from torch import Tensor
 from meshlearn.errors import ParameterError, SingularMatrixError
 from meshlearn.ops import SparseOperator
 
+_ONES = (
+    " 'constant' is the vector of ones, which is no constant function in spaces of vectors or of several parts: there "
+    "null vectors are given as dofs, nullspace=space.interpolate(...)."
+)
 _TOLERANCE = 1e-8  # of |A v| against |A| |v|: what still counts as a null vector (a null space may be given in float32)
 
 
@@ -50,7 +54,8 @@ def null_basis(nullspace: str | Tensor, matrix: SparseOperator) -> Float[Tensor,
         if not error <= _TOLERANCE:
             raise SingularMatrixError(
                 f"the null vectors given are not in the null space: |{side}| is {error:.1e} of |A| |v|, expected zero "
-                f"to rounding.\n  With Dirichlet data or a reaction term the matrix is regular: leave nullspace out."
+                "to rounding.\n  With Dirichlet data or a reaction term the matrix is regular: leave nullspace out."
+                + (_ONES if isinstance(nullspace, str) else "")
             )
     return basis
 

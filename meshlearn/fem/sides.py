@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
-from meshlearn.fem.facets import facet_rules
+from meshlearn.fem.facets import facet_ends, facet_rules
 from meshlearn.fem.one_side import OneSide
 from meshlearn.fem.places import Region, Rule, region
 
@@ -75,7 +75,7 @@ def _groups(space: FESpace, facets: np.ndarray, cells: np.ndarray) -> list[tuple
         if len(corners) == 1:
             places = corners[:, [k]]
         else:
-            ends = corners[:, np.asarray(refdom.facets[k])]
+            ends = corners[:, facet_ends(refdom)[k]]
             centre = ends.mean(1, keepdims=True)
             places = np.concatenate([centre, 0.6 * centre + 0.4 * ends], 1)
         weights = np.full(places.shape[1], rule.weights.sum() / places.shape[1])

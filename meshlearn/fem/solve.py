@@ -60,10 +60,10 @@ def solve(
       attribute `T` is taken where it has one.
     - tolerance, adjoint_tolerance: relative residuals at which the iterations stop, forward and backward (the same
       unless given).
-    - nullspace: what A (after the constraint) maps to zero: "constant" for a pure Neumann problem, "rigid" for free
-      elasticity on a Lagrange vector space (the motions that the constraint leaves), or (n,), (n, k) vectors. The
-      right-hand side is projected on its complement, and so is u (orthogonal in the Euclidean product of the
-      coefficients), in the adjoint too; vectors that move with the matrix carry their gradient.
+    - nullspace: what A (after the constraint) maps to zero: "constant" (the function 1) for a pure Neumann problem,
+      "rigid" for free elasticity on a Lagrange vector space (the motions that the constraint leaves), or (n,), (n, k)
+      vectors. The right-hand side is projected on its complement, and so is u (orthogonal in the Euclidean product of
+      the coefficients), in the adjoint too; vectors that move with the matrix carry their gradient.
     - max_iterations, initial: of the iterations; the initial guess is that of the forward solve only.
     - info: a `SolveInfo` to fill in: method, iterations, residuals, seconds.
     - incompatible: with a null space, what to do if more than 0.001 of the right-hand side lies in it, so that no u

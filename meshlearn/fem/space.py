@@ -15,6 +15,7 @@ from meshlearn.errors import FieldError
 from meshlearn.fem import assembly
 from meshlearn.fem.arrays import as_tensor, shown
 from meshlearn.fem.coefficients import Function
+from meshlearn.fem.constants import remember_constant
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.discretization import Discretization
 from meshlearn.fem.dofs import Dofs
@@ -134,10 +135,10 @@ class FESpace(Discretization):
                 values and normal derivatives, those of the function. On sides that are not parallel to an axis these
                 are relations between dofs
         corner  angle in degrees, for these spaces and numbers: sides that differ by more meet in a corner, where what
-                belongs to both is fixed; at less they are one curved wall, with its direction and curvature at the point
-                between them (right to second order, also for supported plates, for which true corners give another
-                problem: Babuska's paradox). The gradient of a function is known, so that its derivatives along both
-                sides are fixed always
+                belongs to both is fixed; at less they are one curved wall, with its direction and curvature at the
+                point between them (right to second order, also for supported plates, for which true corners give
+                another problem: Babuska's paradox). The gradient of a function is known, so that its derivatives along
+                both sides are fixed always
 
         For RT, BDM and Nédélec spaces this fixes normal or tangential components on the part; `values` are vectors. The
         derivatives that are needed are those of the function by autograd. Raises FieldError for functions without them,
@@ -297,6 +298,7 @@ class FESpace(Discretization):
         made = assembly.assemble(self, trial, form, on, order, coefficients)
         if trial is self:
             remember(self, made)
+            remember_constant(self, made)
         return made
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ConvergenceError, ParameterError, SingularMatrixError
+from meshlearn.fem.constants import constant_nullspace
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.factor import Factorization, cache
 from meshlearn.fem.gmres import gmres
@@ -168,6 +169,8 @@ def null_vectors(A: SparseOperator, constraint: AffineConstraint, given: Any) ->
     """The null space that `solve` is given, as vectors on the free unknowns where it is no word of `null_basis`."""
     if isinstance(given, str) and given == "rigid":
         return rigid_nullspace(A, constraint)
+    if isinstance(given, str) and given == "constant":
+        given = constant_nullspace(A)
     if isinstance(given, Tensor) and not constraint.is_identity and given.shape[0] == constraint.n:
         return given.index_select(0, constraint.independent)
     return given

@@ -104,3 +104,27 @@ def test_elements_of_other_libraries_and_cases_are_recognised(name, meant):
         FESpace(plain("triangle"), name)
     with pytest.raises(ml.ParameterError, match=r"'foo' is not known\.\n"):
         FESpace(plain("triangle"), "foo")
+
+
+@pytest.mark.parametrize("kind", ["line", "triangle", "quad", "tetra", "hexahedron"])
+def test_copied_cells_with_points_of_their_own_are_refused(kind):
+    """The usual result of joining meshes that overlap; points may coincide as long as cells do not: cracks."""
+    mesh = plain(kind, 3)
+    table = mesh.cells[kind]
+    part = ml.Mesh(mesh.points, {kind: table[:2].flip(0)}).without_unused_points()
+    joined = ml.Mesh(
+        torch.cat([mesh.points, part.points]), {kind: torch.cat([table, part.cells[kind] + mesh.n_points])}
+    )
+    with pytest.raises(ml.MeshError, match=rf"2 {kind} cells in the place of others, with points of their own"):
+        FESpace(joined, "P1")
+    apart = ml.Mesh(mesh.points[table.reshape(-1)], {kind: torch.arange(table.numel()).reshape(table.shape)})
+    assert FESpace(apart, "P1").assemble(lambda x: 1.0).item() == pytest.approx(
+        FESpace(mesh, "P1").assemble(lambda x: 1.0).item()
+    )
+
+
+def test_cells_a_billion_times_smaller_than_others_are_no_copies():
+    x = torch.cat([torch.zeros(1, dtype=torch.float64), 10.0 ** torch.arange(-11, 1, dtype=torch.float64)])
+    n = torch.arange(len(x) - 1)
+    space = FESpace(ml.Mesh(x[:, None], {"line": torch.stack([n, n + 1], 1)}), "P1")
+    assert space.assemble(lambda x: 1.0).item() == pytest.approx(1.0)

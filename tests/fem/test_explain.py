@@ -119,3 +119,24 @@ def test_slips_that_used_to_pass_for_others(form, words):
         SPACE.assemble(form)
     good = SPACE.assemble(lambda u, v, x: torch.einsum("i...,i...->...", grad(u), grad(v)))
     assert torch.allclose(good.values, SPACE.assemble(lambda u, v, x: dot(grad(u), grad(v))).values)
+
+
+@pytest.mark.parametrize("name", ["T", "requires_grad", "shape"])
+def test_the_place_is_no_tensor(name):
+    space = FESpace(ml.shapes.square(n=2, dtype=torch.float64), "P1")
+    for call in (
+        lambda: space.assemble(lambda v, x: getattr(x, name) * v),
+        lambda: space.dirichlet("left", lambda x: getattr(x, name)),
+    ):
+        with pytest.raises(ml.ParameterError, match=rf"x\.{name}: x is the place and no tensor"):
+            call()
+    assert space.assemble(lambda v, x: x.T * v, T=2.0).sum().item() == pytest.approx(2.0)
+
+
+def test_the_place_as_values_is_the_vector_of_its_coordinates():
+    mesh = ml.shapes.square(n=2, dtype=torch.float64)
+    space = FESpace(mesh, "P1^d")
+    assert torch.equal(space.interpolate(lambda x: x), mesh.points.reshape(-1))
+    assert torch.equal(space.dirichlet("left", lambda x: x).g, space.dirichlet("left", lambda x: [x[0], x[1]]).g)
+    with pytest.raises(ml.FieldError, match=r"components \(2,\) does not fit"):
+        FESpace(mesh, "P1").dirichlet("left", lambda x: x)
