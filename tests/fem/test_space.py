@@ -198,11 +198,6 @@ def test_wrong_places_and_values_are_refused(call, error, words):
         call(FESpace(plain("triangle"), "P1"))
 
 
-def test_wedges_have_no_integrals_over_facets():
-    with pytest.raises(ml.TopologyError, match="wedges"):
-        FESpace(plain("wedge"), "P1").assemble(lambda x: 1.0, on="boundary")
-
-
 def test_the_pure_neumann_problem_says_what_to_do():
     space = FESpace(plain("triangle"), "P1")
     A = space.assemble(lambda u, v, x: ml.fem.dot(ml.fem.grad(u), ml.fem.grad(v)))
