@@ -24,7 +24,7 @@ autodoc_typehints = "none"
 autodoc_default_options = {"members": True, "show-inheritance": False}
 suppress_warnings = ["myst.header"]
 
-ROOMS = ["ops", "mesh", "io", "fem", "nn", "train", "sim", "models", "viz", "cli", "testing"]
+ROOMS = ["ops", "mesh", "io", "fem", "nn", "train", "sim", "models", "grids", "viz", "cli", "testing"]
 HERE = Path(__file__).parent
 
 

@@ -1,7 +1,10 @@
 """Grid models on meshes: transfers between meshes and regular grids, and the networks behind them."""
 
 from meshlearn.grids.adapter import MeshToGrid
+from meshlearn.grids.cores import register_core
+from meshlearn.grids.floor import GridWarning
 from meshlearn.grids.grid import RegularGrid
+from meshlearn.grids.operator import GridOperator
 from meshlearn.grids.transfer import GridTransfer
 
-__all__ = ["GridTransfer", "MeshToGrid", "RegularGrid"]
+__all__ = ["GridOperator", "GridTransfer", "GridWarning", "MeshToGrid", "RegularGrid", "register_core"]

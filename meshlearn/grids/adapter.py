@@ -196,12 +196,13 @@ class MeshToGrid:
                 f"the box from {low.tolist()} to {high.tolist()} has no extent along axis {flat}: a grid needs one "
                 "along each.\n  Drop the constant coordinate of a planar mesh, or give a box."
             )
-        wraps = self._flags(dim)
+        wraps = self.flags(dim)
         shape = self._shape(sides, wraps)
         spacing = tuple(side / (n if wrap else n - 1) for side, n, wrap in zip(sides, shape, wraps, strict=True))
         return RegularGrid(tuple(low.tolist()), spacing, shape, wraps)
 
-    def _flags(self, dim: int) -> tuple[bool, ...]:
+    def flags(self, dim: int) -> tuple[bool, ...]:
+        """Whether each axis is periodic, for meshes of this dimension; ParameterError if they do not fit."""
         flags = (self.periodic,) * dim if isinstance(self.periodic, bool) else tuple(self.periodic)
         if len(flags) != dim:
             raise ParameterError(f"periodic={self.periodic!r} has {len(flags)} flags; this mesh has {dim} axes.")

@@ -44,6 +44,12 @@ def check_whole(name: str, value: Any, least: int) -> None:
         raise ParameterError(f"{name}={value!r} must be a whole number of at least {least}.")
 
 
+def check_share(name: str, value: Any, least: float, most: float) -> None:
+    """A number between two others."""
+    if not _number(value) or not least <= value <= most:
+        raise ParameterError(f"{name}={value!r} must be a number between {least:g} and {most:g}.")
+
+
 def check_choice(name: str, value: Any, known: Sequence[str]) -> None:
     """One of several names."""
     if not isinstance(value, str) or value not in known:

@@ -45,13 +45,14 @@ from meshlearn.models.meshgraphnet import geometry
 from meshlearn.models.meshgraphnet.arguments import check_build, check_graphs
 from meshlearn.models.meshgraphnet.network import GraphNetwork
 from meshlearn.models.meshgraphnet.noise import add_noise
-from meshlearn.models.meshgraphnet.relative_loss import physical_zeros, relative_losses
 from meshlearn.models.meshgraphnet.sample import TRANSFERS, CoarseGraph, MultilevelSample
 from meshlearn.nn.muon import Muon
 from meshlearn.ops import Adjacency
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import measure_weights, row_counts
+from meshlearn.train.increments import from_changes, to_changes
 from meshlearn.train.network import NetworkEstimator
+from meshlearn.train.relative_loss import physical_zeros, relative_losses
 from meshlearn.train.sample import Sample
 
 
@@ -311,21 +312,11 @@ class MeshGraphNet(NetworkEstimator):
 
     def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
         """The outputs on `target`; for outputs that are also inputs, the change since `source`."""
-        tables = super().targets(source, target)
-        return {location: table - self._state(source, location, table) for location, table in tables.items()}
+        return to_changes(self.fields_, source, super().targets(source, target))
 
     def decode(self, mesh: Mesh, tables: dict[str, Tensor]) -> dict[str, Tensor]:
         """The inverse of `targets`."""
-        return {location: table + self._state(mesh, location, table) for location, table in tables.items()}
-
-    def _state(self, mesh: Mesh, location: str, table: Tensor) -> Tensor:
-        """Present values of the outputs that are stepped in time, 0 for the others."""
-        inputs = {spec.name for spec in self.fields_.inputs}
-        columns = [
-            spec.values(mesh).to(table) if spec.name in inputs else table.new_zeros(len(table), spec.size)
-            for spec in self.fields_.at("outputs", location)
-        ]
-        return torch.cat(columns, dim=1)
+        return from_changes(self.fields_, mesh, tables)
 
     def augment(self, batch: MultilevelSample) -> MultilevelSample:  # type: ignore[override]
         """The batch with noise on the fields that are stepped in time, and targets that undo it."""

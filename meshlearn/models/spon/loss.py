@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn import ops
-from meshlearn.models.field_sizes import field_sizes
 from meshlearn.models.spon.sample import DofSample
+from meshlearn.train.field_sizes import field_sizes
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.normalization import Normalizers
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn import ops
-from meshlearn.models.field_sizes import FAR, field_sizes
+from meshlearn.train.field_sizes import FAR, field_sizes
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.normalization import Normalizers
 from meshlearn.train.sample import Sample

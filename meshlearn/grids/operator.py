@@ -1,0 +1,210 @@
+"""`GridOperator`: networks on regular grids, for fields on any mesh.
+
+Inputs are carried from the mesh to a grid over its bounding box (`meshlearn.grids.adapter`), together with the mask of
+the domain, the signed distance to its boundary and coordinates; a core makes outputs there, which are sampled at the
+points and cells of the mesh. The loss is that on the mesh, so the grid's values outside the domain are free.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any, no_type_check
+
+import torch
+from torch import Tensor, nn
+
+from meshlearn.errors import ParameterError
+from meshlearn.grids.adapter import MeshToGrid
+from meshlearn.grids.cores.registry import build_core
+from meshlearn.grids.floor import GridWarning, told_of_floors
+from meshlearn.grids.network import GridNetwork
+from meshlearn.grids.sample import GridSample
+from meshlearn.grids.transfer import GridTransfer
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.train.fields import FieldSet
+from meshlearn.train.graph import row_counts
+from meshlearn.train.increments import from_changes, to_changes
+from meshlearn.train.loss import POINTWISE
+from meshlearn.train.network import NetworkEstimator
+from meshlearn.train.relative_loss import relative_losses
+from meshlearn.train.sample import Sample
+
+__all__ = ["GridOperator", "GridWarning"]
+
+
+class GridOperator(NetworkEstimator):
+    """A grid network behind transfers between meshes and grids.
+
+    inputs, outputs  names of fields in point_data, cell_data or global_data; a name in both is stepped in time
+    core             "fno", "tfno" (these need `pip install "meshlearn[grids]"`), "unet" or "deeponet"; a name given to
+                     `meshlearn.grids.register_core`; a function (n_in, n_out, periodic) -> nn.Module; or an nn.Module
+                     from (batch, n_in, *shape) to (batch, n_out, *shape). Only named cores can be saved
+    core_options     arguments of the core, such as {"modes": 16, "hidden": 48}
+    shape            nodes along the longest side of the box, or a number per axis: see `ml.MeshToGrid`, also for
+                     transfer, extension, periodic, box
+    coordinates      coordinates as inputs (from the corner of the box; sines and cosines along periodic axes)
+    distance         the signed distance to the boundary as an input
+    loss             "relative" (what `score` reports, see `ml.MeshGraphNet`), "mse", "mae" or "huber"
+
+    Meshes of a batch may have different grids. Boundary conditions choose the padding of the core: periodic axes wrap,
+    the others are continued by their last values.
+
+    After `fit`: `floors_`, {output: relative error of carrying it to the grid and back}, on some training meshes. A
+    GridWarning says when that is as large as the model's own error, with the number of nodes to use.
+
+    >>> meshes = [ml.shapes.square(n=n) for n in (5, 6)]
+    >>> meshes = [m.with_point_data(f=m.points[:, 0], u=m.points[:, 0].square()) for m in meshes]
+    >>> model = ml.GridOperator(["f"], ["u"], core="unet", core_options={"hidden": 8}, shape=8)
+    >>> model = model.fit(meshes, epochs=2, progress=False)
+    >>> model.predict(ml.shapes.square(n=4).with_point_data(f=torch.zeros(25))).point_data["u"].shape
+    torch.Size([25])
+    """
+
+    core: Any
+    core_options: dict[str, Any] | None
+    shape: int | Sequence[int]
+    transfer: str
+    extension: str
+    periodic: Any
+    box: Any
+    coordinates: bool
+    distance: bool
+    floors_: dict[str, float]
+
+    @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
+    def __init__(
+        self,
+        inputs: Sequence[str] = (),
+        outputs: Sequence[str] = (),
+        core: Any = "fno",
+        core_options: dict[str, Any] | None = None,
+        shape: int | Sequence[int] = 32,
+        transfer: str = "interpolate",
+        extension: str = "linear",
+        periodic: Any = False,
+        box: Any = None,
+        coordinates: bool = True,
+        distance: bool = True,
+        loss: str = "relative",
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.core = core
+        self.core_options = core_options
+        self.shape = shape
+        self.transfer = transfer
+        self.extension = extension
+        self.periodic = periodic
+        self.box = box
+        self.coordinates = coordinates
+        self.distance = distance
+        self.loss = loss
+
+    @property
+    def adapter(self) -> MeshToGrid:
+        """The transfer between meshes and grids, for these arguments."""
+        settings = (self.shape, self.transfer, self.extension, repr(self.periodic), repr(self.box))
+        kept = self.__dict__.get("_adapter")
+        if kept is None or kept[0] != settings:
+            made = MeshToGrid(self.shape, self.transfer, self.extension, self.periodic, self.box)
+            kept = self._adapter = (settings, made)
+        return kept[1]
+
+    # -- the network -----------------------------------------------------------------------------------------------
+
+    @wraps(NetworkEstimator.fit)
+    def fit(self, meshes: Any, **options: Any) -> GridOperator:  # type: ignore[override]
+        super().fit(meshes, **options)
+        self.floors_, advice = told_of_floors(self, meshes)
+        if advice:
+            warnings.warn(advice, GridWarning, stacklevel=2)
+        return self
+
+    def build(self, fields: FieldSet) -> nn.Module:
+        """The network for these fields; raises ParameterError for arguments that cannot be."""
+        if self.loss != "relative" and self.loss not in POINTWISE:
+            raise ParameterError(f"loss={self.loss!r} is not known; choose 'relative' or one of {sorted(POINTWISE)}.")
+        options = self.core_options if self.core_options is not None else {}
+        if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
+            raise ParameterError(f"core_options={options!r} must be a dictionary of arguments by name, or None.")
+        sizes = self.normalizers_.sizes["features"]
+        widths = {location: fields.width("outputs", location) for location in fields.output_locations}
+        n_in = sizes["grid_inputs"] + sizes["global_inputs"]
+        places = sizes.get("point_places", sizes.get("cell_places", 0))
+        core = build_core(self.core, n_in, widths, places, self.adapter.flags(fields.dim), options)
+        return GridNetwork(core, widths)
+
+    def prepare(self, mesh: Mesh) -> GridSample:
+        """Inputs on the grid, in physical units, and the matrices back to the mesh."""
+        fields, adapter = self.fields_, self.adapter
+        pair = adapter.transfer(mesh)
+        columns = [self._on_grid(mesh, place) for place in ("point", "cell") if fields.at("inputs", place)]
+        columns.append(pair.mask.reshape(-1, 1).to(mesh.points))
+        if self.distance:
+            columns.append(pair.signed_distance.reshape(-1, 1).to(mesh.points))
+        if self.coordinates:
+            columns.append(self._coordinates(pair, pair.grid.points).to(mesh.points))
+        pairs = {place: adapter.transfer(mesh, place) for place in fields.output_locations if place != "global"}
+        matrices = {place: other.sampling for place, other in pairs.items()}
+        for matrix in matrices.values():
+            matrix.adjacency.transpose()  # built once here, and kept by every batch made of this sample
+        places: dict[str, Any] = {
+            f"{place}_places": self._coordinates(other, other.sites.places.detach()).to(mesh.points)
+            for place, other in pairs.items()
+        }
+        weights = pair.weights.reshape(-1)
+        return GridSample(
+            counts=row_counts(mesh),
+            grid_inputs=torch.cat(columns, dim=1),
+            global_inputs=fields.table(mesh, "inputs", "global", exact=True),
+            grid_shape=torch.tensor([pair.grid.shape], device=mesh.device),
+            grid_weights=(weights / weights.sum()).to(mesh.points),
+            sampling={place: matrix.adjacency for place, matrix in matrices.items()},
+            shares={place: matrix.values.detach().to(mesh.points.dtype) for place, matrix in matrices.items()},
+            **places,
+        )
+
+    def _on_grid(self, mesh: Mesh, place: str) -> Tensor:
+        table = self.fields_.table(mesh, "inputs", place, exact=True)
+        return self.adapter.transfer(mesh, place).to_grid(table).reshape(-1, table.shape[1])
+
+    def _coordinates(self, pair: GridTransfer, points: Tensor) -> Tensor:
+        """From the low corner of the box; along periodic axes the sine and cosine of one period."""
+        grid, columns = pair.grid, []
+        for axis, periodic in enumerate(grid.periodic):
+            x = points[:, axis] - grid.low[axis]
+            if periodic:
+                angle = 2 * math.pi * x / grid.lengths[axis]
+                columns += [angle.sin(), angle.cos()]
+            else:
+                columns.append(x)
+        return torch.stack(columns, dim=1)
+
+    # -- time steps, loss, files -----------------------------------------------------------------------------------
+
+    def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
+        """The outputs on `target`; for outputs that are also inputs, the change since `source`."""
+        return to_changes(self.fields_, source, super().targets(source, target))
+
+    def decode(self, mesh: Mesh, tables: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The inverse of `targets`."""
+        return from_changes(self.fields_, mesh, tables)
+
+    def sample_losses(self, outputs: dict[str, Tensor], batch: Sample) -> Tensor:
+        """(n_meshes,) loss of every mesh."""
+        if self.loss != "relative":
+            return super().sample_losses(outputs, batch)
+        return relative_losses(outputs, batch, self.fields_, self.normalizers_)
+
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights and normalisers as tensors; widths, floors and history as data."""
+        tensors, meta = super().get_state()
+        return tensors, {**meta, "floors": getattr(self, "floors_", {})}
+
+    def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """The inverse of `get_state`."""
+        self.floors_ = dict(meta["floors"])
+        super().set_state(tensors, meta)

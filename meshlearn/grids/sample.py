@@ -1,0 +1,44 @@
+"""What a grid network sees of meshes: the nodes of their grids, and the matrices back to the meshes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from meshlearn.ops import Adjacency
+from meshlearn.train.sample import Sample
+
+
+@dataclass(frozen=True)
+class GridSample(Sample):
+    """The grids of one or several meshes, one after the other; shapes may differ from mesh to mesh.
+
+    grid_inputs    (n_nodes, f) inputs on the grid, then geometry: mask, signed distance, coordinates
+    global_inputs  (n_meshes, g) global input fields
+    grid_shape     (n_meshes, dim) nodes along the axes
+    grid_weights   (n_nodes,) share of the measure of the mesh that each node stands for
+    sampling       {location: rows are points or cells, columns nodes} for the locations of the outputs
+    shares         {location: entries of `sampling`}
+    point_places, cell_places
+                   (rows, k) where the outputs are wanted, for cores that need no grid: coordinates
+    """
+
+    grid_inputs: Float[Tensor, "n_nodes f"] = field(kw_only=True)
+    global_inputs: Float[Tensor, "n_meshes g"] = field(kw_only=True)
+    grid_shape: Int64[Tensor, "n_meshes dim"] = field(kw_only=True)
+    grid_weights: Float[Tensor, " n_nodes"] = field(kw_only=True)
+    sampling: dict[str, Adjacency] = field(kw_only=True)
+    shares: dict[str, Tensor] = field(kw_only=True)
+    point_places: Float[Tensor, "n_points k"] | None = field(default=None, kw_only=True)
+    cell_places: Float[Tensor, "n_cells k"] | None = field(default=None, kw_only=True)
+
+    features: ClassVar[tuple[str, ...]] = ("grid_inputs", "global_inputs", "point_places", "cell_places")
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """(points and nodes, entries of the matrices)."""
+        points, _ = super().cost
+        return points + len(self.grid_inputs), sum(matrix.n_edges for matrix in self.sampling.values())
