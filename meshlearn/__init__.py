@@ -49,6 +49,7 @@ _PUBLIC: dict[str, str] = {
     "ExtrapolationWarning": "models.neural_fields.reach",
     "CrossSectionReconstructor": "models.cross_sections",
     "MongeAmpereMover": "models.movers",
+    "DataFreeMeshMover": "models.movers",
     "MeanField": "models.baselines",
     "NearestNeighbor": "models.baselines",
     "RidgeRegression": "models.baselines",

@@ -175,8 +175,8 @@ class MongeAmpereMover:
             scale_history=tuple(progress.steps),
             equidistribution=equidistribution(prepared.mesh, exact, density.detach()),
             before=equidistribution(prepared.mesh, prepared.mesh, before),
-            quality=_quality(exact),
-            quality_before=_quality(prepared.mesh),
+            quality=cell_quality(exact),
+            quality_before=cell_quality(prepared.mesh),
             n_inverted=inverted,
         )
 
@@ -251,7 +251,7 @@ def _start_points(start: Any, prepared: _Prepared, monitor: _Values) -> np.ndarr
     return points
 
 
-def _quality(mesh: Mesh) -> dict[str, float]:
+def cell_quality(mesh: Mesh) -> dict[str, float]:
     if mesh.dim == 1:
         return {"smallest": 1.0, "mean": 1.0}
     joined = mesh.join_cells(scaled_jacobian(mesh.oriented())).detach()

@@ -7,11 +7,12 @@ where it falls below the floor, the crossing is bisected to rounding and the saf
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from meshlearn.errors import MeshError, ParameterError
@@ -20,6 +21,9 @@ from meshlearn.mesh.mesh import Mesh
 
 SIMPLICES = {1: "line", 2: "triangle", 3: "tetra"}
 _BISECTIONS = 60
+_HOLD = 0.75
+_HOLDS = 60
+_LEAST = 0.05
 
 
 def safe_cell_steps(
@@ -83,6 +87,52 @@ def safeguarded(mesh: Mesh, target: Float[Tensor, "n dim"], floor: float = 1e-3)
     """
     step = float(safe_step(mesh, target, floor))
     return (target if step == 1.0 else mesh.points + step * (target - mesh.points)), step
+
+
+def held_back(
+    points: Float[Tensor, "n dim"],
+    moves: Float[Tensor, "n dim"],
+    cells: Int64[Tensor, "n_cells k"],
+    floor: float,
+    place: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Float[Tensor, "n dim"], Float[Tensor, " n"], Bool[Tensor, " n_cells"]]:
+    """(moved points, share of its move that each point makes, which cells the whole moves would invert).
+
+    points, moves  of one mesh, or of several side by side
+    floor          in [0, 1): smallest ratio of a cell's measure to its measure before
+    place          puts moved points (n, dim) where they may be (on curved walls)
+
+    Only the points of cells that get too small, and if needed their neighbours', are held back, a quarter of their move
+    at a time; the last ones stay. Where nothing is too small all shares are 1.
+    """
+    start = measures(points, cells)
+    share = points.new_ones(len(points))
+    inverted: Tensor | None = None
+    for round_ in range(_HOLDS + 1):
+        moved = points + share[:, None] * moves
+        moved = moved if place is None else place(moved)
+        ratio = measures(moved, cells) / start
+        if inverted is None:
+            inverted = ratio <= 0
+        small = ~(ratio > floor)
+        if not bool(small.any()):
+            return moved, share, inverted
+        nodes = cells[small].reshape(-1)
+        if round_ >= _HOLDS // 2:  # a patch that does not come free: let go of its surroundings, too
+            touched = torch.zeros_like(share, dtype=torch.bool).index_fill(0, nodes, True)
+            nodes = cells[touched[cells].any(1)].reshape(-1)
+        lower = share.index_select(0, nodes) * _HOLD
+        share = share.index_copy(0, nodes, torch.where(lower < _LEAST, 0.0, lower))
+    assert inverted is not None
+    return points, torch.zeros_like(share), inverted
+
+
+def measures(points: Float[Tensor, "n dim"], cells: Int64[Tensor, "n_cells k"]) -> Float[Tensor, " n_cells"]:
+    """Determinants of the edges of simplices: signed measures times the factorial of the dimension."""
+    E = _edges(points, cells)
+    if E.shape[1] == 1:
+        return E[:, 0, 0]
+    return _det2(E[:, 0], E[:, 1]) if E.shape[1] == 2 else _det3(*E.unbind(1))
 
 
 def _edges(points: Tensor, cells: Tensor) -> Tensor:

@@ -1,0 +1,65 @@
+"""Monitors of point fields, for many meshes at a time: the same as `HessianMonitor` and the others give one by one."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meshlearn import ops
+from meshlearn.models.movers.learned.elliptic import solve_blocks
+from meshlearn.models.movers.learned.geometry import Geometry
+from meshlearn.models.movers.learned.sample import MoverSample
+
+MONITORS = ("hessian", "squared_hessian", "gradient", "field")
+_FLAT = 1e-10  # of the field's size: slopes (on a mesh of measure 1) below are rounding
+
+
+def monitor_values(
+    kind: str,
+    field: Float[Tensor, " n"],
+    batch: MoverSample,
+    geometries: tuple[Geometry, ...],
+    amplitude: float,
+    smoothing: float,
+) -> Float[Tensor, " n"]:
+    """(n,) float64 from the values of a field at the points of a batch in float64.
+
+    kind       "hessian": 1 + amplitude |H| / max |H|; "squared_hessian", "gradient": 1 + amplitude of the squares;
+               "field": the field is the monitor
+    smoothing  length over which it is spread, in units of the size of each mesh
+
+    Of a field that is constant (for Hessians: linear) the monitor is 1 everywhere.
+    """
+    made = field.double()
+    if kind != "field":
+        size = _size(kind, made, batch)
+        largest, scale = (ops.segment_max(x[:, None], batch.meshes) for x in (size, made.abs()))
+        flat = largest <= _FLAT * scale
+        relative = size / ops.gather_receivers(torch.where(flat, 1.0, largest), batch.meshes)[:, 0]
+        relative = relative * ops.gather_receivers((~flat).to(size.dtype), batch.meshes)[:, 0]
+        made = 1 + amplitude * (relative if kind == "hessian" else relative.square())
+    if smoothing == 0:
+        return made
+    solvers = tuple(geometry.smoothing(smoothing) for geometry in geometries)
+    spread = solve_blocks((batch.operators.lumped * made)[:, None], solvers)[:, 0]
+    low, high = (
+        ops.gather_receivers(extreme(made[:, None], batch.meshes), batch.meshes)[:, 0]
+        for extreme in (ops.segment_min, ops.segment_max)
+    )
+    return spread.clamp(low, high)
+
+
+def _size(kind: str, field: Tensor, batch: MoverSample) -> Tensor:
+    operators = batch.operators
+    slope = (operators.clement @ field).reshape(-1, operators.dim)
+    if kind == "gradient":
+        return slope.norm(dim=1)
+    second = (operators.clement @ slope).reshape(-1, operators.dim, operators.dim)
+    return ((second + second.transpose(1, 2)) / 2).flatten(1).norm(dim=1)
+
+
+def relative_density(monitor: Float[Tensor, " n"], batch: MoverSample) -> Float[Tensor, " n"]:
+    """The monitor over its mean on each mesh."""
+    mean = ops.segment_sum((batch.operators.lumped * monitor)[:, None], batch.meshes)
+    return monitor / ops.gather_receivers(mean, batch.meshes)[:, 0]

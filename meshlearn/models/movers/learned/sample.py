@@ -1,0 +1,69 @@
+"""What a learned mover sees of one mesh, or of several: P1 operators, surroundings, a density."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meshlearn.models.movers.learned.elliptic import Green
+from meshlearn.models.movers.learned.geometry import Geometry, Operators
+from meshlearn.ops import Adjacency
+from meshlearn.train.graph import row_counts
+from meshlearn.train.sample import Sample, collate
+
+
+@dataclass(frozen=True)
+class MoverSample(Sample):
+    """Meshes about their centres, of measure 1, with a density.
+
+    surroundings  (n, k) features of every point's place, see `Geometry`
+    operators     of the meshes, block by block
+    meshes        row m holds the points of mesh m
+    density       (n,) the monitor at the points over its mean
+    wanted        (n,) the potential a classical mover found; zeros without one
+    greens        inverse Laplacians, one for each mesh
+    """
+
+    surroundings: Float[Tensor, "n k"] = field(kw_only=True)
+    operators: Operators = field(kw_only=True)
+    meshes: Adjacency = field(kw_only=True)
+    density: Float[Tensor, " n"] = field(kw_only=True)
+    wanted: Float[Tensor, " n"] = field(kw_only=True)
+    greens: tuple[Green, ...] | None = field(kw_only=True)
+
+    features: ClassVar[tuple[str, ...]] = ("surroundings",)
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """(points, edges)."""
+        return len(self.density), self.operators.mass.adjacency.n_edges
+
+    def rows(self, location: str) -> int:
+        """Number of rows of `location` in the batch (from shapes: nothing is read back from a device)."""
+        sizes = {"point": len(self.density), "cell": len(self.operators.volume)}
+        return sizes[location] if location in sizes else super().rows(location)
+
+
+def mover_sample(geometry: Geometry) -> MoverSample:
+    """Of one mesh, with a density that is the same everywhere."""
+    n = geometry.n_points
+    return MoverSample(
+        counts=row_counts(geometry.scaled),
+        surroundings=geometry.surroundings,
+        operators=geometry.operators,
+        meshes=Adjacency(torch.tensor([0, n]), torch.arange(n), n),
+        density=torch.ones(n, dtype=torch.float64),
+        wanted=torch.zeros(n, dtype=torch.float64),
+        greens=(geometry.green,),
+    )
+
+
+def joined(samples: Sequence[MoverSample]) -> MoverSample:
+    """Samples of several meshes as one batch."""
+    greens = tuple(green for sample in samples for green in sample.greens or ())
+    return collate([sample.replace(greens=None) for sample in samples]).replace(greens=greens)
