@@ -16,15 +16,15 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.shapes import ball, box, cylinder, disc, l_shape, rectangle
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.sim.collection import SERIES, bounds, collect, design
+from meshlearn.sim.motion.film import simulate
+from meshlearn.sim.motion.walls import Wall
 from meshlearn.sim.mpm.body import Body
 from meshlearn.sim.mpm.elastic import NeoHookean
-from meshlearn.sim.mpm.film import simulate
 from meshlearn.sim.mpm.material import Material
 from meshlearn.sim.mpm.plastic import Sand, VonMises
 from meshlearn.sim.mpm.solver import MPM
 from meshlearn.sim.mpm.water import Water
 from meshlearn.sim.plate import Range
-from meshlearn.sim.walls import Wall
 
 GRAVITY = 9.81
 DRAWN: dict[str, dict[str, Range]] = {
@@ -67,7 +67,7 @@ def make_mpm(
     progress   show a progress bar (on a terminal)
     constants  of the material and the scene: numbers or ranges (`DRAWN` unless given)
 
-    Every trajectory is a point cloud in float32 with the fields of `meshlearn.sim.mpm.simulate` and, as global data of
+    Every trajectory is a point cloud in float32 with the fields of `mpm.simulate` and, as global data of
     its mesh, all that was drawn, gravity (dim,) and box (2, dim), its corners.
     Raises ParameterError for impossible requests, and for a folder that holds other scenes of this name.
 

@@ -13,8 +13,8 @@ from meshlearn.sim.mpm.material import Material, Matrices, Memory, constant, ext
 from meshlearn.sim.mpm.tensors import determinant, identity, product, product_transposed, rotation
 
 
-class _Elastic(Material):
-    """F as (dim dim, n), row by row."""
+class Elastic(Material):
+    """Materials that remember only F, as (dim dim, n), row by row."""
 
     def __init__(self, young: Any = 1e5, poisson: Any = 0.3) -> None:
         self.young = constant("Young's modulus", young, 0.0)
@@ -44,7 +44,7 @@ class _Elastic(Material):
         return f"{type(self).__name__}(young={self.young}, poisson={self.poisson})"
 
 
-class NeoHookean(_Elastic):
+class NeoHookean(Elastic):
     """Kirchhoff stress mu (F F^T - 1) + lambda ln(J) 1, the law of `meshlearn.sim.hyperelasticity`.
 
     young    Young's modulus at small strains: a number, or a tensor () or (n,)
@@ -68,7 +68,7 @@ class NeoHookean(_Elastic):
         return mu * (0.5 * memory.square().sum(0) - 0.5 * len(deformation) - log) + 0.5 * bulk * log.square()
 
 
-class Corotated(_Elastic):
+class Corotated(Elastic):
     """Kirchhoff stress 2 mu (F - R) F^T + lambda J (J - 1) 1 with the rotation R of F = R S.
 
     The fixed corotated law of Stomakhin, Howes, Schroeder and Teran, Energetically consistent invertible elasticity

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
-from meshlearn.sim.walls import Wall, box, side_walls
+from meshlearn.sim.motion.walls import Wall, box, side_walls
 
 PADDING = 2  # cells outside every side: particles on a wall reach one node beyond it
 LEEWAY = 0.5  # of a cell: so far particles may be pressed into a wall, or stick out of an open side
@@ -22,7 +22,7 @@ class Grid:
 
     spacing       edge length of the cells
     lower, upper  corners of the box; its sides are whole numbers of cells long
-    walls         what its sides are, see `meshlearn.sim.walls.side_walls`
+    walls         what its sides are, see `meshlearn.sim.motion.walls.side_walls`
 
     shape    nodes along each axis, with those outside the box
     origin   place of the first node

@@ -15,25 +15,28 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint as checkpointed
 
 from meshlearn.errors import ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.sim.motion.momentum import SPINS, angular_momentum
+from meshlearn.sim.motion.system import Motion, acceleration
 from meshlearn.sim.mpm.body import Body
 from meshlearn.sim.mpm.grid import Grid
 from meshlearn.sim.mpm.state import State
 from meshlearn.sim.mpm.stencil import Stencil
 
 BLOCK = {"cpu": 4096, "cuda": 2**19}  # particles that are transferred at once: they stay in cache, and bound the memory
+FASTEST = 1.0  # cells that a particle may move in one step
 
 
-class MPM:
+class MPM(Motion[State]):
     """Bodies in a box, in 2-D (plane strain) or 3-D.
 
     bodies        one `Body` or several, of one dimension, dtype and device; they touch and push as soon as they are
                   less than two cells apart, and stick to each other as one body would (one velocity field)
     spacing       edge length of the grid's cells; bodies want 2 particles along each edge of a cell
     lower, upper  corners of the box; its sides are whole numbers of cells
-    walls         one kind for all sides or {side: kind}, see `meshlearn.sim.walls`: "separate" (default), "slip",
+    walls         one kind for all sides or {side: kind} (`meshlearn.sim.motion.walls`): "separate" (default), "slip",
                   "sticky", "open", or `Wall("separate", friction=0.4)`
     gravity       acceleration: 0, or a vector (dim,)
     cfl           time steps are at most this share of what sound and the particles need to cross a cell; below 1
@@ -68,7 +71,7 @@ class MPM:
         if not 0 < cfl < 1:
             raise ParameterError(f"cfl is a share between 0 and 1, not {cfl!r}.")
         self.cfl = float(cfl)
-        self.gravity = _vector(gravity, like)
+        self.gravity = acceleration(gravity, like)
         self.volume = torch.cat([body.volume for body in self.bodies])
         self.mass = torch.cat([body.volume * body.density for body in self.bodies])
         self.counts = [body.n for body in self.bodies]
@@ -91,10 +94,10 @@ class MPM:
         points = torch.cat([body.points for body in self.bodies])
         dim = self.grid.dim
         return State(
-            points.t().contiguous(),
-            torch.cat([body.velocity for body in self.bodies]).t().contiguous(),
-            points.new_zeros(dim, dim, self.n),
-            tuple(body.material.rest(dim, body.volume) for body in self.bodies),
+            position=points.t().contiguous(),
+            velocity=torch.cat([body.velocity for body in self.bodies]).t().contiguous(),
+            affine=points.new_zeros(dim, dim, self.n),
+            memory=tuple(body.material.rest(dim, body.volume) for body in self.bodies),
         )
 
     def stable_step(self, state: State, faster: float = 0.0) -> float:
@@ -138,40 +141,82 @@ class MPM:
         memory = tuple(
             body.material.moved(old, part) for body, old, part in zip(self.bodies, state.memory, growth, strict=True)
         )
-        return State(state.position + dt * speed, speed, affine, memory, state.step + 1, state.time + dt)
+        return State(
+            position=state.position + dt * speed,
+            velocity=speed,
+            affine=affine,
+            memory=memory,
+            step=state.step + 1,
+            time=state.time + dt,
+        )
 
-    def run(self, state: State, steps: int, time_step: float | None = None, checkpoint: int = 0) -> State:
-        """The state after some steps of one length (default: `stable_step` of the state given).
+    def problem(self, state: State, time_step: float) -> str:
+        """Particles without volume or outside the box, values that are not finite, or more than a cell in one step."""
+        first = 0
+        for number, (body, memory) in enumerate(zip(self.bodies, state.memory, strict=True)):
+            ratio = body.material.volume_ratio(memory)
+            bad = ~(ratio > 0)
+            if bool(bad.any()):
+                i = int(bad.nonzero()[0])
+                return (
+                    f"{int(bad.sum())} particles of body {number} are turned inside out or have no volume (particle "
+                    f"{first + i}: volume ratio {float(ratio[i]):.3g})"
+                )
+            first += body.n
+        if not state.is_finite():
+            return "velocities or places are not finite"
+        outside = self.grid.outside(state.position)
+        if bool(outside.any()):
+            i = int(outside.nonzero()[0])
+            place = ", ".join(f"{x:.4g}" for x in state.position[:, i].tolist())
+            return f"{int(outside.sum())} particles left the box (particle {i} is at ({place}))"
+        moved = float(state.velocity.abs().max()) * time_step / self.grid.spacing
+        return f"a particle moves {moved:.2g} cells in one step" if moved > FASTEST else ""
 
-        checkpoint  keep only every so many states for the gradient, and compute those between again when it is taken:
-                    with the root of the number of steps the memory grows with that root. 0 keeps all
+    def advice(self, before: State, cause: str, time_step: float) -> str:
+        """A stable step, a larger box, or a hardier scene."""
+        if "left the box" in cause:
+            return "Make the box larger, or give it walls on that side; behind walls, take smaller time steps."
+        stable = self.stable_step(before)
+        remedy = "Take a smaller cfl, more particles per cell, a stiffer material or slower bodies."
+        if time_step > stable * 1.001:
+            remedy = "Take that."
+        return (
+            f"The time step is {time_step:.3g}, stable is {stable:.3g} for these materials at rest. {remedy} "
+            "Corotated() bears stronger compression than NeoHookean()."
+        )
 
-        Raises SimulationError, naming the step and the cause, when the state is no longer finite, particles leave the
-        box or move more than a cell in one step.
-        """
-        from meshlearn.sim.mpm.check import check_run
+    def acceleration_bound(self) -> float:
+        """The largest component of gravity."""
+        return 0.0 if self.gravity is None else float(self.gravity.detach().abs().max())
 
-        dt = self.stable_step(state) if time_step is None else _positive("time_step", time_step)
-        for name, value, least in (("steps", steps, 0), ("checkpoint", checkpoint, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ParameterError(f"{name} is a whole number of at least {least}, not {value!r}.")
-        begin = state
-        if not checkpoint or not torch.is_grad_enabled():
-            for _ in range(steps):
-                state = self.step(state, dt)
-        else:
-            for first in range(0, steps, checkpoint):
-                count = min(checkpoint, steps - first)
-                tensors = checkpointed(self._several, state, count, dt, *state.tensors(), use_reentrant=False)
-                state = state.with_tensors(tensors, step=state.step + count, time=state.time + count * dt)
-        check_run(self, begin, state, dt)
-        return state
+    def cloud(self) -> Mesh:
+        """The particles at the start, with body () int64, mass () and volume () at rest."""
+        device = self.mass.device
+        numbers = torch.arange(len(self.bodies), device=device)
+        body = torch.repeat_interleave(numbers, torch.tensor(self.counts, device=device))
+        points = torch.cat([body.points for body in self.bodies]).detach()
+        return Mesh(points, point_data={"body": body, "mass": self.mass.detach(), "volume": self.volume.detach()})
 
-    def _several(self, state: State, count: int, dt: float, *tensors: Tensor) -> tuple[Tensor, ...]:
-        state = state.with_tensors(tensors)
-        for _ in range(count):
-            state = self.step(state, dt)
-        return state.tensors()
+    def measured(self, state: State) -> dict[str, dict[str, Any]]:
+        """Velocities, volumes, energies and momenta; the affine motion of particles takes part in these."""
+        h, mass, x, v, affine = self.grid.spacing, self.mass, state.position, state.velocity, state.affine
+        volumes = self.volume.split(self.counts)
+        laws = [body.material for body in self.bodies]
+        stored = [(law.energy(m) * part).sum() for law, m, part in zip(laws, state.memory, volumes, strict=True)]
+        ratios = [law.volume_ratio(memory) for law, memory in zip(laws, state.memory, strict=True)]
+        inertia = h * h / 4 * mass  # of a particle's affine velocity, along every axis
+        turning = {(i, j): (inertia * (affine[j, i] - affine[i, j])).sum() for i, j in SPINS[len(x)]}
+        kinetic = 0.5 * (mass * v.square().sum(0) + inertia * affine.square().sum((0, 1))).sum()
+        return {
+            "point_data": {"velocity": state.velocities.contiguous(), "volume_ratio": torch.cat(ratios)},
+            "global_data": {
+                "kinetic_energy": kinetic,
+                "stored_energy": torch.stack(stored).sum(),
+                "momentum": (mass * v).sum(1),
+                "angular_momentum": angular_momentum(mass, x, v, turning),
+            },
+        }
 
     def _carried(self, state: State, dt: float) -> tuple[Float[Tensor, "rows n"], Float[Tensor, "rows dim n"]]:
         """Momentum and mass of the particles, and how both change from them to the nodes, per cell."""
@@ -204,22 +249,6 @@ def _bodies(bodies: Any) -> tuple[Body, ...]:
     if len(kinds) > 1:
         raise ParameterError(f"the bodies differ in dimension, dtype or device: {sorted(map(str, kinds))}.")
     return found
-
-
-def _vector(value: Any, like: Tensor) -> Tensor | None:
-    """Gravity as (dim,), or None for 0."""
-    vector = torch.as_tensor(value).to(like)
-    if vector.dim() == 0 and float(vector) == 0:
-        return None
-    if vector.shape != like.shape[1:] or not bool(torch.isfinite(vector.detach()).all()):
-        raise ParameterError(f"gravity is a finite vector of {like.shape[1]} components, or 0, not {value!r:.60}.")
-    return vector
-
-
-def _positive(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ParameterError(f"{name} is a positive number, not {value!r}.")
-    return float(value)
 
 
 def _column(values: tuple[float, ...], like: Tensor) -> Tensor:

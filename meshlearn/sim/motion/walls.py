@@ -45,7 +45,7 @@ def side_walls(walls: Any, dim: int) -> tuple[tuple[Wall, Wall], ...]:
     """(lower wall, upper wall) of every axis, from one kind for all of them or {side: kind}; a kind is a `Wall` or its
     name. Sides that are not named are "separate". Raises ParameterError for other kinds and sides.
 
-    >>> from meshlearn.sim.walls import side_walls
+    >>> from meshlearn.sim.motion.walls import side_walls
     >>> side_walls({"left": "open"}, 2)[0]
     (Wall(kind='open', friction=0.0), Wall(kind='separate', friction=0.0))
     """
