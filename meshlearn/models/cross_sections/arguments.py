@@ -14,7 +14,7 @@ from meshlearn.io.sections import CrossSections
 from meshlearn.train.option_checks import number, require, whole
 from meshlearn.train.survey import FitWarning
 
-BASES = ("auto", "linear", "cubic", "distance", "rbf")
+BASES = ("auto", "linear", "cubic", "distance", "rbf", "hermite")
 
 
 def check(model: Any) -> None:

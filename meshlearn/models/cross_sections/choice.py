@@ -8,7 +8,7 @@ from torch import Tensor
 
 from meshlearn.models.cross_sections.body import REACH, Body
 from meshlearn.models.cross_sections.field import Field, labels_of
-from meshlearn.models.cross_sections.rbf import RadialField
+from meshlearn.models.cross_sections.priors import SMOOTH, blend_of
 
 FOLDS = 6
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -61,9 +61,8 @@ def score_bases(body: Body, names: list[str], centres: int, seed: int) -> dict[s
         part = body.only([k for k in range(len(body.sections)) if k != plane])
         points, truth = plane_points(body, plane), shown(body, plane)
         for name in names:
-            if name == "rbf":
-                field = Field(part, "cubic" if body.parallel else "distance")
-                values = field.closed(points, RadialField(part, centres, seed=seed)(points))
+            if name in SMOOTH:
+                values = Field(part, blend_of(body)).closed(points, SMOOTH[name](part, centres, seed=seed)(points))
             else:
                 values = Field(part, name)(points)
             pairs[name].append((labels_of(values, body.channels), truth))

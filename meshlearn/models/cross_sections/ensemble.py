@@ -8,9 +8,8 @@ from torch import Tensor
 
 from meshlearn.models.cross_sections.body import Body
 from meshlearn.models.cross_sections.choice import plane_points
-from meshlearn.models.cross_sections.field import BULGE, Field
-from meshlearn.models.cross_sections.grid_field import finer, sampled
-from meshlearn.models.cross_sections.rbf import RadialField
+from meshlearn.models.cross_sections.field import Field
+from meshlearn.models.cross_sections.priors import make_field
 
 MEMBERS = 4
 
@@ -32,7 +31,7 @@ class Ensemble:
             keep = [k for k in range(n) if k not in group]
             if sum(bool(body.sections.planes[k].rings) for k in keep) < 2:
                 continue
-            self.members.append(_field(body.only(keep), make, centres, seed))
+            self.members.append(make_field(body.only(keep), make, centres // 2, seed, levels=1))
             unseen.append(group)
         for member, group in zip(self.members, unseen, strict=True):
             for plane in group:
@@ -57,15 +56,3 @@ class Ensemble:
         if len(self.members) < 2:
             return torch.full((len(points), 1), torch.nan)
         return self.factor * self._spread(points)
-
-
-def _field(body: Body, make: str, centres: int, seed: int) -> Field:
-    blend = "cubic" if body.parallel else "distance"
-    if make != "rbf":
-        return Field(body, make)
-    return Field(
-        body,
-        blend,
-        finer(sampled(RadialField(body, centres // 2, seed=seed), body, 32, max(body.cap, BULGE)), 64),
-        local=True,
-    )

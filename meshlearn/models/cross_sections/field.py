@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from meshlearn.models.cross_sections.blends import StackBlend, make_blend
+from meshlearn.models.cross_sections.blends import make_blend
 from meshlearn.models.cross_sections.body import Body
-from meshlearn.models.cross_sections.grid_field import field_at, on_planes
+from meshlearn.models.cross_sections.correction import Correction, missing
+from meshlearn.models.cross_sections.grid_field import SplineGrid, beyond_hull, on_planes
 
 BULGE, TIGHT = 0.1, 0.03
 """How far a body may reach beyond the hull of its contours, in unit frame, with a smooth prior and without."""
 
 
 class Field:
-    """F(x) = P(x) + B[d - P](x): a prior P on a grid, and a blend B of what it leaves of the distances d on the planes.
+    """The field whose sign says what is inside; about a distance in unit frame, positive inside.
 
-    With `local`, the correction fades within half a gap from the planes. On a plane, F is its signed distance,
-    whatever the prior; without a prior F is the blend itself. Beyond the planes,
-    F is closed by the distance from the convex hull of the contours, or from the outer slices of a stack. F is about a
-    distance in unit frame, positive inside.
+    Without a prior it is a blend B[d] of the distances d that the planes show. With one, P, there are two ways:
+    `local`, P(x) + C(x) with the correction C of signs near the planes; or P(x) + B[d - P](x), where P is small.
+    Beyond the planes it is closed by the distance from the convex hull of the contours, or from the outer slices of a
+    stack: a gap of blends, which end sooner as a rule, and half a gap of others, unless a cap is given.
     """
 
     def __init__(self, body: Body, blend: str, prior: Tensor | None = None, local: bool = False):
@@ -29,40 +31,37 @@ class Field:
         self.blend = make_blend(body, blend)
         self.prior = prior
         self.local = local
-        self.rest = body.data if prior is None else body.data - on_planes(prior, body)
+        self.spline = None if prior is None else SplineGrid(prior)
+        self.rest = body.data
+        if self.spline is not None:
+            shown = on_planes(self.spline, body)
+            self.rest = missing(shown, body.data) if local else body.data - shown
+        self.correction = Correction(body, self.rest) if local else None
         self.signs = torch.tensor([1.0 if label == 0 else -1.0 for label in body.channels])
-        self.hull = torch.from_numpy(body.hull)
         # without a prior nothing but the hull closes the body between planes that are not parallel
         wide = body.parallel or body.given_cap or prior is not None
         self.room = max(body.cap, BULGE) if wide else min(body.cap, TIGHT)
+        self.end = 0.5 * body.cap if local and not body.given_cap else body.cap
 
     @torch.no_grad()
     def __call__(self, points: Float32[Tensor, "n 3"]) -> Float32[Tensor, "n c"]:
         """Values of all channels; labels are negative outside, channel 0 (outside) positive there."""
         beyond = self.signs * self.body.cap
-        if self.prior is None:
+        if self.spline is None:
             values = self.blend(points, self.rest, beyond)
+        elif self.correction is not None:
+            values = self.spline(points) + self.correction(points)
         else:
-            rest = self.blend(points, self.rest, torch.zeros_like(beyond))
-            if self.local:
-                rest = rest * self._nearness(points)
-            values = field_at(self.prior, points) + rest
+            values = self.spline(points) + self.blend(points, self.rest, torch.zeros_like(beyond))
         return self.closed(points, values)
-
-    def _nearness(self, points: Tensor) -> Tensor:
-        """(n, 1): 1 on planes, next to nothing half a gap away from them."""
-        normals = torch.from_numpy(self.body.normals.astype("float32"))
-        offsets = torch.from_numpy(self.body.offsets.astype("float32"))
-        near = torch.cat([(part @ normals.T - offsets).abs().amin(1) for part in points.split(65536)])
-        return torch.exp(-(near / (0.3 * self.body.gap)).square())[:, None]
 
     def closed(self, points: Tensor, values: Tensor) -> Tensor:
         """No further than the room beyond the hull of all contours, and than the caps of a stack."""
-        over = torch.cat([(part @ self.hull[:, :3].T + self.hull[:, 3]).amax(1) for part in points.split(65536)])
-        limit = self.room - over
-        if isinstance(self.blend, StackBlend):
+        limit = self.room - beyond_hull(self.body, points)
+        if self.body.parallel:
             z = points[:, 2]
-            low, high = float(self.blend.levels[0]), float(self.blend.levels[-1])
+            levels = np.sort(self.body.offsets * np.sign(self.body.normals[:, 2]))
+            low, high = float(levels[0]) - self.end, float(levels[-1]) + self.end
             limit = torch.minimum(limit, torch.minimum(z - low, high - z))
         if len(self.body.channels) == 1:
             return torch.minimum(values, limit[:, None])

@@ -12,18 +12,14 @@ import torch
 from meshlearn.errors import ParameterError
 from meshlearn.models.cross_sections import choice
 from meshlearn.models.cross_sections.body import Body
-from meshlearn.models.cross_sections.field import BULGE, Field
-from meshlearn.models.cross_sections.grid_field import finer, sampled
+from meshlearn.models.cross_sections.field import Field
 from meshlearn.models.cross_sections.network import ResidualNetwork
+from meshlearn.models.cross_sections.priors import SMOOTH, make_field
 from meshlearn.models.cross_sections.progress import bar
-from meshlearn.models.cross_sections.rbf import RadialField
 from meshlearn.models.cross_sections.training import fit_network, network_grid
 
 FEW = 8
 """More labels than these have no radial basis functions and no network: blends of distances are what they get."""
-COARSE, FINE = 44, 96
-"""Nodes per side at which radial basis functions are evaluated, and those that are kept."""
-COARSE_NETWORK = 64
 TRIAL = 0.35
 """Share of the steps, and of the time, that the trial of the network takes."""
 
@@ -33,7 +29,6 @@ class Learner:
 
     def __init__(self, model: Any, body: Body, deadline: float, progress: bool):
         self.model, self.body, self.deadline, self.progress = model, body, deadline, progress
-        self.blend = "cubic" if body.parallel else "distance"
         self.base_scores: dict[str, float] = {}
         self.share, self.share_scores, self.steps = 0.0, {0.0: math.nan}, 0
         self.seconds: dict[str, float] = {}
@@ -46,7 +41,7 @@ class Learner:
                 self.base = self._choose_base()
                 self.report(0.2)
             with self._timed("prior"):
-                self.field = self._field(self.body, self.base, COARSE)
+                self.field = self._field(self.body, self.base)
                 self.report(0.3)
             if self.model.network and len(self.body.sections.labels) <= FEW:
                 self._learn()
@@ -65,33 +60,27 @@ class Learner:
         body, base = self.body, self.model.base
         able = ["linear", "cubic"] if body.parallel else ["distance"]
         few = len(body.sections.labels) <= FEW
-        able += ["rbf"] if few else []
+        able += [*SMOOTH] if few else []
         if base != "auto":
-            if base == "rbf" and not few:
-                raise ParameterError(f"base='rbf' is for up to {FEW} labels, there are {len(body.sections.labels)}.")
+            if base in SMOOTH and not few:
+                raise ParameterError(f"base={base!r} is for up to {FEW} labels, there are {len(body.sections.labels)}.")
             if base not in able:
                 kind = "parallel planes have" if body.parallel else "planes that are not parallel have"
                 raise ParameterError(f"base={base!r} is not allowed here: {kind} {able}.")
             return base
         start = time.perf_counter()
-        plain = [name for name in able if name != "rbf"]
+        plain = [name for name in able if name not in SMOOTH]
         self.base_scores = choice.score_bases(body, plain, self.model.centres, self.model.seed)
         folds = len(choice.left_out(body))
         if few and folds and self._left() > 4 * (time.perf_counter() - start):
-            self.base_scores |= choice.score_bases(body, ["rbf"], self.model.centres // 2, self.model.seed)
+            self.base_scores |= choice.score_bases(body, [*SMOOTH], self.model.centres // 2, self.model.seed)
         known = {name: score for name, score in self.base_scores.items() if not math.isnan(score)}
         if not known:
-            return able[0] if not few else "rbf" if not body.parallel else "linear"
+            return able[0] if not few else "hermite" if not body.parallel else "linear"
         return max(known, key=lambda name: known[name])
 
-    def _field(self, body: Body, base: str, nodes: int) -> Field:
-        if base != "rbf":
-            return Field(body, base)
-        prior = finer(
-            sampled(RadialField(body, self.model.centres, seed=self.model.seed), body, nodes, max(body.cap, BULGE)),
-            FINE,
-        )
-        return Field(body, self.blend, prior, local=True)
+    def _field(self, body: Body, base: str, levels: int | None = None) -> Field:
+        return make_field(body, base, self.model.centres, self.model.seed, levels)
 
     def _network(self) -> ResidualNetwork:
         model = self.model
@@ -107,7 +96,7 @@ class Learner:
         if not hidden or len(keep) < 3 or self._left() < 2.0:
             return
         with self._timed("trial"):
-            field = self._field(body.only(keep), self.base, COARSE - 12)
+            field = self._field(body.only(keep), self.base, levels=1)
             share_end = time.perf_counter() + TRIAL * self._left()
             done, grid = self._train(field, max(int(TRIAL * steps), 1), share_end, 0.3, 0.5)
             if done:
@@ -127,5 +116,5 @@ class Learner:
     def _train(self, field: Field, steps: int, deadline: float, low: float, high: float) -> tuple[int, torch.Tensor]:
         network = self._network()
         report = lambda share, loss: self.report(low + (high - low) * share)  # noqa: E731
-        done = fit_network(field.body, field.prior, network, steps, deadline, self.model.seed, report)
-        return done, network_grid(network, field.body, COARSE_NETWORK, FINE)
+        done = fit_network(field.body, field.spline, network, steps, deadline, self.model.seed, report)
+        return done, network_grid(network, field.body, None if field.prior is None else field.prior.shape[1])

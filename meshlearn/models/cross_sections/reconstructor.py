@@ -41,7 +41,8 @@ class CrossSectionReconstructor(Estimator):
 
     time_budget         seconds for `fit`; None: as long as the steps take, the same result every time
     base                classical field: "linear" or "cubic" (parallel planes), "distance" (weighted by distance),
-                        "rbf", or "auto": the best on planes that were left out
+                        "rbf", "hermite" (surfaces that lean out of the planes as they bend least), or "auto": the
+                        best on planes that were left out
     network             train the network, and use it as far as it helps on planes that were left out
     hidden, layers, iterations, steps
                         of the network and its training

@@ -10,6 +10,9 @@ from meshlearn.io.sections import Section
 from meshlearn.io.sections.polygons import signed_area
 from meshlearn.models.cross_sections.body import REACH, Body
 
+CHORD = 1.0
+"""Half the length of the chords that give the directions of contours, in widths (quarter diameters of a disc)."""
+
 
 @dataclass
 class OnContours:
@@ -28,15 +31,17 @@ class OnContours:
         return len(self.plane)
 
 
-def along_contours(body: Body, n: int, generator: np.random.Generator) -> OnContours:
-    """n points, about, spread over the contours of all planes by length, every contour at least four times."""
+def along_contours(body: Body, n: int, generator: np.random.Generator, thin: float = 0.0, least: int = 4) -> OnContours:
+    """n points, about, spread over the contours of all planes by length, every contour `least` times or more.
+
+    thin  0: evenly; with 0.5, contours of a quarter of the width have twice the points per length
+    """
     rows = []
-    lengths = [[_lengths(ring.points) for ring in plane.rings] for plane in body.sections]
-    total = sum(float(length.sum()) for of_plane in lengths for length in of_plane)
-    for k, (plane, of_plane) in enumerate(zip(body.sections, lengths, strict=True)):
-        for ring, length in zip(plane.rings, of_plane, strict=True):
-            count = max(round(n * float(length.sum()) / total), 4)
-            rows.append(_on_ring(ring.points, length, k, count, generator))
+    rings = [(k, ring.points, _lengths(ring.points)) for k, plane in enumerate(body.sections) for ring in plane.rings]
+    weights = [float(length.sum()) / _width(points, length) ** thin for _, points, length in rings]
+    for (k, points, length), weight in zip(rings, weights, strict=True):
+        count = max(round(n * weight / sum(weights)), least)
+        rows.append(_on_ring(points, length, k, count, generator))
     return OnContours(*(np.concatenate(parts) for parts in zip(*rows, strict=True)))
 
 
@@ -45,13 +50,66 @@ def _lengths(points: np.ndarray) -> np.ndarray:
 
 
 def _on_ring(points: np.ndarray, length: np.ndarray, plane: int, count: int, generator: np.random.Generator):
+    """Points at equal steps along a ring; normals are those of chords: sides of a polygon tell little of them."""
     ends = np.concatenate([[0.0], np.cumsum(length)])
+    corners = np.concatenate([points, points[:1]])
+    place = lambda at: np.stack([np.interp(at % ends[-1], ends, corners[:, k]) for k in (0, 1)], axis=1)  # noqa: E731
+    width = _width(points, length)
     at = (np.arange(count) + generator.uniform()) / count * ends[-1]
-    i = np.clip(np.searchsorted(ends, at, side="right") - 1, 0, len(points) - 1)
-    along = (np.roll(points, -1, axis=0) - points)[i] / np.maximum(length[i], 1e-300)[:, None]
-    flat = points[i] + (at - ends[i])[:, None] * along
-    width = abs(signed_area(points)) / max(float(ends[-1]), 1e-300)
-    return np.full(count, plane), flat, np.stack([-along[:, 1], along[:, 0]], axis=1), np.full(count, width)
+    reach = CHORD * min(width, 0.1 * ends[-1])
+    along = place(at + reach) - place(at - reach)
+    along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-300)
+    return np.full(count, plane), place(at), np.stack([-along[:, 1], along[:, 0]], axis=1), np.full(count, width)
+
+
+def widths(body: Body) -> np.ndarray:
+    """(number of contours,) areas of all contours over their lengths."""
+    return np.array([_width(ring.points, _lengths(ring.points)) for plane in body.sections for ring in plane.rings])
+
+
+def _width(points: np.ndarray, length: np.ndarray) -> float:
+    return abs(signed_area(points)) / max(float(length.sum()), 1e-300)
+
+
+@dataclass
+class ChannelContours:
+    """Points on the boundary of one channel.
+
+    points  (n, 3) in unit frame; inward (n, 3) unit normals of the contour in its plane, towards the channel
+    across  (n, 3) normals of the planes; noise (n,) how little a point is to be trusted, 0 for most
+    """
+
+    points: np.ndarray
+    inward: np.ndarray
+    across: np.ndarray
+    noise: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
+def contours_of_channel(body: Body, channel: int, n: int, seed: int) -> ChannelContours:
+    """n points, about, on the boundary of a channel; no two nearly in the same place."""
+    from scipy.spatial import cKDTree
+
+    on = along_contours(body, n, np.random.default_rng(seed), thin=0.5, least=8)
+    points = np.empty((len(on), 3))
+    inward, across = np.empty_like(points), np.empty_like(points)
+    keep = np.zeros(len(on), dtype=bool)
+    for k in np.unique(on.plane):
+        rows = np.flatnonzero(on.plane == k)
+        section = body.sections.planes[k]
+        points[rows], across[rows] = section.lift(on.flat[rows]), section.normal
+        beside = np.minimum(0.05 * on.width[rows], 0.002)[:, None] * on.across[rows]
+        label = body.channels[channel]
+        left = section.signed_distance(on.flat[rows] + beside, label) > 0
+        right = section.signed_distance(on.flat[rows] - beside, label) > 0
+        keep[rows] = left != right
+        inward[rows] = (np.where(left, 1.0, -1.0)[:, None] * on.across[rows]) @ section.axes
+    rows = np.flatnonzero(keep)
+    near = cKDTree(points[rows]).query_pairs(1e-3, output_type="ndarray")
+    rows = np.delete(rows, np.unique(near[:, 1])) if len(near) else rows
+    return ChannelContours(points[rows], inward[rows], across[rows], np.zeros(len(rows)))
 
 
 def values_at(body: Body, plane: np.ndarray, flat: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:

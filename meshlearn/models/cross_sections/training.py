@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from meshlearn.models.cross_sections.body import REACH, Body
-from meshlearn.models.cross_sections.grid_field import field_at, finer, grid_nodes
+from meshlearn.models.cross_sections.grid_field import COARSE, SplineGrid, doubled, sampled
 from meshlearn.models.cross_sections.network import ResidualNetwork
 from meshlearn.models.cross_sections.samples import along_contours, over_planes, values_at
 
@@ -30,7 +30,7 @@ Report = Callable[[float, float], None]
 
 def fit_network(
     body: Body,
-    prior: Tensor | None,
+    prior: SplineGrid | None,
     network: ResidualNetwork,
     steps: int,
     deadline: float,
@@ -69,7 +69,7 @@ def fit_network(
 
 
 def _samples(
-    body: Body, prior: Tensor | None, radius: float, generator: np.random.Generator
+    body: Body, prior: SplineGrid | None, radius: float, generator: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(points, prior values, targets) of one level: 0 outside, 1 inside, 0.5 on contours; one column per channel."""
     on = along_contours(body, ON_CONTOURS, generator)
@@ -85,7 +85,7 @@ def _samples(
     shell *= generator.uniform(1.2, REACH, size=(1024, 1)) / np.linalg.norm(shell, axis=1, keepdims=True)
     outside = np.array([[float(label == 0) for label in body.channels]]).repeat(1024, axis=0)
     every = torch.from_numpy(np.concatenate([points, shell]).astype(np.float32))
-    base = torch.zeros(len(every), len(body.channels)) if prior is None else field_at(prior, every)
+    base = torch.zeros(len(every), len(body.channels)) if prior is None else prior(every)
     return every, base, torch.from_numpy(np.concatenate([targets, outside]).astype(np.float32))
 
 
@@ -101,12 +101,11 @@ def _loss(network: ResidualNetwork, points: Tensor, base: Tensor, targets: Tenso
 
 
 @torch.no_grad()
-def network_grid(network: ResidualNetwork, body: Body, coarse: int, n: int) -> Float32[Tensor, "c n n n"]:
-    """The values of the last iteration on n nodes per side, evaluated on `coarse` ones near the body; 0 elsewhere."""
-    nodes = grid_nodes(coarse)
-    hull = torch.from_numpy(body.hull)
-    over = torch.cat([(part @ hull[:, :3].T + hull[:, 3]).amax(1) for part in nodes.split(65536)])
-    near = (over < 0.25).nonzero().squeeze(1)
-    values = torch.zeros(len(nodes), network.channels)
-    values[near] = torch.cat([network(part)[-1] for part in nodes.index_select(0, near).split(16384)])
-    return finer(values.T.reshape(-1, coarse, coarse, coarse).contiguous(), n)
+def network_grid(network: ResidualNetwork, body: Body, n: int | None) -> Float32[Tensor, "c n n n"]:
+    """The values of the last iteration on n nodes per side (default: once refined); 0 far from the body."""
+    grid = sampled(lambda part: network(part)[-1], body, COARSE, 0.25)
+    far = sampled(lambda part: part.new_zeros(len(part), network.channels), body, COARSE, 0.25)
+    grid = grid - far
+    while grid.shape[1] < (n or 2 * COARSE - 1):
+        grid = doubled(grid)
+    return grid
