@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError, SingularMatrixError
+from meshlearn.fem.constants import constant_nullspace
 from meshlearn.fem.nullspace import null_basis
 from meshlearn.ops import SparseOperator
 
@@ -31,8 +32,9 @@ def solve_average(
     - A regular: u = A^-1 b - m A^-1 w.
     """
     weights, value = (t.double() for t in average)
-    if nullspace is None and _kills_constants(A):
-        nullspace = "constant"
+    constants = constant_nullspace(A)
+    if (isinstance(nullspace, str) and nullspace == "constant") or (nullspace is None and _kills(A, constants)):
+        nullspace = constants
     if nullspace is None:
         columns = b.unsqueeze(1) if b.dim() == 1 else b
         both = solve(torch.cat([columns, weights.unsqueeze(1)], dim=1), None)
@@ -56,9 +58,9 @@ def _outer(vector: Tensor, factor: Tensor) -> Tensor:
     return vector * factor if factor.dim() == 0 else torch.outer(vector, factor)
 
 
-def _kills_constants(A: SparseOperator) -> bool:
+def _kills(A: SparseOperator, constants: Tensor | str) -> bool:
     values = A.values.detach().double()
-    ones = values.new_ones(A.n_rows)
-    image = A.with_values(values) @ ones
-    size = A.with_values(values.abs()) @ ones
+    vectors = values.new_ones(A.n_rows) if isinstance(constants, str) else constants.double()
+    image = A.with_values(values) @ vectors
+    size = A.with_values(values.abs()) @ vectors.abs()
     return bool(torch.linalg.vector_norm(image) <= 1e-10 * torch.linalg.vector_norm(size))

@@ -10,8 +10,8 @@ from meshlearn.errors import ParameterError, SingularMatrixError
 from meshlearn.ops import SparseOperator
 
 _ONES = (
-    " 'constant' is the vector of ones, which is no constant function in spaces of vectors or of several parts: there "
-    "null vectors are given as dofs, nullspace=space.interpolate(...)."
+    " For spaces of several parts null vectors are given as dofs, nullspace=space.interpolate((0.0, 1.0)): there "
+    "'constant' is the vector of ones."
 )
 _TOLERANCE = 1e-8  # of |A v| against |A| |v|: what still counts as a null vector (a null space may be given in float32)
 

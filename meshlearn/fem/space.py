@@ -15,7 +15,7 @@ from meshlearn.errors import FieldError
 from meshlearn.fem import assembly
 from meshlearn.fem.arrays import as_tensor, shown
 from meshlearn.fem.coefficients import Function
-from meshlearn.fem.constants import remember_constant
+from meshlearn.fem.constants import remember_constants
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.discretization import Discretization
 from meshlearn.fem.dofs import Dofs
@@ -298,7 +298,7 @@ class FESpace(Discretization):
         made = assembly.assemble(self, trial, form, on, order, coefficients)
         if trial is self:
             remember(self, made)
-            remember_constant(self, made)
+            remember_constants(self, made)
         return made
 
     def __repr__(self) -> str:
