@@ -39,6 +39,7 @@ _PUBLIC: dict[str, str] = {
     "load": "train.estimator",
     "register_estimator": "train.estimator",
     "FitWarning": "train.survey",
+    "SliceTransformer": "models.slice_transformer",
     "GridOperator": "grids.operator",
     "MeshToGrid": "grids.adapter",
     "MeshGraphNet": "models.meshgraphnet",
