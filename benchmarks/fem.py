@@ -8,7 +8,7 @@ faster; the two sides take turns and the best round counts. Results go to benchm
 torch-fem is optional: `pip install torch-fem` (MIT); without it that part is left out.
 
 What limits it: assembly by memory, some ten numbers per cell and the entries of the matrix written once; a batch by
-the matrix entries alone; solves by SuperLU.
+the matrix entries alone, which are written twice; solves by SuperLU.
 """
 
 from __future__ import annotations
