@@ -17,6 +17,7 @@ _NOT_OF_FIELDS = (  # these move meshes, make bodies from sections, hold fields 
     "models.movers",
     "models.cross_sections",
     "models.neural_fields.field",
+    "models.neural_fields.modulated",
     "models.neural_fields.reach",
     "grids.adapter",
 )

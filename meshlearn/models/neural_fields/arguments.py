@@ -48,6 +48,14 @@ def check_network(name: str, hidden: Any, heads: Any, frequencies: Any, nearest:
     check.whole(1, True)(f"{name}nearest", nearest)
 
 
+def check_modulated(name: str, hidden: Any, layers: Any, frequency: Any) -> None:
+    """Arguments of a modulated network; `name` is the prefix of their names."""
+    check.whole(2)(f"{name}hidden", hidden)
+    check.whole(1)("layers", layers)
+    check.require(hidden % 2 == 0, f"{name}hidden", hidden, "an even number (Fourier features come in pairs)")
+    _positive("frequency", frequency)
+
+
 def check_group(group: Any, dim: int, period: Any, moving: Any) -> None:
     """The group, the box of "Tn", and the parts of the poses that are fitted."""
     one_of("group", group, GROUPS)

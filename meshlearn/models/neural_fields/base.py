@@ -17,7 +17,7 @@ from meshlearn.models.neural_fields.groups import Group
 from meshlearn.models.neural_fields.latents import Latents
 from meshlearn.models.neural_fields.placement import frames, spread
 from meshlearn.models.neural_fields.reach import check_extent
-from meshlearn.models.neural_fields.sample import FieldSample, padding, some_points
+from meshlearn.models.neural_fields.sample import FieldSample, padding, thinned
 from meshlearn.train import option_checks as check
 from meshlearn.train.fields import FieldSet, FieldSpec, check_geometry, describe
 from meshlearn.train.graph import measure_weights, row_counts
@@ -120,18 +120,7 @@ class FieldAutodecoder(NetworkEstimator):
 
     def augment(self, batch: FieldSample) -> FieldSample:  # type: ignore[override]
         """At most `points_per_step` points of every mesh, drawn anew for every step."""
-        rows, counts = some_points(batch.counts["point"], self.points_per_step)
-        if len(rows) == len(batch.points):
-            return batch
-        mesh = torch.repeat_interleave(torch.arange(len(counts), device=rows.device), counts)
-        weights = batch.weights["point"].index_select(0, rows)
-        total = weights.new_zeros(len(counts)).index_add_(0, mesh, weights).clamp(min=1e-30)
-        return batch.replace(
-            counts={**batch.counts, "point": counts},
-            points=batch.points.index_select(0, rows),
-            targets={"point": batch.targets["point"].index_select(0, rows)},
-            weights={"point": weights / total.index_select(0, mesh)},
-        )
+        return thinned(batch, self.points_per_step, ("points",))
 
     def network(self, module: Any, batch: FieldSample) -> dict[str, Tensor]:  # type: ignore[override]
         """Fit latents to the (normalised) targets of the batch, and decode them at the same points."""
@@ -170,24 +159,28 @@ class FieldAutodecoder(NetworkEstimator):
         return found[0] if is_single(mesh) else found
 
     def _encode(self, mesh: Mesh, steps: int, where: str) -> Mesh:
+        _, latents = self.latents_of(mesh, steps, where)
+        center = self.center(mesh, measure_weights(mesh, "point"), self.make_group(mesh.dim, self.length_))
+        return latents.to_mesh(self.length_, center.to(mesh.points))
+
+    def latents_of(self, mesh: Mesh, steps: int, where: str) -> tuple[FieldSample, Latents]:
+        """The places of a mesh and its latents, in units of the network; see `fit_latents`."""
         self.fields_.check(mesh, where)
         sample = self.prepare(mesh)
-        group = self.make_group(mesh.dim, self.length_)
-        if group.name != "Tn":
+        if self.make_group(mesh.dim, self.length_).name != "Tn":
             check_extent(float(sample.points.norm(dim=1).max()), self.length_, where)
         moved = narrowed(sample, self.dtype, self.device)
         table = self.fields_.table(mesh, "outputs", "point", exact=True).to(self.device)
         normalizer: Any = self.normalizers_.targets["point"]
-        weights = measure_weights(mesh, "point")
         latents = self.module_.fit(  # type: ignore[operator]
             moved.points[None] / self.length_,
             normalizer(table).to(self.dtype)[None],
-            weights.to(self.device, self.dtype)[None],
+            measure_weights(mesh, "point").to(self.device, self.dtype)[None],
             self.module_.start(*self.places(moved)),  # type: ignore[operator]
             steps,
             chunk=fit_chunk(self.module_.field, self.n_latents),
         )
-        return latents.to_mesh(self.length_, self.center(mesh, weights, group).to(mesh.points))
+        return sample, latents
 
     def decode(self, latents: Any, at: Any, chunk: Any = None) -> Any:
         """The fields that latents stand for, at the points of a mesh: the mesh with the fields.
@@ -225,7 +218,7 @@ class FieldAutodecoder(NetworkEstimator):
         tables = {"point": self.normalizers_.targets["point"].inverse(values.double())}  # type: ignore[operator]
         return self.fields_.split_outputs(tables)
 
-    def truncation_error(self, mesh: Mesh, nearest: int) -> dict[str, float]:
+    def truncation_error(self, mesh: Mesh, nearest: Any) -> dict[str, float]:
         """{output: relative L2 difference} between fields decoded with `nearest` latents per point and with all.
 
         The latents are those fitted to the mesh as the model was trained.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -70,3 +70,51 @@ def some_points(counts: Int[Tensor, " b"], most: int) -> tuple[Int[Tensor, " pic
     rank = torch.arange(n) - first.index_select(0, mesh)
     picked = torch.sort(order[rank < most]).values
     return picked.to(counts.device), counts.clamp(max=most)
+
+
+S = TypeVar("S", bound=Sample)
+
+
+def thinned(batch: S, most: int, names: tuple[str, ...]) -> S:
+    """A batch with at most `most` points of every mesh, drawn anew at each call, and weights that add up to 1 again.
+
+    names  tensors of the batch with one row per point
+    """
+    rows, counts = some_points(batch.counts["point"], most)
+    if len(rows) == int(batch.counts["point"].sum()):
+        return batch
+    mesh = torch.repeat_interleave(torch.arange(len(counts), device=rows.device), counts)
+
+    def shares(weights: Tensor) -> Tensor:
+        weights = weights.index_select(0, rows)
+        total = weights.new_zeros(len(counts)).index_add_(0, mesh, weights).clamp(min=1e-30)
+        return weights / total.index_select(0, mesh)
+
+    changes: dict[str, Any] = {name: getattr(batch, name).index_select(0, rows) for name in names}
+    if "point" in batch.targets:
+        changes["targets"] = {**batch.targets, "point": batch.targets["point"].index_select(0, rows)}
+        changes["weights"] = {**batch.weights, "point": shares(batch.weights["point"])}
+    if "point_weights" in changes:
+        changes["point_weights"] = shares(batch.point_weights)  # type: ignore[attr-defined]
+    return batch.replace(counts={**batch.counts, "point": counts}, **changes)
+
+
+@dataclass(frozen=True)
+class ShapeSample(FieldSample):
+    """One mesh, or several, with the latents of the shape.
+
+    point_weights  (n_points,) shares of the measure of each mesh
+    codes          (n_meshes * n_latents, latent_dim) codes of the shape, as the encoder found them
+    point_inputs   (n_points, e) numbers that points bring along: the field of the shape, inputs
+    global_inputs  (n_meshes, g) global input fields
+    shape          (n_points, k) field of the shape at `shape_points` (n_points, dim), for training with the encoder
+    """
+
+    point_weights: Float[Tensor, " n_points"] = field(kw_only=True)
+    codes: Float[Tensor, "n_codes latent_dim"] = field(kw_only=True)
+    point_inputs: Float[Tensor, "n_points e"] = field(kw_only=True)
+    global_inputs: Float[Tensor, "n_meshes g"] = field(kw_only=True)
+    shape: Float[Tensor, "n_points k"] | None = field(default=None, kw_only=True)
+    shape_points: Float[Tensor, "n_points dim"] | None = field(default=None, kw_only=True)
+
+    features: ClassVar[tuple[str, ...]] = ("codes", "point_inputs", "global_inputs")

@@ -1,0 +1,133 @@
+"""The first stage of `Enf2Enf`: the encoder of the shapes, trained on the training side alone, saved with the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from meshlearn.errors import MeshError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.models.neural_fields.geometry import DEFORMATION, Geometry
+from meshlearn.models.neural_fields.pipeline import make_encoder, shape_names
+from meshlearn.train import checkpoint
+from meshlearn.train.batching import mix
+from meshlearn.train.fields import FieldSet, describe, resolve_fields
+from meshlearn.train.items import Items, Subset, as_items, check_item, split_validation
+from meshlearn.train.options import FitOptions
+from meshlearn.train.params import json_params
+from meshlearn.train.registry import find_estimator
+
+# What the first stage takes from the options of the fit.
+SHARED = (
+    *("learning_rate", "weight_decay", "schedule", "warmup", "batch_points", "accumulate", "precision"),
+    *("accelerator", "devices", "strategy", "clip", "seed", "progress", "keep_best"),
+)
+LEAST = 1e-3  # seconds
+
+
+class Mapped(Sequence[Any]):
+    """A sequence whose entries are passed through a function when they are asked for."""
+
+    def __init__(self, items: Items, function: Callable[[Any], Any]) -> None:
+        self.items, self.function = items, function
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.function(self.items[index])
+
+
+def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | None]:
+    """(training meshes, validation meshes), split as every fit does, with all fields checked before hours are spent."""
+    items = as_items(meshes)
+    validation = options.validation
+    training: Items = items
+    other: Items | None = None
+    train = list(range(len(items)))
+    if isinstance(validation, float):
+        train, held_out = split_validation(len(items), validation, mix(options.seed, 1))
+        training, other = Subset(items, train), Subset(items, held_out)
+    elif validation is not None:
+        other = as_items(validation, "validation")
+    first = _still(check_item(training[0], train[0]))
+    fields = resolve_fields(first, model.inputs, model.outputs, describe(first, train[0]))
+    for index, number in enumerate(train):
+        item = check_item(training[index], number)
+        for mesh in item if isinstance(item, Trajectory) else (item,):
+            fields.check(mesh, describe(item, number))
+    return training, other
+
+
+def encoder_of(
+    model: Any, training: Items, validation: Items | None, options: FitOptions
+) -> tuple[Any, Tensor | None, float | None]:
+    """(fitted encoder, reference of the deformation or None, seconds left of a time budget or None)."""
+    if options.resume and options.checkpoint is not None and checkpoint.exists(options.checkpoint):
+        from meshlearn.train.estimator import load
+
+        known = load(options.checkpoint)
+        return known._encoder, known._reference, options.time_budget
+    began = time.perf_counter()
+    reference = _mean_points(training) if shape_names(model.geometry) == (DEFORMATION,) else None
+    geometry = Geometry(shape_names(model.geometry), model.boundary_sets, reference)
+    budget = None if options.time_budget is None else model.encoder_share * options.time_budget
+    shape = lambda item: geometry.mesh(_still(item))  # noqa: E731
+    encoder = make_encoder(model)
+    encoder.fit(
+        [shape(training[i]) for i in range(len(training))],
+        validation=None if validation is None else [shape(validation[i]) for i in range(len(validation))],
+        epochs=model.encoder_epochs or options.epochs,
+        time_budget=budget,
+        **{name: getattr(options, name) for name in SHARED},
+    )
+    left = None
+    if options.time_budget is not None:
+        left = max(options.time_budget - (time.perf_counter() - began), LEAST)
+    return encoder, reference, left
+
+
+def _still(item: Any) -> Mesh:
+    return item.frame(0) if isinstance(item, Trajectory) else item
+
+
+def _mean_points(training: Items) -> Tensor:
+    """Mean places of the nodes; raises MeshError unless all meshes have as many."""
+    first = _still(training[0]).points.double()
+    total = torch.zeros_like(first)
+    for i in range(len(training)):
+        mesh = _still(training[i])
+        if mesh.points.shape != first.shape:
+            raise MeshError(
+                f"{describe(mesh, i)} has {mesh.n_points} points, the first mesh {len(first)}: geometry='deformation' "
+                "needs the same nodes in the same order on all meshes.\n  The default, geometry='signed_distance', "
+                "does not."
+            )
+        total += mesh.points.double()
+    return (total / len(training)).float()
+
+
+def save_encoder(encoder: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """({"encoder.<name>": tensor}, JSON data) of a fitted encoder."""
+    tensors, state = encoder.get_state()
+    name = type(encoder).__name__
+    about = {
+        "estimator": name,
+        "params": json_params(name, encoder.get_params()),
+        "fields": encoder.fields_.to_json(),
+        "state": state,
+    }
+    return {f"encoder.{key}": value for key, value in tensors.items()}, about
+
+
+def load_encoder(tensors: dict[str, Tensor], about: dict[str, Any]) -> Any:
+    """The inverse of `save_encoder`."""
+    encoder = find_estimator(about["estimator"])(**about["params"])
+    encoder.fields_ = FieldSet.from_json(about["fields"])
+    encoder.set_state(tensors, about["state"])
+    return encoder
