@@ -3,6 +3,7 @@
 from meshlearn.sim.burgers import burgers
 from meshlearn.sim.burgers_data import make_burgers
 from meshlearn.sim.cylinder import make_cylinder_flows
+from meshlearn.sim.darcy import make_darcy, solve_darcy
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.hyperelasticity import hyperelasticity
@@ -28,6 +29,7 @@ __all__ = [
     "hyperelasticity",
     "make_burgers",
     "make_cylinder_flows",
+    "make_darcy",
     "make_moving_holes",
     "make_mpm",
     "make_peaks",
@@ -39,6 +41,7 @@ __all__ = [
     "plasticity",
     "plate_mesh",
     "poisson",
+    "solve_darcy",
     "solve_elasticity",
     "solve_heat",
     "solve_hyperelasticity",
