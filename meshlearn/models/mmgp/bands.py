@@ -75,14 +75,29 @@ class Ratios:
 def factor_of(ratios: Ratios, calibrate: str | bool) -> float:
     """The factor on standard deviations with which |error| <= 1.96 std holds for 95 % of the ratios.
 
-    Items too few to bound a new one (`check_conformal`) do not make bands narrower.
+    Values of one item are wrong together, so a few items say little of the scale: the factor is that of the normal
+    distribution times Student's (`few_items`), and items too few to bound a new one (`check_conformal`) do not make
+    bands narrower.
     """
     if calibrate == "conformal":
         return conformal_factor(ratios)
     if not calibrate:
         return 1.0
-    factor = factor_for_coverage(ratios.values)
-    return factor if len(torch.unique(ratios.items)) >= least_items(COVERAGE) else max(factor, 1.0)
+    count = len(torch.unique(ratios.items))
+    factor = factor_for_coverage(ratios.values) if count > 2 else 1.0
+    return few_items(count) * (factor if count >= least_items(COVERAGE) else max(factor, 1.0))
+
+
+def few_items(count: int, coverage: float = COVERAGE) -> float:
+    """How much wider a band is whose scale was estimated from so many items: Student's quantile over the normal one.
+
+    >>> from meshlearn.models.mmgp.bands import few_items
+    >>> [round(few_items(n), 2) for n in (2, 5, 20, 200)]
+    [6.48, 1.42, 1.07, 1.01]
+    """
+    from scipy.stats import t
+
+    return float(t.ppf(0.5 * (1 + coverage), max(count - 1, 1))) / NORMAL_95
 
 
 def factor_for_coverage(ratios: Float64[Tensor, " n"], coverage: float = COVERAGE) -> float:

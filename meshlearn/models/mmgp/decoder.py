@@ -12,6 +12,8 @@ from torch import Tensor
 from meshlearn.models.mmgp.bands import ROUNDING, field_variance, trip_square
 from meshlearn.models.mmgp.family import Placed
 from meshlearn.models.mmgp.pod import POD
+from meshlearn.models.mmgp.regressors import Unlike
+from meshlearn.models.mmgp.series import entry_weights
 from meshlearn.train.fields import FieldSpec
 
 Fields = dict[FieldSpec, Tensor]
@@ -19,13 +21,21 @@ Fields = dict[FieldSpec, Tensor]
 
 @dataclass
 class Decoder:
-    """outputs, in the order of their columns; modes of those that are compressed; factors of the bands, and (N,) mean
-    square errors of the transfer relative to `trip_square`, by name."""
+    """From rows of m columns to outputs; by name of the output where nothing else is said.
+
+    outputs   in the order of their columns
+    pods      modes of those that are compressed
+    factors   of the bands
+    transfer  (N,) mean square errors of the transfer relative to `trip_square`
+    spread    (m,) variance of every column on the training set: inputs that no mode describes may do as much as all
+              known ones together do by an equal change
+    """
 
     outputs: Sequence[FieldSpec]
     pods: Mapping[str, POD]
     factors: Mapping[str, float]
     transfer: Mapping[str, Tensor]
+    spread: Tensor
 
     def split(self, *tables: Tensor) -> Iterator[Any]:
         """(spec, its columns of every table) for all outputs."""
@@ -39,30 +49,43 @@ class Decoder:
         """Outputs on a mesh for one row (1, m)."""
         return {spec: spec.restore(self._rows(placed, spec, part)[0]) for spec, part in self.split(mean)}
 
-    def deviations(self, placed: Placed, mean: Tensor, variance: Tensor, wider: float) -> Fields:
-        """Standard deviations of what would be observed, for one row; `wider`: a factor on all of them."""
+    def deviations(self, placed: Placed, mean: Tensor, variance: Tensor, unlike: Unlike) -> Fields:
+        """Standard deviations of what would be observed, for one row with its variances (1, m)."""
         found: Fields = {}
-        for spec, part, spread in self.split(mean, variance):
-            std = spread
+        for spec, part, inside, spread in self.split(mean, variance, self.spread[None]):
+            total = inside * self._square(spec, unlike) + unlike.unknown * spread
             if spec.name in self.pods:
                 pod = self.pods[spec.name]
                 decoded = pod.decode(part)
                 scale = trip_square(placed, decoded[0], spec.location, spec.size)
-                flat = field_variance(pod, part, spread, scale * self.transfer[spec.name][None])
-                std = placed.from_common(flat, spec.location, spec.size)[0].clamp(min=0)
-                std = std + (ROUNDING * decoded.abs().amax()).square()  # what is exactly zero is so up to rounding
-            found[spec] = spec.restore(std.clamp(min=0).sqrt() * (self.factors[spec.name] * wider))
+                flat = field_variance(pod, part, inside, scale * self.transfer[spec.name][None])
+                known = spread @ pod.modes_.square()
+                anywhere = (
+                    entry_weights(placed.family, spec) @ known[0] / spec.size
+                )  # not only where it is known to vary
+                flat = flat * self._square(spec, unlike) + unlike.unknown * (known + anywhere)
+                total = placed.from_common(flat, spec.location, spec.size)[0].clamp(min=0)
+                # what is exactly zero is so up to rounding
+                total = total + (ROUNDING * decoded.abs().amax()).square() * self._square(spec, unlike)
+            found[spec] = spec.restore(total.clamp(min=0).sqrt())
         return found
 
-    def samples(self, placed: Placed, mean: Tensor, std: Tensor, n: int, generator: torch.Generator) -> list[Fields]:
+    def samples(
+        self, placed: Placed, mean: Tensor, variance: Tensor, unlike: Unlike, n: int, generator: torch.Generator
+    ) -> list[Fields]:
         """n draws of independent normal coefficients, scaled as the bands are."""
         drawn: list[Fields] = [{} for _ in range(n)]
-        for spec, part, spread in self.split(mean, std):
+        for spec, part, inside, spread in self.split(mean, variance, self.spread[None]):
+            std = (inside * self._square(spec, unlike) + unlike.unknown * spread).sqrt()
             noise = torch.randn(n, part.shape[1], generator=generator, dtype=torch.float64)
-            rows = self._rows(placed, spec, part + noise * spread * self.factors[spec.name])
+            rows = self._rows(placed, spec, part + noise * std)
             for fields, row in zip(drawn, rows, strict=True):
                 fields[spec] = spec.restore(row)
         return drawn
+
+    def _square(self, spec: FieldSpec, unlike: Unlike) -> float:
+        """The factor on variances of an output: of its bands, and of the way beyond the range of the training set."""
+        return (self.factors[spec.name] * max(1.0, unlike.away)) ** 2
 
     def slopes(self, placed: Placed, mean: Tensor, table: Tensor, wrt: FieldSpec) -> Fields:
         """Fields `d_<output>_d_<wrt>` from derivatives of the coefficients (size of wrt, m) at one row."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshlearn.models.mmgp.bands import Ratios, concatenate, factor_of, field_variance, round_trip, trip_square
 from meshlearn.models.mmgp.gaussian import GaussianProcesses, Processes
-from meshlearn.models.mmgp.pod import FOLDS, POD
+from meshlearn.models.mmgp.pod import POD
 from meshlearn.models.mmgp.training_set import TrainingSet
 from meshlearn.train.fields import FieldSpec
 from meshlearn.train.graph import measure_weights
@@ -47,11 +47,10 @@ def check_left_out(
     The error of a field is the sum of three: of the coefficients (five folds, trained again; above 300 samples, where
     single ones do not move length scales, closed-form leave-one-out where processes are exact), of what modes of other
     samples leave (five folds), and of the transfer; it is formed on the sample's own points. Frames of one trajectory
-    stay in one fold, and so do samples with the same shape and inputs. Fewer than ten samples are not enough to scale
-    bands.
+    stay in one fold, and so do samples with the same shape and inputs. Two samples leave nothing to learn from without
+    one of them: there, processes are checked in closed form.
     """
     checks = Checks()
-    n = len(data.shapes)
     left_out, variance = _coefficients(data, processes)
     rows = torch.tensor(data.checked)
     start = 0
@@ -63,14 +62,14 @@ def check_left_out(
             ratios = _check_field(checks, spec, pods[spec.name], data, left_out[rows, mine], variance[rows, mine])
         else:
             ratios = _check_scalar(checks, spec, data, left_out[:, mine], variance[:, mine])
-        checks.factors[spec.name] = factor_of(ratios, calibrate) if n >= 2 * FOLDS else 1.0
+        checks.factors[spec.name] = factor_of(ratios, calibrate)
     return checks
 
 
 def _coefficients(data: TrainingSet, processes: Processes) -> tuple[Tensor, Tensor]:
     n = len(data.shapes)
     if isinstance(processes, GaussianProcesses):
-        again = n >= 2 * FOLDS and (n <= FEW or data.n_groups < n)
+        again = 2 < n <= FEW or data.n_groups < n
         return processes.held_out(data.folds) if again else processes.leave_one_out()
     return processes.held_out(data.folds)
 

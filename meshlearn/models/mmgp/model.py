@@ -39,7 +39,7 @@ from meshlearn.models.mmgp.morphing.morph import plain
 from meshlearn.models.mmgp.morphing.validity import worst_jacobians
 from meshlearn.models.mmgp.pod import POD
 from meshlearn.models.mmgp.reference import mesh_from_state, mesh_state
-from meshlearn.models.mmgp.regressors import Regressors
+from meshlearn.models.mmgp.regressors import Regressors, Unlike
 from meshlearn.models.mmgp.series import Frames, Series, SpaceTime, make_series
 from meshlearn.models.mmgp.training_set import place_all
 from meshlearn.train.estimator import Estimator, Fields
@@ -208,11 +208,10 @@ class MMGP(Estimator):
         """Means, and standard deviations of what would be observed, on every mesh."""
         decoder = self._decoder()
         for mesh in meshes:
-            placed, x, novelty = self._place(mesh)
+            placed, x, unlike = self._place(mesh)
             mean, variance = self.processes_.predict(x, variance=return_std)
             noisy = variance + self.processes_.noise_
-            wider = max(1.0, novelty)
-            yield decoder.values(placed, mean), (decoder.deviations(placed, mean, noisy, wider) if return_std else {})
+            yield decoder.values(placed, mean), (decoder.deviations(placed, mean, noisy, unlike) if return_std else {})
 
     def _predictions(self, items: Any, return_std: bool) -> Iterator[tuple[Work, Mesh]]:
         """As the base class, frame by frame; a trajectory that is one sample is predicted as a whole."""
@@ -231,11 +230,11 @@ class MMGP(Estimator):
         arguments.check_whole("n", n, 1)
         arguments.check_whole("seed", seed, 0)
         with torch.no_grad():
-            placed, x, novelty = self._place(inner)
+            placed, x, unlike = self._place(inner)
             mean, variance = self.processes_.predict(x)
-            spread = (variance + self.processes_.noise_).sqrt() * max(1.0, novelty)
+            noisy = variance + self.processes_.noise_
             generator = torch.Generator().manual_seed(int(seed))
-            drawn = self._decoder().samples(placed, mean, spread, int(n), generator)
+            drawn = self._decoder().samples(placed, mean, noisy, unlike, int(n), generator)
         return [self.series_.attach(mesh, fields) for fields in drawn]
 
     def derivative(self, mesh: Any, wrt: Any) -> Any:
@@ -280,7 +279,7 @@ class MMGP(Estimator):
         to 1.5 times the farthest of it; and by how much an input differs that was the same on all training samples,
         relative to a thousandth of its size.
         """
-        return self._place(self._one("novelty", mesh))[2]
+        return self._place(self._one("novelty", mesh))[2].novelty
 
     def morph(self, mesh: Any) -> Mesh:
         """The mesh where the morphing takes it, on the common shape, and how well: what to look at when in doubt.
@@ -309,16 +308,17 @@ class MMGP(Estimator):
         return self.series_.one(action, item)
 
     def _decoder(self) -> Decoder:
-        return Decoder(self.series_.inner.outputs, self.pods_, self.factors_, self.transfer_variance_)
+        spread = self.processes_.spread_
+        return Decoder(self.series_.inner.outputs, self.pods_, self.factors_, self.transfer_variance_, spread)
 
-    def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], float]:
-        """(the mesh on the common shape, its regressors, its novelty: bands widen by it where it is above 1)."""
+    def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], Unlike]:
+        """(the mesh on the common shape, its regressors, how unlike the training set it is)."""
         placed = self.family_.place(mesh, self._novelty_of)
         check_placed(placed, self.family_, self.morph_quality_.get("flipped_share", 0.0))
         return placed, *self.regressors_.of(placed)
 
     def _novelty_of(self, placed: Placed) -> float:
-        return self.regressors_.of(placed)[1]
+        return self.regressors_.of(placed)[1].novelty
 
     # -- files -----------------------------------------------------------------------------------------------------
 

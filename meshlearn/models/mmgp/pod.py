@@ -160,11 +160,10 @@ class POD:
         self.residual_ = torch.zeros_like(self.mean_)
         self.rest_norms_ = snapshots.new_zeros(n)
         self.rest_ = snapshots.new_zeros(len(keep), snapshots.shape[1])
-        exact = n >= 2 * FOLDS
         place = torch.zeros(n, dtype=torch.int64)  # of every row in its fold
         for rows in split_rows(folds):
             place[rows] = torch.arange(len(rows))
-            if exact and gram is not None:
+            if gram is not None:
                 rest = self._held_out(snapshots, gram, rows, rank)
             else:  # what the modes leave of their own snapshots, corrected for the degrees of freedom they took
                 rest = snapshots.index_select(0, rows) - self.decode(self.coefficients_.index_select(0, rows))
@@ -192,12 +191,14 @@ class POD:
     def get_state(self) -> dict[str, Tensor]:
         """What encodes and decodes, as tensors."""
         lift = {} if self.lift_ is None else self.lift_.get_state()
-        return {name.rstrip("_"): getattr(self, name) for name in self.STATE} | lift
+        total = {"total": torch.tensor(self.total_, dtype=torch.float64)}
+        return {name.rstrip("_"): getattr(self, name) for name in self.STATE} | total | lift
 
     def set_state(self, tensors: dict[str, Tensor]) -> None:
         """The inverse of `get_state`."""
         for name in self.STATE:
             setattr(self, name, tensors[name.rstrip("_")])
+        self.total_ = float(tensors["total"])
         self.lift_ = Lift.from_state(tensors)
 
 

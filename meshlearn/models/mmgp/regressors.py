@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from meshlearn.models.mmgp.bands import few_items
 from meshlearn.models.mmgp.family import Family, Placed
 from meshlearn.models.mmgp.gaussian.batch import CONSTANT
 from meshlearn.models.mmgp.pod import FOLDS, POD
@@ -23,13 +25,36 @@ LEAST = 1e-3  # of the spread: what the modes may leave of a shape or field that
 QUANTILE = 0.99  # of what the modes leave of training samples that were left out: beyond it a shape or field is new
 
 
+@dataclass(frozen=True)
+class Unlike:
+    """How unlike the training set a mesh is.
+
+    left     what the modes leave of its shape and input fields, relative to the largest that they leave of an ordinary
+             one; the largest of these
+    away     how far it is from the centre of the training set, relative to where ordinary ones are, and how much an
+             input differs that never varied; the largest of these
+    unknown  squares of what the modes leave beyond the ordinary, relative to the variances of the training set, summed
+             over shape and input fields; 0 for an ordinary one
+    """
+
+    left: float
+    away: float
+    unknown: float
+
+    @property
+    def novelty(self) -> float:
+        """About 1 or less for an ordinary one: `Regressors.of`."""
+        return max(self.left, self.away)
+
+
 class Regressors:
     """Columns: coefficients of the shape; then every input, in order: its values, or the coefficients of a field.
 
     shape, inputs   POD of the coordinates, and {name: POD} of the input fields
     limit, limits   what the modes leave of an ordinary shape at most (root mean square over the mesh), and the same of
                     every input field, {name: limit}; 0 for fields that are the same on the whole training set
-    centre, reach   (d,) mean of the columns on the training set, and their largest distance from it
+    centre, reach   (d,) mean of the columns on the training set, and their largest distance from it, more if these
+                    are few (`bands.few_items`)
     size            (d,) largest absolute value of the input that a column is of
     """
 
@@ -71,36 +96,37 @@ class Regressors:
         x = torch.cat(columns, dim=1)
         centre = x.mean(0)
         size = torch.cat([part.abs().amax().expand(part.shape[1]) if part.numel() else part[0] for part in columns])
-        extent = {"centre": centre, "reach": (x - centre).abs().amax(0), "size": size}
+        extent = {"centre": centre, "reach": few_items(data.n_groups) * (x - centre).abs().amax(0), "size": size}
         return cls(series, family, shape, inputs, _limit(shape, len(x)), limits, extent), x
 
-    def of(self, placed: Placed) -> tuple[Float64[Tensor, "1 d"], float]:
-        """(the row of one mesh, its novelty: about 1 or less for an ordinary one).
+    def of(self, placed: Placed) -> tuple[Float64[Tensor, "1 d"], Unlike]:
+        """(the row of one mesh, how unlike the training set it is).
 
         The novelty is the largest of: what the modes leave of the shape, and of every input field, relative to what
         they leave of an ordinary one at most; how far the row is from the centre, relative to 1.5 times the farthest of
         the training set (in the worst column); and, where an input is the same on the whole training set, by how much
         it differs now, relative to a thousandth of its size, for nothing is known of what it does.
         """
-        row, novelty = _look(
-            self.shape, placed.shape()[None], self.family.weights("point", self.fields.dim), self.limit
-        )
-        columns = [row]
+        weights = self.family.weights("point", self.fields.dim)
+        looked = {"": _look(self.shape, placed.shape()[None], weights, self.limit)}
+        columns = [looked[""].row]
         for spec in self.fields.inputs:
             table = spec.values(placed.mesh).detach().double().cpu()
             if spec.name not in self.inputs:
                 columns.append(table)
                 continue
             there, weights = placed.to_common(table, spec.location)[None], self.series.weights(self.family, spec)
-            row, new = _look(self.inputs[spec.name], there, weights, self.limits[spec.name])
-            columns.append(row)
-            novelty = max(novelty, new)
+            looked[spec.name] = _look(self.inputs[spec.name], there, weights, self.limits[spec.name])
+            columns.append(looked[spec.name].row)
         x = torch.cat(columns, dim=1)
-        away = (x[0] - self.centre).abs()
+        distance = (x[0] - self.centre).abs()
         varies = self.reach > CONSTANT * self.centre.abs()
         usual = torch.where(varies, SLACK * self.reach, LEAST * torch.maximum(self.size, x[0].abs()))
-        relative = (away / usual)[away > 0]
-        return x, max(novelty, float(relative.amax()) if len(relative) else 0.0)
+        relative = (distance / usual)[distance > 0]
+        away = [float(relative.amax())] if len(relative) else []
+        away += [look.left for look in looked.values() if not look.varied]  # nothing tells how much its variance is
+        left = [look.left for look in looked.values() if look.varied]
+        return x, Unlike(max(left, default=0.0), max(away, default=0.0), sum(look.unknown for look in looked.values()))
 
     def slices(self) -> dict[str, slice]:
         """Where the columns of every input are."""
@@ -118,19 +144,25 @@ def _limit(pod: POD, n: int) -> float:
     return max(float(pod.rest_norms_.quantile(QUANTILE)), spread)
 
 
-def _look(
-    pod: POD, fields: Float64[Tensor, "1 N"], weights: Float64[Tensor, " N"], limit: float
-) -> tuple[Float64[Tensor, "1 r"], float]:
-    """(coefficients of one field, what the modes leave of it relative to the limit).
+class _Look(NamedTuple):
+    """Coefficients of one field (1, r); what the modes leave of it, relative to the limit; by how much its square
+    exceeds that of the limit, relative to the variance of the training fields; and whether these varied at all."""
 
-    Without a limit there is nothing but the field itself to compare with: a thousandth of it counts as 1.
-    """
+    row: Tensor
+    left: float
+    unknown: float
+    varied: bool
+
+
+def _look(pod: POD, fields: Float64[Tensor, "1 N"], weights: Float64[Tensor, " N"], limit: float) -> _Look:
+    """Without a limit there is nothing but the field itself to compare with: a thousandth of it counts as 1."""
     row = pod.encode(fields, weights)
     rest = fields - pod.decode(row)
     norm, size, mean = (float((table.square() @ weights).sqrt()) for table in (rest, fields, pod.mean_[None]))
     size = max(size, mean)
     usual = max(limit, SAME * size) if limit else LEAST * size
-    return row, norm / usual if usual else 0.0
+    beyond = max(norm**2 - usual**2, 0.0) / pod.total_ if limit else 0.0
+    return _Look(row, norm / usual if usual else 0.0, beyond, limit > 0)
 
 
 def _warn_of_constants(names: list[str]) -> None:

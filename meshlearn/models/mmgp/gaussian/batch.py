@@ -87,6 +87,11 @@ class Processes(ABC):
         ratio = split(self.parameters_)[1].exp()
         return (ratio * self.variances_).index_select(0, self.groups_) * self.y_scale_.square() * self.varies_
 
+    @property
+    def spread_(self) -> Float64[Tensor, " m"]:
+        """Variance of every target on the training set."""
+        return self.y_scale_.square() * self.varies_
+
     def sample(
         self, x: Float64[Tensor, "k d"], n: int, generator: torch.Generator | None = None
     ) -> Float64[Tensor, "n k m"]:

@@ -97,15 +97,17 @@ class CutSkin:
         return f"{len(self.faces)} faces, {len(self.curves)} edges and {len(self.corners)} corners"
 
 
-def cut_skin(skin: Skin, placed: np.ndarray, angle: float) -> CutSkin:
+def cut_skin(skin: Skin, placed: np.ndarray, angle: float, kinks: bool = True) -> CutSkin:
     """Cut a skin of two-dimensional facets, oriented alike, where it bends by more than an angle (radians) at an edge.
 
     placed  (n_points, dim) normalised positions of all points of the mesh
+    kinks   have rims, and ends of tags on smooth faces, corners where they bend? Those of sharp edges are where more
+            than two faces meet
     """
     facet_tags = _tags(skin.facets, [extent.facets for extent in skin.extents])
     cuts, face = _cut_edges(skin, facet_tags, angle)
-    ends, sides, tags = (torch.cat([cut[k] for cut in cuts]).numpy() for k in range(3))
-    curves, corners = _curves(ends, sides, tags, placed)
+    ends, sides, tags, smooth = (torch.cat([cut[k] for cut in cuts]).numpy() for k in range(4))
+    curves, corners = _curves(ends, sides, tags, smooth & kinks, placed)
     on_edge = np.zeros(len(placed), dtype=bool)
     on_edge[ends.reshape(-1)] = True
     vectors, centres = _area_vectors(torch.from_numpy(placed), skin.facets)
@@ -120,8 +122,8 @@ def cut_skin(skin: Skin, placed: np.ndarray, angle: float) -> CutSkin:
     return CutSkin(skin, placed, faces, curves, corners)
 
 
-def _cut_edges(skin: Skin, facet_tags: Tensor, angle: float) -> tuple[list[tuple[Tensor, Tensor, Tensor]], Tensor]:
-    """([(ends (s, 2), faces on both sides (s, 2), tags (s, n)) of cut edges], face of every facet).
+def _cut_edges(skin: Skin, facet_tags: Tensor, angle: float) -> tuple[list[tuple[Tensor, ...]], Tensor]:
+    """([(ends (s, 2), faces on both sides (s, 2), tags (s, n), not sharp (s,)) of cut edges], face of every facet).
 
     Edges with a point inside are two pieces each.
     """
@@ -136,13 +138,13 @@ def _cut_edges(skin: Skin, facet_tags: Tensor, angle: float) -> tuple[list[tuple
         cut = bend | ~inner | (mine != other).any(1) | (tags & ~mine & ~other).any(1)
         joined.append(torch.stack([first, second], 1)[~cut])
         sides = torch.stack([first, torch.where(inner, second, NO_FACE)], 1)[cut]
-        nodes, tags = block.nodes[cut], tags[cut]
+        nodes, tags, smooth = block.nodes[cut], tags[cut], ~bend[cut]
         pieces = [nodes] if nodes.shape[1] == 2 else [nodes[:, [0, 2]], nodes[:, [2, 1]]]
-        cuts += [(piece, sides, tags) for piece in pieces]
+        cuts += [(piece, sides, tags, smooth) for piece in pieces]
     pairs = torch.cat(joined)
     _, face = connected_components(pairs[:, 0], pairs[:, 1], len(normals))
-    numbers = [torch.where(sides < 0, NO_FACE, face[sides.clamp(min=0)]).sort(1).values for _, sides, _ in cuts]
-    return [(piece, number, tags) for (piece, _, tags), number in zip(cuts, numbers, strict=True)], face
+    numbers = [torch.where(cut[1] < 0, NO_FACE, face[cut[1].clamp(min=0)]).sort(1).values for cut in cuts]
+    return [(cut[0], number, *cut[2:]) for cut, number in zip(cuts, numbers, strict=True)], face
 
 
 def _tags(elements: dict[str, Tensor], tagged: list[dict[str, Tensor]]) -> Tensor:
@@ -182,9 +184,12 @@ def _form(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _curves(
-    ends: np.ndarray, sides: np.ndarray, tags: np.ndarray, placed: np.ndarray
+    ends: np.ndarray, sides: np.ndarray, tags: np.ndarray, bends: np.ndarray, placed: np.ndarray
 ) -> tuple[list[Curve], np.ndarray]:
-    """Segments strung together between corners: where other than two meet, faces or tags change, or a curve bends."""
+    """Segments strung together between corners: where other than two meet, faces or tags change, or a curve bends.
+
+    bends  (s,) bool: of the segments whose bends are corners
+    """
     if not len(ends):
         return [], np.zeros(0, dtype=np.int64)
     kinds = np.unique(np.concatenate([sides, tags], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
@@ -200,7 +205,7 @@ def _curves(
     turn = np.arccos(np.clip((back * ahead).sum(1) / np.maximum(size, 1e-300), -1, 1)) * smooth
     at = np.zeros(len(placed))
     at[nodes] = turn
-    smooth &= ~turns_sharply(turn, np.maximum(at[before], at[after]))
+    smooth &= ~(turns_sharply(turn, np.maximum(at[before], at[after])) & bends[a // 2])
     corners = nodes[~smooth]
     joined = torch.from_numpy(np.stack([a, b], 1)[smooth] // 2)
     count, chain = connected_components(joined[:, 0], joined[:, 1], len(ends))

@@ -29,18 +29,19 @@ class Creases:
     def __init__(self, skin: Skin, weights: Tensor, other: Creases | None = None) -> None:
         self.skin, self.frame = skin, Frame(skin.points, weights)
         self.placed = self.frame.placed if other is None else self.frame.placed @ self.frame.turn(other.frame)
-        self._cuts: dict[float, CutSkin] = {}
+        self._cuts: dict[tuple[float, bool], CutSkin] = {}
 
-    def at(self, angle: float) -> CutSkin:
-        """Cut where it bends by more than an angle."""
-        if angle not in self._cuts:
-            self._cuts[angle] = cut_skin(self.skin, self.placed, angle)
-        return self._cuts[angle]
+    def at(self, angle: float, kinks: bool = True) -> CutSkin:
+        """Cut where it bends by more than an angle: `cut_skin`."""
+        if (angle, kinks) not in self._cuts:
+            self._cuts[angle, kinks] = cut_skin(self.skin, self.placed, angle, kinks)
+        return self._cuts[angle, kinks]
 
     def matched(self, other: Creases) -> tuple[CutSkin, CutSkin, Correspondence] | str:
         """Both skins cut so that faces correspond, at the same angle if that does; or why there is no such cut."""
-        for mine, theirs in sorted(product(_ANGLES, _ANGLES), key=lambda pair: pair[0] != pair[1]):
-            cut, there = self.at(mine), other.at(theirs)
+        pairs = sorted(product(_ANGLES, _ANGLES), key=lambda pair: pair[0] != pair[1])
+        for kinks, (mine, theirs) in product((True, False), pairs):
+            cut, there = self.at(mine, kinks), other.at(theirs, kinks)
             found = correspondence(cut, there)
             if found is not None:
                 return cut, there, found
