@@ -1,4 +1,4 @@
-"""`meshlearn make-data`: solved plates, and particles in motion, to train on."""
+"""`meshlearn make-data`: solved plates, particles and elastic bodies in motion, to train on."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ class Kind(StrEnum):
     sand = "sand"
 
 
+class Moving(StrEnum):
+    """What elastic bodies do."""
+
+    thrown = "thrown"
+    beam = "beam"
+
+
 class PlatesUnlessNamed(TyperGroup):
     """`make-data FOLDER …` is `make-data plates FOLDER …`; a folder named like a kind of data is written ./mpm."""
 
@@ -46,11 +53,12 @@ def register(app: typer.Typer) -> None:
     made = typer.Typer(cls=PlatesUnlessNamed, no_args_is_help=True, help=make_data.__doc__, rich_markup_mode="rich")
     made.command(PLATES)(make_plates)
     made.command("mpm")(make_mpm)
+    made.command("bodies")(make_bodies)
     app.add_typer(made, name="make-data")
 
 
 def make_data() -> None:
-    """Make a folder of simulations: plates with holes by finite elements, or particles in motion.
+    """Make a folder of simulations: plates with holes, particles in motion, or elastic bodies in motion.
 
     Without the name of a kind, plates are made. `meshlearn info` lists what a file holds.
 
@@ -59,6 +67,8 @@ def make_data() -> None:
       meshlearn make-data runs --n 200
 
       meshlearn make-data mpm drops --n 20 --kind water
+
+      meshlearn make-data bodies throws --n 20 --dim 3
 
       meshlearn make-data mpm --help
     """
@@ -142,6 +152,53 @@ def make_mpm(
         progress=True,
         **common.settings(settings or []),
     )
-    particles = sum(film.n_points for film in made)
-    typer.echo(f"wrote {n} trajectories to {folder} ({particles // n} particles each on average)")
+    _told(made, folder, "particles")
+
+
+def make_bodies(
+    folder: Annotated[Path, typer.Argument(help="Folder for body_thrown_0000.mesh.safetensors, …", show_default=False)],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of bodies.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bodies.")] = 0,
+    kind: Annotated[
+        Moving, typer.Option(help="Bodies that are thrown and bounce, or beams that are struck and swing.")
+    ] = Moving.thrown,
+    dim: Annotated[int, typer.Option(min=2, max=3, help="2 (triangles) or 3 (tetrahedra).")] = 2,
+    cells: Annotated[int, typer.Option(min=2, help="Cells along 0.3 m.")] = 8,
+    duration: Annotated[float, typer.Option(help="Simulated seconds.")] = 1.0,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 100,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Constants of material and motion: young=1e5 or young=[1e5,4e5].")
+    ] = None,
+) -> None:
+    """Elastic bodies in motion, by explicit finite elements.
+
+    Each file holds one trajectory of a mesh, with velocities, energies and what was drawn.
+
+    [bold]Examples[/bold]
+
+      meshlearn make-data bodies throws --n 20 --dim 3
+
+      meshlearn make-data bodies beams --kind beam --set young=2e5
+    """
+    from meshlearn import sim
+
+    folder = common.results_folder(folder)
+    made = sim.make_bodies(
+        n,
+        folder,
+        seed=seed,
+        kind=kind.value,
+        dim=dim,
+        cells=cells,
+        duration=duration,
+        frames=frames,
+        progress=True,
+        **common.settings(settings or []),
+    )
+    _told(made, folder, "points")
+
+
+def _told(made: list[Any], folder: Path, what: str) -> None:
+    count = sum(film.n_points for film in made) // len(made)
+    typer.echo(f"wrote {len(made)} trajectories to {folder} ({count} {what} each on average)")
     typer.echo(repr(made[0]))

@@ -5,6 +5,7 @@ from meshlearn.sim.burgers_data import make_burgers
 from meshlearn.sim.cylinder import make_cylinder_flows
 from meshlearn.sim.darcy import make_darcy, solve_darcy
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
+from meshlearn.sim.dynamics.dataset import make_bodies
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.hyperelasticity import hyperelasticity
 from meshlearn.sim.moving_hole import make_moving_holes
@@ -27,6 +28,7 @@ __all__ = [
     "draw_plate",
     "elasticity",
     "hyperelasticity",
+    "make_bodies",
     "make_burgers",
     "make_cylinder_flows",
     "make_darcy",

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.hints import did_you_mean
-from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.shapes import ball, box, cylinder, disc, l_shape, rectangle
+from meshlearn.mesh.shapes import box, rectangle
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.sim.collection import SERIES, bounds, collect, design
 from meshlearn.sim.motion.film import simulate
+from meshlearn.sim.motion.shapes import DRAWN as PLACED
+from meshlearn.sim.motion.shapes import checked_shapes, thrown
 from meshlearn.sim.motion.walls import Wall
 from meshlearn.sim.mpm.body import Body
 from meshlearn.sim.mpm.elastic import NeoHookean
@@ -38,7 +38,6 @@ DENSITY = {"elastic": 1000.0, "metal": 2000.0, "water": 1000.0, "sand": 1500.0}
 LIMITS = {"poisson": (-0.9, 0.49), "friction": (1.0, 59.0), "width": (0.05, 0.9), "height": (0.05, 0.9)}
 SIGNED = ("spin",)
 FLOOR_FRICTION = 0.5
-SHAPES = {2: ("block", "disc", "angle"), 3: ("block", "ball", "cylinder")}
 
 
 def make_mpm(
@@ -89,9 +88,10 @@ def make_mpm(
     for name, value in (DRAWN[kind] | constants).items():
         low, high = LIMITS.get(name, (-math.inf if name in SIGNED else 0.0, math.inf))
         ranges[name] = bounds(name, value, low, high)
-    forms = _forms(shapes, kind, dim)
-    free = dict.fromkeys(("form", "x", "y", "turn", "aim"), (0.0, 1.0))
-    drawn = design(n, seed, ranges | free)
+    if shapes is not None and kind in ("water", "sand"):
+        raise ParameterError(f"{kind} is always a column; shapes are for elastic and metal.")
+    forms = checked_shapes(shapes, dim)
+    drawn = design(n, seed, ranges | dict.fromkeys(PLACED, (0.0, 1.0)))
 
     def make(i: int) -> Trajectory:
         values = drawn[i]
@@ -105,22 +105,6 @@ def make_mpm(
     return collect(make, n, folder, f"mpm_{kind}", progress, SERIES)
 
 
-def _forms(shapes: Any, kind: str, dim: int) -> tuple[str, ...]:
-    known = SHAPES[dim]
-    if shapes is None:
-        return known
-    if kind in ("water", "sand"):
-        raise ParameterError(f"{kind} is always a column; shapes are for elastic and metal.")
-    names = (shapes,) if isinstance(shapes, str) else tuple(shapes)
-    for name in names:
-        if name not in known:
-            guess = did_you_mean(str(name), known)
-            raise ParameterError(f"there is no shape {name!r}{guess} In {dim}-D there are {known}.")
-    if not names:
-        raise ParameterError(f"shapes is empty; in {dim}-D there are {known}.")
-    return names
-
-
 def _scene(kind: str, dim: int, cells: int, values: Mapping[str, float], forms: tuple[str, ...]) -> MPM:
     h = 1.0 / cells
     material = _material(kind, values)
@@ -130,19 +114,7 @@ def _scene(kind: str, dim: int, cells: int, values: Mapping[str, float], forms: 
         body = Body.fill(column, material, h / 2, DENSITY[kind])
         walls: Any = "separate" if kind == "water" else {"bottom": Wall("separate", FLOOR_FRICTION)}
     else:
-        mesh = _turned(_body(forms[min(int(values["form"] * len(forms)), len(forms) - 1)], dim), values["turn"])
-        reach = float(mesh.points.norm(dim=1).max())
-        room = 1.0 - 2 * (reach + 2 * h)
-        place = torch.tensor([values["x"]] * (dim - 1) + [0.4 + 0.6 * values["y"]])
-        centre = reach + 2 * h + room * place
-        angle = 2 * math.pi * values["aim"]
-        towards = torch.tensor([math.cos(angle), *([0.0] * (dim - 2)), math.sin(angle)])
-
-        def velocity(points: Tensor) -> Tensor:
-            arm, spun = points - centre, torch.zeros_like(points)
-            spun[:, 0], spun[:, -1] = -arm[:, -1], arm[:, 0]
-            return values["speed"] * towards + values["spin"] * spun
-
+        mesh, centre, velocity = thrown(values, forms, dim, 2 * h, 4)
         body = Body.fill(mesh, material, h / 2, DENSITY[kind], velocity, centre)
         walls = "separate"
     return MPM(body, h, (0.0,) * dim, (1.0,) * dim, walls, [0.0] * (dim - 1) + [-GRAVITY])
@@ -156,30 +128,3 @@ def _material(kind: str, values: Mapping[str, float]) -> Material:
     if kind == "metal":
         return VonMises(values["young"], values["poisson"], values["yield_stress"])
     return NeoHookean(values["young"], values["poisson"])
-
-
-def _body(form: str, dim: int) -> Mesh:
-    """A mesh of a shape around the origin, within a radius of a quarter."""
-    if dim == 2:
-        shape = {
-            "block": lambda: rectangle(0.3, 0.2, n=2),
-            "disc": lambda: disc(0.14, n=8),
-            "angle": lambda: l_shape(0.3, n=2),
-        }
-    else:
-        shape = {
-            "block": lambda: box(0.3, 0.2, 0.2, n=2),
-            "ball": lambda: ball(0.14, n=4),
-            "cylinder": lambda: cylinder(0.1, 0.25, n=4),
-        }
-    mesh = shape[form]()
-    middle = (mesh.points.amin(0) + mesh.points.amax(0)) / 2
-    return mesh.replace(points=mesh.points - middle)
-
-
-def _turned(mesh: Mesh, share: float) -> Mesh:
-    """Turned in the plane of the first and the last axis."""
-    cosine, sine = math.cos(2 * math.pi * share), math.sin(2 * math.pi * share)
-    turn = torch.eye(mesh.dim)
-    turn[0, 0], turn[0, -1], turn[-1, 0], turn[-1, -1] = cosine, -sine, sine, cosine
-    return mesh.replace(points=mesh.points @ turn.T)
