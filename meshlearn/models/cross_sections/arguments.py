@@ -14,7 +14,7 @@ from meshlearn.io.sections import CrossSections
 from meshlearn.train.option_checks import number, require, whole
 from meshlearn.train.survey import FitWarning
 
-BASES = ("auto", "linear", "cubic", "distance", "rbf", "hermite")
+BASES = ("auto", "linear", "cubic", "distance", "rbf", "hermite", "mean")
 
 
 def check(model: Any) -> None:

@@ -48,25 +48,33 @@ def shown(body: Body, plane: int, every: int = 3) -> Tensor:
 
 def overlap(pairs: list[tuple[Tensor, Tensor]]) -> float:
     """Points that have the same label (not 0) in both, among those that have one in either."""
-    same = sum(int(((a == b) & (a > 0)).sum()) for a, b in pairs)
-    any_ = sum(int(((a > 0) | (b > 0)).sum()) for a, b in pairs)
-    return same / any_ if any_ else 1.0
+    return share_right([counts(a, b) for a, b in pairs])
 
 
-def score_bases(body: Body, names: list[str], centres: int, seed: int) -> dict[str, float]:
-    """{base: overlap on planes that were left out one at a time}; NaN where none can be left out."""
-    chosen = left_out(body)
-    pairs: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in names}
-    for plane in chosen:
-        part = body.only([k for k in range(len(body.sections)) if k != plane])
-        points, truth = plane_points(body, plane), shown(body, plane)
-        for name in names:
-            if name in SMOOTH:
-                values = Field(part, blend_of(body)).closed(points, SMOOTH[name](part, centres, seed=seed)(points))
-            else:
-                values = Field(part, name)(points)
-            pairs[name].append((labels_of(values, body.channels), truth))
-    return {name: overlap(found) if chosen else float("nan") for name, found in pairs.items()}
+def counts(found: Tensor, shown: Tensor) -> list[int]:
+    """[points that have the same label (not 0) in both, points that have one in either]."""
+    return [int(((found == shown) & (found > 0)).sum()), int(((found > 0) | (shown > 0)).sum())]
+
+
+def share_right(rows: list[list[int]]) -> float:
+    """The overlap of several planes together."""
+    either = sum(row[1] for row in rows)
+    return sum(row[0] for row in rows) / either if either else 1.0
+
+
+def score_plane(body: Body, plane: int, names: list[str], centres: int, seed: int) -> dict[str, list[int]]:
+    """{base: `counts` on a plane that was left out}."""
+    part = body.only([k for k in range(len(body.sections)) if k != plane])
+    points, truth = plane_points(body, plane), shown(body, plane)
+    values: dict[str, Tensor] = {}
+    for name in names:
+        if name == "mean" and {"rbf", "hermite"} <= set(values):
+            values[name] = 0.5 * (values["rbf"] + values["hermite"])
+        elif name in SMOOTH:
+            values[name] = Field(part, blend_of(body)).closed(points, SMOOTH[name](part, centres, seed=seed)(points))
+        else:
+            values[name] = Field(part, name)(points)
+    return {name: counts(labels_of(found, body.channels), truth) for name, found in values.items()}
 
 
 def share_of_network(field: Field, with_network: Tensor, body: Body, planes: list[int]) -> dict[float, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, no_type_check
@@ -30,10 +31,13 @@ from meshlearn.models.cross_sections.field import Field, margin_of
 from meshlearn.models.cross_sections.label_volume import fill_volume
 from meshlearn.models.cross_sections.learning import Learner
 from meshlearn.models.cross_sections.recut import compare
+from meshlearn.models.cross_sections.resuming import Notes, fingerprint
 from meshlearn.models.cross_sections.state import sections_from_state, sections_state
-from meshlearn.train.estimator import Estimator, Fields
+from meshlearn.train import option_checks
+from meshlearn.train.estimator import Estimator, Fields, load
 from meshlearn.train.fields import FieldSet, FieldSpec
 from meshlearn.train.option_checks import number, whole
+from meshlearn.train.survey import FitWarning
 
 
 class CrossSectionReconstructor(Estimator):
@@ -41,8 +45,8 @@ class CrossSectionReconstructor(Estimator):
 
     time_budget         seconds for `fit`; None: as long as the steps take, the same result every time
     base                classical field: "linear" or "cubic" (parallel planes), "distance" (weighted by distance),
-                        "rbf", "hermite" (surfaces that lean out of the planes as they bend least), or "auto": the
-                        best on planes that were left out
+                        "rbf", "hermite" (surfaces that lean out of the planes as they bend least), "mean" of
+                        these two, or "auto": the best on planes that were left out
     network             train the network, and use it as far as it helps on planes that were left out
     hidden, layers, iterations, steps
                         of the network and its training
@@ -114,27 +118,46 @@ class CrossSectionReconstructor(Estimator):
     # -- fit -------------------------------------------------------------------------------------------------------
 
     @no_type_check  # arguments are checked by hand
-    def fit(self, sections: Any, time_budget: float | None = None, progress: bool = False) -> CrossSectionReconstructor:
+    def fit(
+        self,
+        sections: Any,
+        time_budget: float | None = None,
+        progress: bool = False,
+        checkpoint: Any = None,
+        resume: bool | str = False,
+    ) -> CrossSectionReconstructor:
         """Learn the body that sections show; returns self.
 
         sections     CrossSections, or the path of a file of them
         time_budget  seconds, instead of the one of the constructor
         progress     show a bar
+        checkpoint   folder in which every step is kept as soon as it is done, and in the end the model (`ml.load`)
+        resume       True continues the fit that was interrupted, and needs it to be in the folder; "auto" begins where
+                     there is none. False refuses a folder that holds one. With time_budget=None the result is the same
+                     as without the interruption; the seconds of a budget count anew
 
-        Raises ParameterError for fewer than two planes, planes without any contour, and planes given twice; a
-        FitWarning tells of planes that contradict each other and of contours that cross.
+        Raises CheckpointError for folders that do not fit; ParameterError for fewer than two planes, planes without any
+        contour, and planes given twice; a FitWarning tells of planes that contradict each other and of contours that
+        cross.
         """
         start = time.perf_counter()
         arguments.check(self)
         number("a positive number of seconds, or None", lambda x: x > 0, optional=True)("time_budget", time_budget)
         budget = self.time_budget if time_budget is None else time_budget
+        folder = option_checks.folder("checkpoint", checkpoint)
+        if option_checks.resume("resume", resume) and folder is None:
+            raise ParameterError(f"resume={resume!r} needs the folder to resume from: checkpoint='folder'.")
         sections = arguments.as_sections(sections)
         conflicts = sections.conflicts()
+        notes = Notes(folder, resume, self._head(), fingerprint(sections, self.get_params()))
+        if notes.finished:
+            return self._take_finished(folder)
         arguments.warn_of_conflicts(conflicts, sections.defects())
         frame = Frame.of(sections)
         body = Body.of(sections, frame, self.cap)
-        learner = Learner(self, body, start + (budget or float("inf")), progress)
+        learner = Learner(self, body, start + (budget or float("inf")), progress, notes)
         learner.run()
+        self.fields_ = FieldSet((), (FieldSpec("label", "point"),), 3)
         self.sections_, self.frame_, self.conflicts_ = sections, frame, conflicts
         self.field_ = learner.field
         self.base_, self.base_scores_ = learner.base, learner.base_scores
@@ -142,7 +165,17 @@ class CrossSectionReconstructor(Estimator):
         self.steps_ = learner.steps
         self.seconds_ = {**learner.seconds, "fit": time.perf_counter() - start}
         self.__dict__.pop("_ensemble", None)
-        self.fields_ = FieldSet((), (FieldSpec("label", "point"),), 3)
+        notes.finish(*self.saved())
+        return self
+
+    def _head(self) -> dict[str, Any]:
+        """What a model folder says of a model that is not fitted yet."""
+        fields = FieldSet((), (FieldSpec("label", "point"),), 3).to_json()
+        return {"estimator": type(self).__name__, "params": self.saved_params(), "fields": fields, "state": {}}
+
+    def _take_finished(self, folder: Path) -> CrossSectionReconstructor:
+        warnings.warn(f"the fit in {folder} is finished; nothing is learned.", FitWarning, stacklevel=3)
+        self.__dict__.update(load(folder).__dict__)
         return self
 
     # -- predict ---------------------------------------------------------------------------------------------------

@@ -1,4 +1,9 @@
-"""Fitting the network to the planes: samples from coarse to fine, and no slope steeper than that of a distance."""
+"""Fitting the network: to the signs of the planes, from coarse to fine, and between them to what a distance does.
+
+Base and network together shall have a gradient of length 1 near the surface wherever it is (Gropp et al., "Implicit
+Geometric Regularization for Learning Shapes", ICML 2020), and the network alone shall bend little: second differences
+along random directions are small. So it is held between the planes too, where no sample says what is inside.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from torch import Tensor, nn
 from meshlearn.models.cross_sections.body import REACH, Body
 from meshlearn.models.cross_sections.grid_field import COARSE, SplineGrid, doubled, sampled
 from meshlearn.models.cross_sections.network import ResidualNetwork
+from meshlearn.models.cross_sections.resuming import Notes
 from meshlearn.models.cross_sections.samples import along_contours, over_planes, values_at
 
 RADII = (4, 5, 5, 6, 6, 7)
@@ -22,10 +28,14 @@ SHARES = (50, 50, 100, 100, 150, 200)
 ON_CONTOURS = 2000
 BATCH = 3072
 LEARNING_RATE = 1e-2
-STEEP = 1e-1
-"""Weight of slopes beyond 1."""
+EIKONAL, BENDING = 5e-2, 1e-3
+"""Weights of slopes other than 1, and of squared second differences."""
+BETWEEN = 768
+"""Points between the planes in every step."""
+SPAN = 0.03
 
 Report = Callable[[float, float], None]
+KEEP_EVERY = 50
 
 
 def fit_network(
@@ -36,21 +46,27 @@ def fit_network(
     deadline: float,
     seed: int,
     report: Report | None = None,
+    notes: Notes | None = None,
 ) -> int:
     """Train so that prior + network has the sign of every plane; returns the number of steps done.
 
     deadline  of `time.perf_counter`, at which training ends wherever it is
     report    is called with the progress in [0, 1] and the loss, now and then
+    notes     keep the state of training, and give back the one that was reached before
     """
-    generator = np.random.default_rng(seed)
     shuffle = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     ends = np.round(np.cumsum(SHARES) / sum(SHARES) * steps).astype(int)
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
-    done = 0
+    done = _restore(notes, network, optimizer, shuffle)
     for level, end in enumerate(ends):
+        # samples of a level depend on it and the seed alone, so that a fit that is continued has the same
+        generator = np.random.default_rng([seed, level])
         kept = [*kept, _samples(body, prior, 0.5 ** RADII[level], generator)][-3:]
+        if done >= end:
+            continue
         points, base, targets = (torch.cat(parts) for parts in zip(*kept, strict=True))
+        between, slopes = _between(body, prior, generator)
         softness = 0.5 * 0.5 ** RADII[level]
         while done < end:
             if time.perf_counter() > deadline:
@@ -58,13 +74,48 @@ def fit_network(
             for group in optimizer.param_groups:
                 group["lr"] = LEARNING_RATE * 0.01 ** (done / steps)
             rows = torch.randint(len(points), (BATCH,), generator=shuffle)
+            few = torch.randint(len(between), (BETWEEN,), generator=shuffle)
+            turn = nn.functional.normalize(torch.randn(BETWEEN, 3, generator=shuffle), dim=1)
+            channel = done % network.channels
             loss = _loss(network, points[rows], base[rows], targets[rows], softness)
+            loss = loss + _smoothness(network, between[few], slopes[few, channel], turn, channel)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             done += 1
             if report is not None and done % 20 == 0:
                 report(done / steps, float(loss.detach()))
+            if notes is not None and (done % KEEP_EVERY == 0 or done == steps):
+                notes.keep("network", _captured(network, optimizer, shuffle), done)
+    return done
+
+
+def _captured(
+    network: ResidualNetwork, optimizer: torch.optim.Optimizer, shuffle: torch.Generator
+) -> dict[str, Tensor]:
+    """Weights, moments of the optimiser and the state of the generator."""
+    found = {f"weights.{name}": value.detach().clone() for name, value in network.named_parameters()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        found |= {f"optimizer.{index}.{name}": torch.as_tensor(value).clone() for name, value in moments.items()}
+    return found | {"shuffle": shuffle.get_state()}
+
+
+def _restore(
+    notes: Notes | None, network: ResidualNetwork, optimizer: torch.optim.Optimizer, shuffle: torch.Generator
+) -> int:
+    """Put back what was captured, if anything was; returns the steps done."""
+    kept = None if notes is None else notes.kept("network")
+    if kept is None:
+        return 0
+    tensors, done = kept
+    network.load_state_dict({k[len("weights.") :]: v for k, v in tensors.items() if k.startswith("weights.")})
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, index, name = key.split(".")
+            moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    shuffle.set_state(tensors["shuffle"])
     return done
 
 
@@ -89,15 +140,41 @@ def _samples(
     return every, base, torch.from_numpy(np.concatenate([targets, outside]).astype(np.float32))
 
 
+def _between(body: Body, prior: SplineGrid | None, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """((n, 3) points within half a gap of contours, off their planes, (n, c, 3) slopes of the prior there)."""
+    on = along_contours(body, 2 * ON_CONTOURS, generator)
+    points = np.empty((len(on), 3))
+    off = generator.uniform(-0.6, 0.6, size=(len(on), 1)) * body.gap
+    for k in np.unique(on.plane):
+        rows = on.plane == k
+        section = body.sections.planes[k]
+        points[rows] = section.lift(on.flat[rows]) + off[rows] * section.normal
+    points += 0.2 * body.gap * generator.normal(size=points.shape)
+    single = torch.from_numpy(points.astype(np.float32))
+    slopes = torch.zeros(len(single), len(body.channels), 3)
+    if prior is not None:
+        step = 2 * REACH / (prior.values.shape[1] - 1)
+        for k in range(3):
+            shift = step * torch.eye(3)[k]
+            slopes[:, :, k] = (prior(single + shift) - prior(single - shift)) / (2 * step)
+    return single, slopes
+
+
 def _loss(network: ResidualNetwork, points: Tensor, base: Tensor, targets: Tensor, softness: float) -> Tensor:
-    """Cross-entropy of every iteration, and the excess over 1 of the slope of the last."""
+    """Cross-entropy of the signs after every iteration."""
+    logits = (base + network(points)) / softness
+    return nn.functional.binary_cross_entropy_with_logits(logits, targets.expand_as(logits))
+
+
+def _smoothness(network: ResidualNetwork, points: Tensor, slopes: Tensor, turn: Tensor, channel: int) -> Tensor:
+    """What slopes of base and network are off 1, and how the network bends along the directions `turn`."""
     points = points.clone().requires_grad_(True)
-    values = network(points)
-    logits = (base + values) / softness
-    fit = nn.functional.binary_cross_entropy_with_logits(logits, targets.expand_as(logits))
-    few = values[-1][: len(points) // 4].sum()
-    (slope,) = torch.autograd.grad(few, points, create_graph=True)
-    return fit + STEEP * (slope[: len(points) // 4].norm(dim=1) - 1.0).clamp(min=0).square().mean()
+    here = network(points)[-1][:, channel]
+    (slope,) = torch.autograd.grad(here.sum(), points, create_graph=True)
+    eikonal = ((slope + slopes).norm(dim=1) - 1.0).square().mean()
+    sides = network(torch.cat([points + SPAN * turn, points - SPAN * turn]))[-1][:, channel]
+    bend = (sides[: len(here)] + sides[len(here) :] - 2 * here) / SPAN**2
+    return EIKONAL * eikonal + BENDING * bend.square().mean()
 
 
 @torch.no_grad()
