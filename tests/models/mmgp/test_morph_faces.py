@@ -138,6 +138,14 @@ def test_what_cannot_be_matched_is_said():
     assert morph.remark.startswith("sharp edges and tags cut its skin into 7 faces, 15 edges and 10 corners, against 6")
 
 
+def test_rough_surfaces_are_not_cut():
+    sphere = ml.shapes.sphere(refine=3).double()
+    noise = torch.rand(sphere.n_points, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rough = sphere.replace(points=sphere.points * (1 + 0.5 * noise))
+    assert cut(rough) is None
+    assert (RadialMorpher(rough).morph(rough).points - rough.points).abs().max() < 1e-12
+
+
 @pytest.mark.slow
 def test_a_family_of_brackets_is_learned_by_auto():
     rng = np.random.default_rng(1)

@@ -20,6 +20,7 @@ from meshlearn.models.mmgp.morphing.skin import Label, Skin
 from meshlearn.ops import gather
 
 NO_FACE = -1
+MOST_FACES = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,10 @@ class CutSkin:
         return f"{len(self.faces)} faces, {len(self.curves)} edges and {len(self.corners)} corners"
 
 
-def cut_skin(skin: Skin, placed: np.ndarray, angle: float, kinks: bool = True) -> CutSkin:
+def cut_skin(skin: Skin, placed: np.ndarray, angle: float, kinks: bool = True) -> CutSkin | None:
     """Cut a skin of two-dimensional facets, oriented alike, where it bends by more than an angle (radians) at an edge.
+
+    None for more than 256 faces: that is a rough surface, not a machine part.
 
     placed  (n_points, dim) normalised positions of all points of the mesh
     kinks   have rims, and ends of tags on smooth faces, corners where they bend? Those of sharp edges are where more
@@ -106,6 +109,8 @@ def cut_skin(skin: Skin, placed: np.ndarray, angle: float, kinks: bool = True) -
     """
     facet_tags = _tags(skin.facets, [extent.facets for extent in skin.extents])
     cuts, face = _cut_edges(skin, facet_tags, angle)
+    if int(face.max()) >= MOST_FACES:
+        return None
     ends, sides, tags, smooth = (torch.cat([cut[k] for cut in cuts]).numpy() for k in range(4))
     curves, corners = _curves(ends, sides, tags, smooth & kinks, placed)
     on_edge = np.zeros(len(placed), dtype=bool)

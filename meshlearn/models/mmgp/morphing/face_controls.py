@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshlearn.models.mmgp.morphing.alignment import Frame, best_turn, boxed
 from meshlearn.models.mmgp.morphing.closest import ClosestPlace
-from meshlearn.models.mmgp.morphing.creases import Curve, CutSkin, Face, cut_skin
+from meshlearn.models.mmgp.morphing.creases import MOST_FACES, Curve, CutSkin, Face, cut_skin
 from meshlearn.models.mmgp.morphing.faces import Correspondence, correspondence
 from meshlearn.models.mmgp.morphing.rotation import best_rotation
 from meshlearn.models.mmgp.morphing.skin import Skin
@@ -29,9 +29,9 @@ class Creases:
     def __init__(self, skin: Skin, weights: Tensor, other: Creases | None = None) -> None:
         self.skin, self.frame = skin, Frame(skin.points, weights)
         self.placed = self.frame.placed if other is None else self.frame.placed @ self.frame.turn(other.frame)
-        self._cuts: dict[tuple[float, bool], CutSkin] = {}
+        self._cuts: dict[tuple[float, bool], CutSkin | None] = {}
 
-    def at(self, angle: float, kinks: bool = True) -> CutSkin:
+    def at(self, angle: float, kinks: bool = True) -> CutSkin | None:
         """Cut where it bends by more than an angle: `cut_skin`."""
         if (angle, kinks) not in self._cuts:
             self._cuts[angle, kinks] = cut_skin(self.skin, self.placed, angle, kinks)
@@ -42,10 +42,13 @@ class Creases:
         pairs = sorted(product(_ANGLES, _ANGLES), key=lambda pair: pair[0] != pair[1])
         for kinks, (mine, theirs) in product((True, False), pairs):
             cut, there = self.at(mine, kinks), other.at(theirs, kinks)
-            found = correspondence(cut, there)
-            if found is not None:
+            found = correspondence(cut, there) if cut and there else None
+            if cut and there and found:
                 return cut, there, found
         cut, there = self.at(_ANGLES[0]), other.at(_ANGLES[0])
+        if cut is None or there is None:
+            whose = "its" if cut is None else "the reference's"
+            return f"sharp edges cut {whose} skin into more than {MOST_FACES} faces"
         how = "that meet in another way than" if str(cut) == str(there) else f"against {there} of"
         return f"sharp edges and tags cut its skin into {cut}, {how} the reference"
 
