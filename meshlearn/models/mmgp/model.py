@@ -271,7 +271,7 @@ class MMGP(Estimator):
             return calibration_of(pairs, self.fields_, levels)
 
     def novelty(self, mesh: Any) -> float:
-        """How new a mesh is, in shape and inputs: about 1 or less is ordinary; bands widen by it where it is above 1.
+        """How new a mesh is, in shape and inputs: about 1 or less is ordinary; bands widen where it is above 1.
 
         It is the largest of three numbers: what the modes of the training shapes leave of the shape, and those of input
         fields of these, relative to the 99 % quantile of what they leave of training samples that were left out (a
