@@ -1,5 +1,6 @@
 """Reference simulators that make training data: heat, solids, flows, fronts, and sets of varied domains."""
 
+from meshlearn.sim.airfoils import make_airfoils
 from meshlearn.sim.burgers import burgers
 from meshlearn.sim.burgers_data import make_burgers
 from meshlearn.sim.cylinder import make_cylinder_flows
@@ -16,6 +17,7 @@ from meshlearn.sim.plasticity import plasticity
 from meshlearn.sim.plate import Plate, draw_plate
 from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solve_heat, solve_hyperelasticity
 from meshlearn.sim.poisson import poisson
+from meshlearn.sim.potential_flow import potential_flow
 from meshlearn.sim.solid import von_mises
 from meshlearn.sim.star import make_stars
 from meshlearn.sim.tensile import make_tensile
@@ -28,6 +30,7 @@ __all__ = [
     "draw_plate",
     "elasticity",
     "hyperelasticity",
+    "make_airfoils",
     "make_bodies",
     "make_burgers",
     "make_cylinder_flows",
@@ -43,6 +46,7 @@ __all__ = [
     "plasticity",
     "plate_mesh",
     "poisson",
+    "potential_flow",
     "solve_darcy",
     "solve_elasticity",
     "solve_heat",

@@ -60,7 +60,7 @@ class Enf2Enf(NetworkEstimator):
     blocks           self-attention blocks of the latents
     frequencies      standard deviations of the Fourier features of queries and values, per length of a mesh
     encoder_hidden   width of the encoder
-    encoder_epochs   epochs of its training; None: as many as `fit` is asked for
+    encoder_epochs   epochs of its training; None: `encoder_share` times as many as `fit` is asked for
     encoder_share    its share of a `time_budget`
     layers           hidden layers of a "film" network
     training         "two-stage": the encoder stays as it is; "joint": it is trained on, by the loss of the outputs

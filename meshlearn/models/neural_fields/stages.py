@@ -82,7 +82,7 @@ def encoder_of(
     encoder.fit(
         [shape(training[i]) for i in range(len(training))],
         validation=None if validation is None else [shape(validation[i]) for i in range(len(validation))],
-        epochs=model.encoder_epochs or options.epochs,
+        epochs=model.encoder_epochs or max(round(model.encoder_share * options.epochs), 1),
         time_budget=budget,
         **{name: getattr(options, name) for name in SHARED},
     )
