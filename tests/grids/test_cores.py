@@ -9,6 +9,7 @@ from meshlearn.grids.cores.fno import FourierCore
 from meshlearn.grids.cores.padding import Convolution, Doubling, pad
 from meshlearn.grids.cores.real_weights import RealWeights
 from meshlearn.grids.cores.registry import build_core, register_core
+from meshlearn.grids.cores.sinenet import SineNetCore
 from meshlearn.grids.cores.unet import UNetCore
 
 
@@ -29,12 +30,21 @@ def unet(n_in=2, n_out=1, periodic=(False, False), **options):
     return UNetCore(n_in, n_out, periodic, **{"hidden": 8, "multipliers": (1, 2), **options})
 
 
-MAKERS = {"fno": fno, "tfno": lambda *a, **k: fno(*a, rank=0.3, **k), "unet": unet}
+def sinenet(n_in=2, n_out=1, periodic=(False, False), **options):
+    return SineNetCore(n_in, n_out, periodic, **{"hidden": 6, "waves": 2, "levels": 2, **options})
+
+
+MAKERS = {"fno": fno, "tfno": lambda *a, **k: fno(*a, rank=0.3, **k), "unet": unet, "sinenet": sinenet}
 
 
 def test_the_unet_has_as_many_weights_as_the_published_one():
     with torch.device("meta"):
         assert parameters(UNetCore(12, 3, (True, True), hidden=64, multipliers=(1, 2, 2, 4))) == 144_263_683
+
+
+def test_sinenet_has_as_many_weights_as_the_published_one():
+    with torch.device("meta"):
+        assert parameters(SineNetCore(12, 3, (True, True), hidden=64, waves=8, growth=1.425, levels=4)) == 35_490_219
 
 
 @pytest.mark.parametrize(("modes", "hidden", "count"), [(16, 32, 1_192_801), (12, 64, 2_803_393), (8, 24, 191_881)])
@@ -62,8 +72,8 @@ def test_any_shape_goes_through_where_no_axis_is_periodic(core, shape):
 def test_periodic_axes_know_no_seam(core):
     """Rolling the input along periodic axes rolls the output."""
     made, x = MAKERS[core](2, 1, (True, True)).double(), torch.randn(1, 2, 8, 12, dtype=torch.float64)
-    rolled = made(x.roll((2, 4), (2, 3)))
-    assert torch.allclose(rolled, made(x).roll((2, 4), (2, 3)), atol=1e-12)
+    rolled = made(x.roll((4, 8), (2, 3)))  # whole cells of the coarsest level of a U-Net
+    assert torch.allclose(rolled, made(x).roll((4, 8), (2, 3)), atol=1e-12)
 
 
 def test_only_the_periodic_axis_wraps():
@@ -146,6 +156,8 @@ def test_the_trunk_of_a_deeponet_is_read_at_any_place():
         (lambda: fno(padding=-1), "padding=-1"),
         (lambda: fno(modes=(3,)), "one for each of the 2 axes"),
         (lambda: fno(rank=2.0), "rank=2.0 must be a number"),
+        (lambda: sinenet(growth=0.5), "growth=0.5"),
+        (lambda: sinenet(2, 1, (True, False))(torch.zeros(1, 2, 10, 8)), "multiple of 4 nodes, not 10"),
         (lambda: UNetCore(1, 1, (False,), multipliers=()), "multipliers=()"),
         (lambda: DeepONetCore(1, {"point": 1}, 2, (False,), terms=0), "terms=0"),
     ],

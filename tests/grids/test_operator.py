@@ -12,6 +12,7 @@ SMALL = {
     "fno": {"hidden": 8, "modes": 4, "layers": 2},
     "tfno": {"hidden": 8, "modes": 4, "layers": 2, "rank": 0.5},
     "unet": {"hidden": 8, "multipliers": (1, 2), "blocks": 1},
+    "sinenet": {"hidden": 8, "waves": 2, "levels": 2},
     "deeponet": {"hidden": 8, "terms": 8},
 }
 

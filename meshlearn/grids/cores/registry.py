@@ -18,6 +18,7 @@ _OWN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "fno": ("fno", "FourierCore", {}),
     "tfno": ("fno", "FourierCore", {"rank": 0.1}),
     "unet": ("unet", "UNetCore", {}),
+    "sinenet": ("sinenet", "SineNetCore", {}),
     "deeponet": ("deeponet", "DeepONetCore", {}),
 }
 _REGISTERED: dict[str, Callable[..., Any]] = {}
