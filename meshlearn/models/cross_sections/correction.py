@@ -2,7 +2,7 @@
 
 Replacing a field by the distances that a plane shows would bend every slanted surface upright there, in terraces along
 the planes: a distance within a plane is longer than one in space. So a field that has the sign of the plane is left as
-it is; where it has not, or is next to zero, the smallest change is made that gives it the sign.
+it is; where it has not, or is next to zero, a small change is made that gives it the sign.
 """
 
 from __future__ import annotations
@@ -17,16 +17,26 @@ from meshlearn.models.cross_sections.body import REACH, Body
 
 LEAST = 0.3
 """Where a plane shows the distance d, a field is at least LEAST * d in size, and has its sign."""
+BESIDE = 2.0
 FADE = 0.3
 """A correction falls as exp(-(height / (FADE * gap)) ** 2) with the height above its plane."""
 RANGE = 2.6
 NEAR = 1e-3
 
 
-def missing(prior: Float32[Tensor, "k c g g"], shown: Float32[Tensor, "k c g g"]) -> Float32[Tensor, "k c g g"]:
-    """The smallest change of `prior` that gives it the signs of `shown`."""
+def missing(
+    prior: Float32[Tensor, "k c g g"], shown: Float32[Tensor, "k c g g"], step: float
+) -> Float32[Tensor, "k c g g"]:
+    """The small change of `prior` that gives it the signs of `shown`, on grids of spacing `step`.
+
+    Within some steps of a contour it becomes the distance times the slope that it has there, so that it is zero on the
+    contour and not only between the right nodes; farther away it is changed where its sign is wrong.
+    """
     least = LEAST * shown.clamp(-0.2, 0.2)
-    return torch.where(shown > 0, (least - prior).clamp(min=0), (least - prior).clamp(max=0))
+    mended = torch.where(shown > 0, torch.maximum(prior, least), torch.minimum(prior, least))
+    rise = torch.stack(torch.gradient(prior, spacing=step, dim=(2, 3))).norm(dim=0).clamp(LEAST, 1.2)
+    beside = torch.exp(-(shown / (BESIDE * step)).square())
+    return mended + beside * (rise * shown - mended) - prior
 
 
 class Correction:

@@ -35,7 +35,7 @@ class Field:
         self.rest = body.data
         if self.spline is not None:
             shown = on_planes(self.spline, body)
-            self.rest = missing(shown, body.data) if local else body.data - shown
+            self.rest = missing(shown, body.data, body.step) if local else body.data - shown
         self.correction = Correction(body, self.rest) if local else None
         self.signs = torch.tensor([1.0 if label == 0 else -1.0 for label in body.channels])
         # without a prior nothing but the hull closes the body between planes that are not parallel
