@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from meshlearn.errors import ParameterError
 from meshlearn.io.sections import CrossSections
 from meshlearn.models.cross_sections.raster import signed_distances
+from meshlearn.models.cross_sections.trust import Doubt, doubts_of
 
 REACH = 1.35
 """Half the side of the square (of the cube) in which fields are known; all contours lie within the unit ball."""
@@ -80,6 +81,7 @@ class Body:
     data      (n_planes, n_channels, n, n) float32 on grids of spacing `step` that start at `lows` (n_planes, 2)
     gap       typical distance of neighbouring planes
     cap       how far the body may reach beyond what the planes show
+    doubts    places where planes contradict each other
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class Body:
         cap: float | None = None,
         data: Tensor | None = None,
         channels: list[int] | None = None,
+        doubts: list[Doubt] | None = None,
     ):
         self.frame = frame
+        self.doubts = doubts_of(sections.conflicts()) if doubts is None else doubts
         self.sections = sections
         several = len(sections.labels) > 1
         self.channels: list[int] = channels or ([0, *sections.labels] if several else list(sections.labels))
@@ -130,8 +134,10 @@ class Body:
     def only(self, keep: list[int]) -> Body:
         """The body that some of the planes show, with the cap of all of them."""
         rows = torch.tensor(keep)
+        number = {k: i for i, k in enumerate(keep)}
+        doubts = [replace(doubt, plane=number[doubt.plane]) for doubt in self.doubts if doubt.plane in number]
         part = Body(
-            self.sections[keep], self.frame, self.grid, self.cap, self.data.index_select(0, rows), self.channels
+            self.sections[keep], self.frame, self.grid, self.cap, self.data.index_select(0, rows), self.channels, doubts
         )
         part.given_cap, part.parallel = self.given_cap, self.parallel
         return part

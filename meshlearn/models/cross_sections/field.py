@@ -10,7 +10,7 @@ from torch import Tensor
 from meshlearn.models.cross_sections.blends import make_blend
 from meshlearn.models.cross_sections.body import Body
 from meshlearn.models.cross_sections.correction import Correction, missing
-from meshlearn.models.cross_sections.grid_field import SplineGrid, beyond_hull, on_planes
+from meshlearn.models.cross_sections.grid_field import SplineGrid, beyond_hull, on_planes, weighted
 
 BULGE, TIGHT = 0.1, 0.03
 """How far a body may reach beyond the hull of its contours, in unit frame, with a smooth prior and without."""
@@ -36,7 +36,7 @@ class Field:
         if self.spline is not None:
             shown = on_planes(self.spline, body)
             self.rest = missing(shown, body.data, body.step) if local else body.data - shown
-        self.correction = Correction(body, self.rest) if local else None
+        self.correction = Correction(body, weighted(body, self.rest)) if local else None
         self.signs = torch.tensor([1.0 if label == 0 else -1.0 for label in body.channels])
         # without a prior nothing but the hull closes the body between planes that are not parallel
         wide = body.parallel or body.given_cap or prior is not None

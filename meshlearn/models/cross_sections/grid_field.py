@@ -10,6 +10,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from meshlearn.models.cross_sections.body import REACH, Body
+from meshlearn.models.cross_sections.trust import trust_at
 
 COARSE = 49
 """Nodes per side at which a field is evaluated everywhere; every refinement doubles the intervals."""
@@ -111,9 +112,22 @@ def detail(body: Body) -> int:
 def on_planes(field: SplineGrid, body: Body) -> Float32[Tensor, "k c g g"]:
     """The field on the grids of all planes."""
     found = torch.empty_like(body.data)
-    axis = torch.linspace(-REACH, REACH, body.grid, dtype=torch.float64)
-    flat = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1).reshape(-1, 2).numpy()
     for k in range(len(found)):
-        points = body.offsets[k] * body.normals[k] + flat @ body.axes[k]
-        found[k] = field(torch.from_numpy(points.astype(np.float32))).T.reshape(found[k].shape)
+        found[k] = field(torch.from_numpy(_plane_nodes(body, k).astype(np.float32))).T.reshape(found[k].shape)
     return found
+
+
+def weighted(body: Body, data: Float32[Tensor, "k c g g"]) -> Float32[Tensor, "k c g g"]:
+    """Data of the planes, less where a plane is not to be trusted."""
+    found = data
+    for k in sorted({doubt.plane for doubt in body.doubts if doubt.alone}):
+        trust = torch.from_numpy(trust_at(body.doubts, k, _plane_nodes(body, k)).astype(np.float32))
+        found = data.clone() if found is data else found
+        found[k] = data[k] * trust.reshape(data.shape[2:])
+    return found
+
+
+def _plane_nodes(body: Body, k: int) -> np.ndarray:
+    axis = np.linspace(-REACH, REACH, body.grid)
+    flat = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    return body.offsets[k] * body.normals[k] + flat @ body.axes[k]

@@ -29,6 +29,7 @@ from meshlearn.models.cross_sections.samples import (
     along_contours,
     contours_of_channel,
     over_planes,
+    trusted,
     values_at,
 )
 
@@ -66,7 +67,7 @@ class _Channel:
         on = contours_of_channel(body, channel, int(centres / 2.8), seed)
         lean = np.arange(len(on)) % 2 == 0
         hints, distances = _hints(body, channel, centres // 5, seed)
-        zero, noise = np.concatenate([on.points, hints]), np.concatenate([on.noise, LOOSE * distances**2])
+        zero, noise = np.concatenate([on.points, hints]), LOOSE * np.concatenate([on.noise, distances]) ** 2
         values = np.concatenate([np.zeros(len(on)), SHRINK * distances])
         watch, shown = _watched(body, channel, seed)
         for attempt in range(3):
@@ -105,7 +106,7 @@ def _hints(body: Body, channel: int, n: int, seed: int) -> tuple[np.ndarray, np.
     plane = np.concatenate([plane, on.plane])
     flat = np.concatenate([flat, on.flat + (side * on.width)[:, None] * on.across])
     points, values = values_at(body, plane, flat, 0.5)
-    clear = np.abs(values[:, channel]) > 0.004
+    clear = (np.abs(values[:, channel]) > 0.004) & trusted(body, plane, points)
     return points[clear], values[clear, channel]
 
 
@@ -114,7 +115,7 @@ def _watched(body: Body, channel: int, seed: int) -> tuple[Tensor, np.ndarray]:
     generator = np.random.default_rng(seed + 1)
     plane, flat = over_planes(body, max(3000 // len(body.sections), 20), generator)
     points, values = values_at(body, plane, flat, 0.5)
-    sure = np.abs(values[:, channel]) > 2 * body.step
+    sure = (np.abs(values[:, channel]) > 2 * body.step) & trusted(body, plane, points)
     return torch.from_numpy(points[sure].astype(np.float32)), values[sure, channel]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from meshlearn.io.sections import Section
 from meshlearn.io.sections.polygons import signed_area
 from meshlearn.models.cross_sections.body import REACH, Body
+from meshlearn.models.cross_sections.trust import noise_at, trust_at
 
 CHORD = 1.0
 """Half the length of the chords that give the directions of contours, in widths (quarter diameters of a disc)."""
@@ -76,7 +77,7 @@ class ChannelContours:
     """Points on the boundary of one channel.
 
     points  (n, 3) in unit frame; inward (n, 3) unit normals of the contour in its plane, towards the channel
-    across  (n, 3) normals of the planes; noise (n,) how little a point is to be trusted, 0 for most
+    across  (n, 3) normals of the planes; noise (n,) how far a point may be off, 0 for most
     """
 
     points: np.ndarray
@@ -109,7 +110,9 @@ def contours_of_channel(body: Body, channel: int, n: int, seed: int) -> ChannelC
     rows = np.flatnonzero(keep)
     near = cKDTree(points[rows]).query_pairs(1e-3, output_type="ndarray")
     rows = np.delete(rows, np.unique(near[:, 1])) if len(near) else rows
-    return ChannelContours(points[rows], inward[rows], across[rows], np.zeros(len(rows)))
+    return ChannelContours(
+        points[rows], inward[rows], across[rows], noise_at(body.doubts, on.plane[rows], points[rows])
+    )
 
 
 def values_at(body: Body, plane: np.ndarray, flat: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -123,6 +126,17 @@ def values_at(body: Body, plane: np.ndarray, flat: np.ndarray, limit: float) -> 
         for c, label in enumerate(body.channels):
             values[rows, c] = np.clip(section.signed_distance(flat[rows], label), -limit, limit)
     return points, values
+
+
+def trusted(body: Body, plane: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n,) bool: points of planes that are to be met there."""
+    if not body.doubts:
+        return np.ones(len(points), dtype=bool)
+    found = np.empty(len(points), dtype=bool)
+    for k in np.unique(plane):
+        rows = plane == k
+        found[rows] = trust_at(body.doubts, int(k), points[rows]) > 0.5
+    return found
 
 
 def over_planes(body: Body, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

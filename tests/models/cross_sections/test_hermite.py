@@ -94,3 +94,19 @@ def test_corrections_are_whole_on_their_plane_and_fade():
     assert found[0] == pytest.approx(3.0, abs=1e-4)
     assert abs(found[1]) < 0.4
     assert found[2] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_plane_that_contradicts_all_others_is_outvoted():
+    def shape(p):
+        return ball(p, (0, 0, 0), 0.8)
+
+    mesh = surface_of(shape, 40)
+    right = ml.CrossSections.from_mesh(mesh, random_planes(mesh, 9, seed=4))
+    liar = right[0]
+    wrong = ml.CrossSections([type(liar)(liar.origin, liar.axes, ()), *right.planes[1:]])
+    with pytest.warns(ml.FitWarning, match="contradict"):
+        model = ml.CrossSectionReconstructor(base="hermite", network=False, centres=600).fit(wrong)
+    assert {doubt.plane for doubt in model.field_.body.doubts} == {0}
+    body = model.to_mesh(resolution=40)
+    assert body.topology.euler_characteristic == 2
+    assert float(body.volume()) == pytest.approx(float(mesh.volume()), rel=0.05)
