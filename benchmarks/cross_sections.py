@@ -1,18 +1,22 @@
 """Bodies from planar sections: overlap with the truth, agreement with the planes, times, beside plain blends.
 
-    python benchmarks/cross_sections.py [--bodies blob bone ...] [--budget 120] [--seeds 1] [--resolution 128]
+    python benchmarks/cross_sections.py [--bodies blob bone ...] [--budget 120] [--seeds 1] [--resolution 256]
+    python benchmarks/cross_sections.py --bodies bone --no-network --budget 0   # no bound of time: on busy machines
     python benchmarks/cross_sections.py --labels 110 --voxels 180     # a label volume, every fourth slice given
     python benchmarks/cross_sections.py --extraction 300               # time of one surface
 
 Every body is cut by 15 parallel planes and by 24 random ones (seeded) through its surface. "linear" and "distance" are
 the plain blends of in-plane distances, for parallel and for random planes. Overlap is intersection over union on 96^3
 points; Dice is the worst of all planes cut again from the surface; contour errors are in voxels of the surface.
+Seconds are given as elapsed and as those of the processor ("cpu_s"); "load" is the mean number of jobs that the machine
+had during the last minute, at the end of the run: elapsed times mean nothing where it is above the number of cores.
 Results: benchmarks/results/cross_sections.json.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import time
 from collections.abc import Callable
@@ -82,7 +86,24 @@ def helix(p: np.ndarray) -> np.ndarray:
     return 0.08 - cKDTree(curve).query(p)[0]
 
 
-BODIES: dict[str, Body] = {"blob": blob, "bone": bone, "torus": torus, "vessel": vessel, "helix": helix}
+def gyroid(p: np.ndarray) -> np.ndarray:
+    """A ball's worth of thin sheet that winds through space."""
+    x, y, z = 4 * p.T
+    wave = np.sin(x) * np.cos(y) + np.sin(y) * np.cos(z) + np.sin(z) * np.cos(x)
+    return np.minimum(0.12 - 0.25 * np.abs(wave), ball(p, (0, 0, 0), 0.9))
+
+
+def cup(p: np.ndarray) -> np.ndarray:
+    """Thin walls, a flat bottom, and a handle."""
+    r = np.hypot(p[:, 0], p[:, 1])
+    wall = np.minimum(np.minimum(0.5 - r, 0.7 - np.abs(p[:, 2])), -np.minimum(0.4 - r, p[:, 2] + 0.58))
+    handle = 0.07 - np.hypot(np.hypot(p[:, 0] - 0.5, p[:, 2]) - 0.35, p[:, 1])
+    return soft_union(0.02, wall, np.minimum(handle, r - 0.42))
+
+
+BODIES: dict[str, Body] = {
+    "blob": blob, "bone": bone, "torus": torus, "vessel": vessel, "helix": helix, "gyroid": gyroid, "cup": cup,
+}  # fmt: skip
 
 
 def nodes(n: int) -> np.ndarray:
@@ -110,18 +131,23 @@ def study(name: str, kind: str, arguments: argparse.Namespace, seed: int) -> dic
     row: dict[str, Any] = {}
     blend = ml.CrossSectionReconstructor(base=plain, network=False).fit(sections)
     row[f"iou_{plain}"] = overlap(blend.predict(points).numpy() > 0, truth)
-    start = time.perf_counter()
-    model = ml.CrossSectionReconstructor(time_budget=arguments.budget, seed=seed).fit(sections)
-    row["fit_s"] = time.perf_counter() - start
+    start, cpu = time.perf_counter(), time.process_time()
+    model = ml.CrossSectionReconstructor(
+        time_budget=arguments.budget or None, seed=seed, network=arguments.network, base=arguments.base
+    ).fit(sections)
+    row |= {"fit_s": time.perf_counter() - start, "fit_cpu_s": time.process_time() - cpu}
     row |= {"iou": overlap(model.predict(points).numpy() > 0, truth), "base": model.base_}
     row |= {"left_out": model.base_scores_, "network_share": model.network_share_}
+    if arguments.network:
+        row["left_out_by_share_of_network"] = {str(k): v for k, v in model.network_scores_.items()}
+    row["resolution"] = arguments.resolution
     mesh = model.to_mesh(resolution=arguments.resolution)
     report = model.report(meshes={1: mesh})["labels"][1]
     voxel = float(np.ptp(sections.points, axis=0).max()) / arguments.resolution
     row |= {"worst_dice": report["worst_dice"], "watertight": report["watertight"], "euler": report["euler"]}
     row["contour_error_99_voxels"] = float(np.nanmax([p["error_99"] for p in report["planes"]])) / voxel
     row |= {"true_euler": surface.topology.euler_characteristic}
-    row["volume_ratio"] = float(mesh.volume() / surface.volume())
+    row |= {"volume_ratio": float(mesh.volume() / surface.volume()), "load": os.getloadavg()[0]}
     print(name, kind, {k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
     return row
 
@@ -151,10 +177,11 @@ def extraction(resolution: int) -> dict[str, Any]:
     """Time of one surface, of a body with a radial prior on random planes."""
     surface = surface_of(bone)
     sections = ml.CrossSections.from_mesh(surface, random_planes(surface, 24, seed=1))
-    model = ml.CrossSectionReconstructor(base="rbf", network=False).fit(sections)
-    start = time.perf_counter()
+    model = ml.CrossSectionReconstructor(base="hermite", network=False).fit(sections)
+    start, cpu = time.perf_counter(), time.process_time()
     mesh = model.to_mesh(resolution=resolution)
-    row = {"resolution": resolution, "seconds": time.perf_counter() - start, "triangles": mesh.n_cells}
+    row = {"resolution": resolution, "seconds": time.perf_counter() - start, "cpu_s": time.process_time() - cpu}
+    row |= {"triangles": mesh.n_cells, "load": os.getloadavg()[0]}
     print(row)
     return row
 
@@ -165,6 +192,9 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=120.0)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--resolution", type=int, default=128)
+    parser.add_argument("--results", default="cross_sections", help="name of the file of results")
+    parser.add_argument("--base", default="auto")
+    parser.add_argument("--network", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--labels", type=int, default=0)
     parser.add_argument("--voxels", type=int, default=180)
     parser.add_argument("--extraction", type=int, default=0)
@@ -181,7 +211,7 @@ def main() -> None:
         }
         for name in arguments.bodies
     }
-    write_results("cross_sections", {"budget_s": arguments.budget, "bodies": results})
+    write_results(arguments.results, {"budget_s": arguments.budget, "bodies": results})
 
 
 if __name__ == "__main__":
