@@ -6,6 +6,7 @@ import torch
 import meshlearn as ml
 from meshlearn.grids.cores.deeponet import DeepONetCore
 from meshlearn.grids.cores.fno import FourierCore
+from meshlearn.grids.cores.multigrid_fno import MultigridFourierCore, patches, stitched
 from meshlearn.grids.cores.padding import Convolution, Doubling, pad
 from meshlearn.grids.cores.real_weights import RealWeights
 from meshlearn.grids.cores.registry import build_core, register_core
@@ -34,7 +35,19 @@ def sinenet(n_in=2, n_out=1, periodic=(False, False), **options):
     return SineNetCore(n_in, n_out, periodic, **{"hidden": 6, "waves": 2, "levels": 2, **options})
 
 
-MAKERS = {"fno": fno, "tfno": lambda *a, **k: fno(*a, rank=0.3, **k), "unet": unet, "sinenet": sinenet}
+def mgtfno(n_in=2, n_out=1, periodic=(False, False), **options):
+    need_neuralop()
+    small = {"hidden": 8, "modes": 4, "layers": 2, "rank": 0.5, "margin": 2}
+    return MultigridFourierCore(n_in, n_out, periodic, **{**small, **options})
+
+
+MAKERS = {
+    "fno": fno,
+    "tfno": lambda *a, **k: fno(*a, rank=0.3, **k),
+    "unet": unet,
+    "sinenet": sinenet,
+    "mgtfno": mgtfno,
+}
 
 
 def test_the_unet_has_as_many_weights_as_the_published_one():
@@ -71,8 +84,8 @@ def test_any_shape_goes_through_where_no_axis_is_periodic(core, shape):
 @pytest.mark.parametrize("core", MAKERS)
 def test_periodic_axes_know_no_seam(core):
     """Rolling the input along periodic axes rolls the output."""
-    made, x = MAKERS[core](2, 1, (True, True)).double(), torch.randn(1, 2, 8, 12, dtype=torch.float64)
-    rolled = made(x.roll((4, 8), (2, 3)))  # whole cells of the coarsest level of a U-Net
+    made, x = MAKERS[core](2, 1, (True, True)).double(), torch.randn(1, 2, 8, 16, dtype=torch.float64)
+    rolled = made(x.roll((4, 8), (2, 3)))  # whole patches, and cells of the coarsest level
     assert torch.allclose(rolled, made(x).roll((4, 8), (2, 3)), atol=1e-12)
 
 
@@ -94,6 +107,31 @@ def test_a_fourier_core_is_one_operator_on_all_resolutions():
     gaps = [float((a - b).norm() / b.norm()) for a, b in itertools.pairwise(outs)]
     assert gaps[1] < 0.6 * gaps[0], gaps
     assert gaps[2] < 0.6 * gaps[1], gaps
+
+
+@pytest.mark.parametrize("periodic", [(False,), (True, False), (True, True, False)])
+@pytest.mark.parametrize("levels", [0, 1, 2])
+def test_patches_are_stitched_back_exactly(periodic, levels):
+    shape = (16, 32, 16)[: len(periodic)]
+    x = torch.randn(2, 3, *shape)
+    cut = patches(x, levels, 3, periodic)
+    assert cut.shape == (2 * 2 ** (levels * len(shape)), 3 * (levels + 1), *[n // 2**levels + 6 for n in shape])
+    assert torch.equal(stitched(cut[:, :3], 2, levels, 3, len(shape)), x)
+
+
+def test_coarse_looks_are_wider_around_the_same_centre():
+    x = torch.arange(32.0).reshape(1, 1, 32)
+    cut = patches(x, 1, 0, (False,))
+    assert cut[0, 0].tolist() == list(range(16))
+    assert cut[0, 1, 8] == 8  # the centre of the first patch
+    assert cut[0, 1].tolist() == [0] * 4 + list(range(0, 24, 2))
+    assert cut[1, 1].tolist() == [8.0 + 2 * k for k in range(12)] + [30] * 4
+
+
+def test_no_levels_are_the_network_on_the_whole_grid():
+    core, x = mgtfno(2, 1, (True, False), levels=0), torch.randn(1, 2, 8, 9)
+    assert torch.equal(core(x), core.network(x))
+    assert core.network.periodic == (True, False)
 
 
 def test_complex_weights_are_kept_as_pairs_of_reals():

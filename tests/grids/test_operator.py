@@ -13,12 +13,13 @@ SMALL = {
     "tfno": {"hidden": 8, "modes": 4, "layers": 2, "rank": 0.5},
     "unet": {"hidden": 8, "multipliers": (1, 2), "blocks": 1},
     "sinenet": {"hidden": 8, "waves": 2, "levels": 2},
+    "mgtfno": {"hidden": 8, "modes": 4, "layers": 2, "rank": 0.5, "margin": 2},
     "deeponet": {"hidden": 8, "terms": 8},
 }
 
 
 def operator(core="unet", inputs=("f",), outputs=("u",), shape=12, **options):
-    if core in ("fno", "tfno"):
+    if core in ("fno", "tfno", "mgtfno"):
         pytest.importorskip("neuralop", reason='the package neuraloperator: pip install "meshlearn[grids]"')
     return ml.GridOperator(inputs, outputs, core=core, core_options=SMALL.get(core), shape=shape, **options)
 

@@ -17,6 +17,7 @@ from meshlearn.hints import did_you_mean
 _OWN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "fno": ("fno", "FourierCore", {}),
     "tfno": ("fno", "FourierCore", {"rank": 0.1}),
+    "mgtfno": ("multigrid_fno", "MultigridFourierCore", {}),
     "unet": ("unet", "UNetCore", {}),
     "sinenet": ("sinenet", "SineNetCore", {}),
     "deeponet": ("deeponet", "DeepONetCore", {}),
