@@ -51,6 +51,7 @@ _PUBLIC: dict[str, str] = {
     "ModulatedField": "models.neural_fields.modulated",
     "ExtrapolationWarning": "models.neural_fields.reach",
     "CrossSectionReconstructor": "models.cross_sections",
+    "MMPDE": "models.mmpde",
     "MongeAmpereMover": "models.movers",
     "DataFreeMeshMover": "models.movers",
     "MeanField": "models.baselines",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -237,12 +238,19 @@ class Estimator(HasParams):
         name = type(self).__name__
         meta = {
             "estimator": name,
-            "params": json_params(name, self.get_params()),
+            "params": self.saved_params(),
             "fields": self.fields_.to_json(),
             "time_step": self.time_step_,
             "state": state,
         }
         return tensors, meta
+
+    def saved_params(self) -> dict[str, Any]:
+        """The constructor's arguments as JSON knows them; a subclass with others saves these in its state.
+
+        Raises CheckpointError naming the arguments that JSON cannot hold.
+        """
+        return json_params(type(self).__name__, self.get_params())
 
 
 def _takes_any(function: Any) -> bool:
@@ -262,19 +270,32 @@ def load(folder: str | Path) -> Any:
     """
     folder = Path(folder)
     meta, tensors = checkpoint.read(folder, groups=("model",))
+    return rebuilt(meta, tensors["model"], str(folder), lambda part: checkpoint.taking(folder, part))
+
+
+def rebuilt(
+    meta: dict[str, Any],
+    tensors: dict[str, Tensor],
+    where: str,
+    taking: Callable[[str], AbstractContextManager[Any]] = lambda part: nullcontext(),
+) -> Any:
+    """A fitted estimator from what `Estimator.saved` gave: `load` without the folder, for models inside of models.
+
+    taking  the context in which a part ("params", "fields", "state") is used, to tell what is wrong with it
+    """
     cls = find_estimator(meta["estimator"])
     known = cls._signature()
     unknown = sorted(set(meta["params"]) - set(known))
     if unknown:
         raise CheckpointError(
-            f"{folder}: {cls.__name__} has no parameter {unknown}; "
+            f"{where}: {cls.__name__} has no parameter {unknown}; "
             f"the model was saved by meshlearn {meta.get('meshlearn', '(unknown version)')}."
         )
-    with checkpoint.taking(folder, "params"):
+    with taking("params"):
         model = cls(**{name: _as_before(value, known[name].default) for name, value in meta["params"].items()})
-    with checkpoint.taking(folder, "fields"):
+    with taking("fields"):
         model.fields_ = FieldSet.from_json(meta["fields"])
         model.time_step_ = known_step(meta.get("time_step"), model.fields_)
-    with checkpoint.taking(folder, "state"):
-        model.set_state(tensors["model"], meta["state"])
+    with taking("state"):
+        model.set_state(tensors, meta["state"])
     return model

@@ -106,9 +106,7 @@ def _check_folder(folder: Path, resume: bool | str) -> None:
 
 def model_data(model: Any) -> None:
     """Raise CheckpointError when the arguments of a model are not data."""
-    from meshlearn.train.params import json_params
-
-    json_params(type(model).__name__, model.get_params())
+    model.saved_params()
 
 
 @dataclass(frozen=True)
