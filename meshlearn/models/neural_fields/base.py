@@ -99,8 +99,9 @@ class FieldAutodecoder(NetworkEstimator):
             self._seen = seen = _Seen(self.fields_, [], [], [])
         step = -(-len(points) // POOLED)
         seen.extents.append(float(points.norm(dim=1).max()))
+        share = weights[::step].cpu().double()
         seen.points.append(points[::step].cpu().double())
-        seen.weights.append(weights[::step].cpu().double())
+        seen.weights.append(share / share.sum())
 
     def settle(self) -> None:
         """Set the unit of length, and the places that all meshes share."""
