@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -139,20 +140,8 @@ def make_mpm(
     """
     from meshlearn import sim
 
-    folder = common.results_folder(folder)
-    made = sim.make_mpm(
-        n,
-        folder,
-        seed=seed,
-        kind=kind.value,
-        dim=dim,
-        cells=cells,
-        duration=duration,
-        frames=frames,
-        progress=True,
-        **common.settings(settings or []),
-    )
-    _told(made, folder, "particles")
+    size = {"dim": dim, "cells": cells, "duration": duration, "frames": frames}
+    _write(sim.make_mpm, folder, n, seed, kind, size, settings, "particles")
 
 
 def make_bodies(
@@ -182,23 +171,23 @@ def make_bodies(
     """
     from meshlearn import sim
 
+    size = {"dim": dim, "cells": cells, "duration": duration, "frames": frames}
+    _write(sim.make_bodies, folder, n, seed, kind, size, settings, "points")
+
+
+def _write(
+    make: Callable[..., list[Any]],
+    folder: Path,
+    n: int,
+    seed: int,
+    kind: StrEnum,
+    size: dict[str, Any],
+    settings: list[str] | None,
+    what: str,
+) -> None:
+    """Make trajectories, and tell what was made."""
     folder = common.results_folder(folder)
-    made = sim.make_bodies(
-        n,
-        folder,
-        seed=seed,
-        kind=kind.value,
-        dim=dim,
-        cells=cells,
-        duration=duration,
-        frames=frames,
-        progress=True,
-        **common.settings(settings or []),
-    )
-    _told(made, folder, "points")
-
-
-def _told(made: list[Any], folder: Path, what: str) -> None:
+    made = make(n, folder, seed=seed, kind=kind.value, progress=True, **size, **common.settings(settings or []))
     count = sum(film.n_points for film in made) // len(made)
     typer.echo(f"wrote {len(made)} trajectories to {folder} ({count} {what} each on average)")
     typer.echo(repr(made[0]))

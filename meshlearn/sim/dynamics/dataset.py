@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
-from meshlearn.hints import did_you_mean
 from meshlearn.mesh.shapes import box, rectangle
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.sim.collection import SERIES, bounds, collect, design
+from meshlearn.sim.collection import SERIES, collect, design
 from meshlearn.sim.dynamics.solver import ElasticDynamics
 from meshlearn.sim.motion.film import simulate
+from meshlearn.sim.motion.requests import requested, with_facts
 from meshlearn.sim.motion.shapes import DRAWN as PLACED
 from meshlearn.sim.motion.shapes import checked_shapes, thrown
 from meshlearn.sim.mpm.elastic import NeoHookean
@@ -28,7 +28,12 @@ DRAWN: dict[str, dict[str, Range]] = {
     "beam": {"young": (1e5, 4e5), "poisson": (0.2, 0.35), "blow": (-1.5, 1.5), "twist": (-15.0, 15.0)},
 }
 """What is drawn unless given: Pa; m/s; rad/s."""
-SIGNED = ("spin", "blow", "twist")
+LIMITS = {
+    "poisson": (-0.9, 0.45),
+    "spin": (-math.inf, math.inf),
+    "blow": (-math.inf, math.inf),
+    "twist": (-math.inf, math.inf),
+}
 
 
 def make_bodies(
@@ -67,23 +72,10 @@ def make_bodies(
     >>> list(throw.mesh.global_data)
     ['young', 'poisson', 'speed', 'spin', 'gravity', 'box']
     """
-    if kind not in DRAWN:
-        raise ParameterError(f"there is no kind {kind!r}{did_you_mean(str(kind), DRAWN)} Kinds are {', '.join(DRAWN)}.")
-    if dim not in (2, 3):
-        raise ParameterError(f"dim is 2 or 3, not {dim!r}.")
-    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 2:
-        raise ParameterError(f"cells is a whole number of at least 2, not {cells!r}.")
-    for name in constants:
-        if name not in DRAWN[kind]:
-            guess = did_you_mean(name, DRAWN[kind])
-            raise ParameterError(f"{kind!r} has no constant {name!r}{guess} It has {', '.join(DRAWN[kind])}.")
+    ranges = requested(kind, DRAWN, dim, cells, 2, constants, LIMITS)
     if shapes is not None and kind == "beam":
         raise ParameterError("a beam is always a beam; shapes are for what is thrown.")
     forms = checked_shapes(shapes, dim)
-    ranges = {}
-    for name, value in (DRAWN[kind] | constants).items():
-        low, high = (-0.9, 0.45) if name == "poisson" else (-math.inf if name in SIGNED else 0.0, math.inf)
-        ranges[name] = bounds(name, value, low, high)
     drawn = design(n, seed, ranges | dict.fromkeys(PLACED, (0.0, 1.0)))
 
     def make(i: int) -> Trajectory:
@@ -95,8 +87,7 @@ def make_bodies(
         facts["gravity"] = [0.0] * (dim - 1) + [down]
         if kind == "thrown":
             facts["box"] = [[0.0] * dim, [1.0] * dim]
-        tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in facts.items()}
-        return film.replace(mesh=film.mesh.with_global_data(**tensors))
+        return with_facts(film, facts)
 
     return collect(make, n, folder, f"body_{kind}", progress, SERIES)
 

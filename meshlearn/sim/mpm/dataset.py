@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from meshlearn.errors import ParameterError
-from meshlearn.hints import did_you_mean
 from meshlearn.mesh.shapes import box, rectangle
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.sim.collection import SERIES, bounds, collect, design
+from meshlearn.sim.collection import SERIES, collect, design
 from meshlearn.sim.motion.film import simulate
+from meshlearn.sim.motion.requests import requested, with_facts
 from meshlearn.sim.motion.shapes import DRAWN as PLACED
 from meshlearn.sim.motion.shapes import checked_shapes, thrown
 from meshlearn.sim.motion.walls import Wall
@@ -35,8 +33,13 @@ DRAWN: dict[str, dict[str, Range]] = {
 }
 """What is drawn unless given: Pa; m/s; rad/s; Pa s; m; degrees."""
 DENSITY = {"elastic": 1000.0, "metal": 2000.0, "water": 1000.0, "sand": 1500.0}
-LIMITS = {"poisson": (-0.9, 0.49), "friction": (1.0, 59.0), "width": (0.05, 0.9), "height": (0.05, 0.9)}
-SIGNED = ("spin",)
+LIMITS = {
+    "poisson": (-0.9, 0.49),
+    "friction": (1.0, 59.0),
+    "width": (0.05, 0.9),
+    "height": (0.05, 0.9),
+    "spin": (-math.inf, math.inf),
+}
 FLOOR_FRICTION = 0.5
 
 
@@ -74,20 +77,7 @@ def make_mpm(
     >>> drop.moving_points.shape[::2], list(drop.mesh.global_data)
     (torch.Size([3, 2]), ['young', 'poisson', 'speed', 'spin', 'gravity', 'box'])
     """
-    if kind not in DRAWN:
-        raise ParameterError(f"there is no kind {kind!r}{did_you_mean(str(kind), DRAWN)} Kinds are {', '.join(DRAWN)}.")
-    if dim not in (2, 3):
-        raise ParameterError(f"dim is 2 or 3, not {dim!r}.")
-    if isinstance(cells, bool) or not isinstance(cells, int) or cells < 8:
-        raise ParameterError(f"cells is the number of cells along a side, at least 8, not {cells!r}.")
-    for name in constants:
-        if name not in DRAWN[kind]:
-            guess = did_you_mean(name, DRAWN[kind])
-            raise ParameterError(f"{kind} has no constant {name!r}{guess} It has {', '.join(DRAWN[kind])}.")
-    ranges = {}
-    for name, value in (DRAWN[kind] | constants).items():
-        low, high = LIMITS.get(name, (-math.inf if name in SIGNED else 0.0, math.inf))
-        ranges[name] = bounds(name, value, low, high)
+    ranges = requested(kind, DRAWN, dim, cells, 8, constants, LIMITS)
     if shapes is not None and kind in ("water", "sand"):
         raise ParameterError(f"{kind} is always a column; shapes are for elastic and metal.")
     forms = checked_shapes(shapes, dim)
@@ -99,8 +89,7 @@ def make_mpm(
         scene = _scene(kind, dim, cells, values, forms)
         film = simulate(scene, duration, frames)
         facts = {**known, "gravity": [0.0] * (dim - 1) + [-GRAVITY], "box": [[0.0] * dim, [1.0] * dim]}
-        tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in facts.items()}
-        return film.replace(mesh=film.mesh.with_global_data(**tensors))
+        return with_facts(film, facts)
 
     return collect(make, n, folder, f"mpm_{kind}", progress, SERIES)
 
