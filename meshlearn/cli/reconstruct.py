@@ -30,7 +30,7 @@ def reconstruct(
         Path | None, typer.Option(help="Page with numbers and a picture (.html), or numbers (.json).")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time for learning.")] = 60.0,
-    base: Annotated[str, typer.Option(help="auto, linear, cubic, distance or rbf.")] = "auto",
+    base: Annotated[str, typer.Option(help="auto, linear, cubic, distance, rbf, hermite or mean.")] = "auto",
     network: Annotated[bool, typer.Option("--network/--no-network", help="Try a neural network on top.")] = True,
     cap: Annotated[
         float | None, typer.Option(help="How far bodies reach beyond the planes, in the unit of the file.")

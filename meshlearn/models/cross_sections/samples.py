@@ -35,10 +35,15 @@ class OnContours:
 def along_contours(body: Body, n: int, generator: np.random.Generator, thin: float = 0.0, least: int = 4) -> OnContours:
     """n points, about, spread over the contours of all planes by length, every contour `least` times or more.
 
+    Of very many contours each has a point or two, and of more than 2 n contours not every one.
+
     thin  0: evenly; with 0.5, contours of a quarter of the width have twice the points per length
     """
     rows = []
     rings = [(k, ring.points, _lengths(ring.points)) for k, plane in enumerate(body.sections) for ring in plane.rings]
+    if len(rings) > 2 * n:
+        rings = [rings[i] for i in np.sort(generator.permutation(len(rings))[: 2 * n])]
+    least = min(least, max(n // (2 * len(rings)), 1))
     weights = [float(length.sum()) / _width(points, length) ** thin for _, points, length in rings]
     for (k, points, length), weight in zip(rings, weights, strict=True):
         count = max(round(n * weight / sum(weights)), least)
@@ -69,7 +74,9 @@ def widths(body: Body) -> np.ndarray:
 
 
 def _width(points: np.ndarray, length: np.ndarray) -> float:
-    return abs(signed_area(points)) / max(float(length.sum()), 1e-300)
+    """Area over length, at least a hundredth of the length: areas of contours that cross themselves may cancel."""
+    total = max(float(length.sum()), 1e-300)
+    return max(abs(signed_area(points)) / total, 0.01 * total)
 
 
 @dataclass
