@@ -22,6 +22,7 @@ from meshlearn.mesh.quality import scaled_jacobian
 from meshlearn.models.movers.adjoint import MovedPoints, potential_adjoint
 from meshlearn.models.movers.balance import Balance
 from meshlearn.models.movers.balance_adjoint import balance_adjoint
+from meshlearn.models.movers.convexity import is_convex
 from meshlearn.models.movers.equidistribution import equidistribution
 from meshlearn.models.movers.functional import Functional
 from meshlearn.models.movers.monitors.values import as_monitor, slopes, values
@@ -35,7 +36,8 @@ from meshlearn.models.movers.search import Validity
 from meshlearn.models.movers.variational import solve_variational
 from meshlearn.models.movers.walls import Walls
 
-METHODS = {"newton": 100, "relaxation": 2000, "variational": 300}
+LIMITS = {"newton": 100, "relaxation": 2000, "variational": 300}
+METHODS = ("auto", *LIMITS)
 
 
 class MongeAmpereMover:
@@ -43,7 +45,8 @@ class MongeAmpereMover:
 
     method          "newton" or "relaxation": x = xi + grad(phi), m(x) det(I + H(phi)) constant, for convex domains;
                     "variational": Huang and Kamenski's functional, for any domain, with holes, re-entrant corners and
-                    pinned points inside
+                    pinned points inside; "auto": "newton" on convex domains without points pinned inside, and
+                    "variational" elsewhere and where "newton" gets stuck (the result's `method` says which)
     boundary        "slide": points of the boundary slide along its walls, straight, oblique or curved; "fixed"; or a
                     function (k, dim) -> (k, dim) that puts sliding points on the true boundary (a CAD model)
     pinned          points that stay, besides corners: names of point or cell sets, a mask, or point numbers
@@ -51,7 +54,7 @@ class MongeAmpereMover:
     rtol            relative residual to reach. "newton", "relaxation": Euclidean norm of the assembled residual over
                     that of its constant; "variational": unbalanced over absolute forces
     dtol            diverged if the residual exceeds this times the first
-    max_iterations  100, 2000 or 300 by default, by method
+    max_iterations  100, 2000 or 300 by default, for "newton", "relaxation" and "variational"
     min_area_fraction  every cell stays above this fraction of its own measure at the start
     time_step       of "relaxation"
     isotropy        of "variational", in (0, 0.5]: weight of cell shapes against equal shares
@@ -66,7 +69,7 @@ class MongeAmpereMover:
 
     def __init__(
         self,
-        method: Any = "newton",
+        method: Any = "auto",
         boundary: Any = "slide",
         pinned: Any = None,
         corner: Any = 45.0,
@@ -81,7 +84,7 @@ class MongeAmpereMover:
         _check(method, boundary, corner, rtol, dtol, max_iterations, min_area_fraction, time_step, isotropy)
         self.method, self.boundary, self.pinned, self.corner = method, boundary, pinned, corner
         self.rtol, self.dtol, self.min_area_fraction = rtol, dtol, min_area_fraction
-        self.max_iterations = METHODS[method] if max_iterations is None else max_iterations
+        self.max_iterations = max_iterations
         self.time_step, self.isotropy, self.strict = time_step, isotropy, strict
         self._kept: tuple[Any, Any] = (None, None)
 
@@ -98,13 +101,19 @@ class MongeAmpereMover:
         Raises MoveError if not converged (with `strict`), FieldError for monitors that are not positive or of another
         length, MeshError and TopologyError for meshes that are tangled, not connected, or not of simplices.
         """
-        prepared = self._prepare(check_movable(mesh), mesh)
+        checked = check_movable(mesh)
+        pins = pinned_mask(checked, self.pinned)
+        method, start = self._chosen(checked, pins, start)
+        prepared = self._prepare(checked, mesh, pins, method)
         made = as_monitor(prepared.mesh, monitor)
         progress = self._iterate(prepared, _Values(made), start)
+        if self.method == "auto" and method == "newton" and progress.is_stuck:
+            prepared = self._prepare(checked, mesh, pins, "variational")
+            progress = self._iterate(prepared, _Values(made), None)
         result = self._result(mesh, prepared, made, progress)
         if self.strict and not result.converged:
             raise MoveError(
-                f"the mover did not converge: {result.reason}.\n  method={self.method!r}, {result.iterations} "
+                f"the mover did not converge: {result.reason}.\n  method={prepared.method!r}, {result.iterations} "
                 f"iterations, residual {result.residual_history[0]:.2e} -> {result.residual_history[-1]:.2e}, "
                 f"rtol={self.rtol:g}.\n"
                 "  Smooth or cap the monitor, loosen rtol, or try another method ('variational' on domains that are "
@@ -116,33 +125,42 @@ class MongeAmpereMover:
 
     # -- the parts -----------------------------------------------------------------------------------------------
 
-    def _prepare(self, checked: Mesh, mesh: Mesh) -> _Prepared:
+    def _chosen(self, mesh: Mesh, pins: np.ndarray, start: Any) -> tuple[str, Any]:
+        """(method, start) for a mesh: "auto" goes by the domain, and starts afresh where a start is of another kind."""
+        if self.method != "auto":
+            return self.method, start
+        inside = ~mesh.topology.is_boundary.numpy()
+        if (pins & inside).any() or not is_convex(mesh):
+            return "variational", start if isinstance(start, MoveResult) else None
+        return "newton", None if isinstance(start, MoveResult) and start.potential is None else start
+
+    def _prepare(self, checked: Mesh, mesh: Mesh, pins: np.ndarray, method: str) -> _Prepared:
         """Matrices and factors of a mesh, kept for the next monitor on it."""
-        settings = (self.method, self.boundary, self.corner, self.min_area_fraction, self.isotropy)
+        settings = (method, self.boundary, self.corner, self.min_area_fraction, self.isotropy)
         key, kept = self._kept
-        pins = pinned_mask(checked, self.pinned)
         if key is not None and key[0] is mesh and key[1] == settings and np.array_equal(key[2], pins):
             return kept
         walls = Walls(checked, self.boundary, pins, self.corner)
         (kind,) = checked.domain_types
         cells = checked.cells[kind].numpy()
         validity = Validity(walls.points, cells, self.min_area_fraction)
-        if self.method == "variational":
+        if method == "variational":
             solver: Any = Balance(Functional(walls.points, cells, self.isotropy, 1.5), walls)
         else:
             solver = Potential(checked, walls.basis)
-        made = _Prepared(checked, walls, validity, solver)
+        made = _Prepared(checked, walls, validity, solver, method)
         self._kept = ((mesh, settings, pins), made)
         return made
 
     def _iterate(self, prepared: _Prepared, monitor: _Values, start: Any) -> Progress:
-        rules = (self.rtol, self.dtol, self.max_iterations)
+        limit = LIMITS[prepared.method] if self.max_iterations is None else self.max_iterations
+        rules = (self.rtol, self.dtol, limit)
         walls, validity = prepared.walls, prepared.validity
-        if self.method == "variational":
+        if prepared.method == "variational":
             points = _start_points(start, prepared, monitor)
             return solve_variational(prepared.solver, walls, validity, monitor, points, *rules)
         phi = _start_potential(start, prepared)
-        if self.method == "newton":
+        if prepared.method == "newton":
             return solve_newton(prepared.solver, walls, validity, monitor, phi, *rules)
         return solve_relaxation(prepared.solver, walls, validity, monitor, phi, *rules, self.time_step)
 
@@ -178,6 +196,7 @@ class MongeAmpereMover:
             quality=cell_quality(exact),
             quality_before=cell_quality(prepared.mesh),
             n_inverted=inverted,
+            method=prepared.method,
         )
 
     def _differentiable(
@@ -189,7 +208,7 @@ class MongeAmpereMover:
                 "  use boundary='fixed', pin the curved parts (pinned=...), or detach the monitor's values."
             )
         m, slope = density.detach().numpy(), slopes(monitor, points).numpy()
-        if self.method == "variational":
+        if prepared.method == "variational":
             functional = prepared.solver.functional
             adjoint = balance_adjoint(functional, prepared.walls, progress.points, m, slope)
         else:
@@ -200,8 +219,8 @@ class MongeAmpereMover:
 
 
 class _Prepared:
-    def __init__(self, mesh: Mesh, walls: Walls, validity: Validity, solver: Any) -> None:
-        self.mesh, self.walls, self.validity, self.solver = mesh, walls, validity, solver
+    def __init__(self, mesh: Mesh, walls: Walls, validity: Validity, solver: Any, method: str) -> None:
+        self.mesh, self.walls, self.validity, self.solver, self.method = mesh, walls, validity, solver, method
 
 
 class _Values:

@@ -29,6 +29,7 @@ class MoveResult:
     equidistribution  cv and ratio after, `before` those of the start
     quality           smallest and mean scaled Jacobian of the cells after, `quality_before` of the start
     n_inverted        inverted cells of the moved mesh: 0
+    method            which method moved it
     """
 
     mesh: Mesh
@@ -46,6 +47,7 @@ class MoveResult:
     quality: dict[str, float]
     quality_before: dict[str, float]
     n_inverted: int
+    method: str
 
     def __repr__(self) -> str:
         cv, ratio = self.equidistribution.cv, self.equidistribution.ratio

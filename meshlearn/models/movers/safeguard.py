@@ -22,7 +22,7 @@ from meshlearn.mesh.mesh import Mesh
 SIMPLICES = {1: "line", 2: "triangle", 3: "tetra"}
 _BISECTIONS = 60
 _HOLD = 0.75
-_HOLDS = 60
+_HOLDS = 12  # rounds after which a point stays
 _LEAST = 0.05
 
 
@@ -108,7 +108,7 @@ def held_back(
     start = measures(points, cells)
     share = points.new_ones(len(points))
     inverted: Tensor | None = None
-    for round_ in range(_HOLDS + 1):
+    for round_ in range(_HOLDS * len(points) + 1):  # every round holds some point back further
         moved = points + share[:, None] * moves
         moved = moved if place is None else place(moved)
         ratio = measures(moved, cells) / start
@@ -118,7 +118,7 @@ def held_back(
         if not bool(small.any()):
             return moved, share, inverted
         nodes = cells[small].reshape(-1)
-        if round_ >= _HOLDS // 2:  # a patch that does not come free: let go of its surroundings, too
+        if round_ >= 2 * _HOLDS:  # a patch that does not come free: let go of its surroundings, too
             touched = torch.zeros_like(share, dtype=torch.bool).index_fill(0, nodes, True)
             nodes = cells[touched[cells].any(1)].reshape(-1)
         lower = share.index_select(0, nodes) * _HOLD

@@ -216,6 +216,8 @@ def test_wrong_fields_and_meshes_are_told(plane_mover):
         plane_mover.move(with_field(ml.shapes.square(n=3, cells="quad"), 0))
     with pytest.raises(FieldError, match="no field 'v'"):
         ml.DataFreeMeshMover().fit([mesh], field="v", epochs=1)
+    with pytest.raises(FieldError, match="no field 'v'"):
+        ml.DataFreeMeshMover(loss="supervised").fit([mesh], field="v", epochs=1)
     with pytest.raises(FieldError, match="one number"):
         ml.DataFreeMeshMover().fit([mesh.with_point_data(u=mesh.points)], epochs=1, progress=False)
     with pytest.raises(FieldError, match="not positive"):

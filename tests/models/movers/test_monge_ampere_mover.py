@@ -7,6 +7,7 @@ from mover_cases import RING, bump, helmholtz_error, hessian_monitor, published_
 
 import meshlearn as ml
 from meshlearn.models.movers import CarriedField, MoveError, Ring, equidistribution
+from meshlearn.models.movers.convexity import is_convex
 
 
 def test_published_ring_within_half_a_percent_in_half_the_iterations():
@@ -337,3 +338,41 @@ def test_numpy_monitors_work_too():
     a = ml.MongeAmpereMover(rtol=1e-8).move(mesh, smooth)
     b = ml.MongeAmpereMover(rtol=1e-8).move(mesh, bump(0.4, 0.4, height=3.0, decay=20.0))
     torch.testing.assert_close(a.mesh.points, b.mesh.points, atol=1e-6, rtol=0)
+
+
+def test_the_method_is_chosen_by_the_domain():
+    square, l_shape = published_square(8), ml.shapes.l_shape(n=4).double()
+    mover = ml.MongeAmpereMover()
+    first = mover.move(square, bump(0.4, 0.6))
+    newton = ml.MongeAmpereMover("newton").move(square, bump(0.4, 0.6))
+    assert first.method == newton.method == "newton"
+    assert torch.equal(first.mesh.points, newton.mesh.points)
+    bent = mover.move(l_shape, bump(0.3, 0.3))
+    assert (bent.method, bent.converged) == ("variational", True)
+    again = mover.move(l_shape, bump(0.35, 0.3), start=bent)
+    assert again.method == "variational"
+    assert mover.move(square, bump(0.5, 0.6), start=first).method == "newton"
+    without_potential = ml.MongeAmpereMover("variational").move(square, bump(0.4, 0.6))
+    assert mover.move(square, bump(0.5, 0.6), start=without_potential).method == "newton"
+    interface = (square.points[:, 0] - 0.5).abs() < 1e-9
+    assert ml.MongeAmpereMover(pinned=interface).move(square, bump(0.7, 0.5)).method == "variational"
+    left = square.points[:, 0] == 0
+    assert ml.MongeAmpereMover(pinned=left).move(square, bump(0.4, 0.6, height=3.0)).method == "newton"
+
+
+def test_where_newton_gets_stuck_the_variational_method_goes_on():
+    mesh, monitor, floor = published_square(8), bump(0.4, 0.6), 0.25
+    stuck = ml.MongeAmpereMover("newton", min_area_fraction=floor, strict=False).move(mesh, monitor)
+    assert not stuck.converged
+    moved = ml.MongeAmpereMover(min_area_fraction=floor).move(mesh, monitor)
+    assert (moved.method, moved.converged) == ("variational", True)
+
+
+@pytest.mark.parametrize(
+    ("shape", "convex"),
+    [("interval", True), ("square", True), ("disc", True), ("box", True), ("l_shape", False), ("annulus", False)],
+)
+def test_convex_domains_are_recognised_at_any_scale_and_place(shape, convex):
+    mesh = getattr(ml.shapes, shape)(**({"size": 0.3} if shape in ("disc", "annulus") else {"n": 3})).double()
+    for scale, shift in ((1.0, 0.0), (1e-6, 3e-6), (1e5, -7e5)):
+        assert is_convex(mesh.replace(points=scale * mesh.points + shift)) == convex

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from meshlearn.fem.factor import Factorization
-from meshlearn.ops import SparseOperator
+from meshlearn.models.movers.elements import Elements
 
 
 @runtime_checkable
 class Solver(Protocol):
-    """A symmetric linear map of point fields on one mesh of n points."""
+    """A symmetric linear map of fields with n values on one mesh."""
 
     n: int
 
@@ -27,28 +26,54 @@ class Solver(Protocol):
 class Green:
     """The inverse G of a P1 stiffness matrix without boundary conditions, on fields of mean zero."""
 
-    def __init__(self, stiffness: Any, lumped: np.ndarray) -> None:
-        self.n = stiffness.shape[0]
-        self._factor = Factorization(SparseOperator.from_scipy(stiffness), torch.zeros(1, dtype=torch.int64))
-        self._share = torch.from_numpy(lumped / lumped.sum())[:, None]
+    def __init__(self, elements: Elements) -> None:
+        self.n = elements.n
+        self._factor = _factor(elements.stiffness[1:, 1:])
+        self._share = torch.from_numpy(elements.lumped / elements.lumped.sum())[:, None]
 
     def solve(self, load: Tensor) -> Tensor:
         """The solution of mean zero for the balanced load b - w sum(b), w the shares of the points in the measure."""
-        made = self._factor.solve(load - self._share * load.sum(0))[0]
+        balanced = load - self._share * load.sum(0)
+        made = torch.zeros_like(load)
+        made[1:] = torch.from_numpy(self._factor.solve(balanced[1:].numpy()))  # the first point is held at 0
         return made - (self._share * made).sum(0)
 
 
-class Smoothing:
-    """(lumped + length^2 stiffness)^-1: fields spread over a length, without flux through the boundary."""
+class Inverse:
+    """The inverse of a matrix; with a `basis` of orthonormal columns, B (B^T A B)^-1 B^T."""
 
-    def __init__(self, stiffness: Any, lumped: np.ndarray, length: float) -> None:
-        from scipy.sparse import diags_array
-
-        self.n = len(lumped)
-        self._factor = Factorization(SparseOperator.from_scipy(diags_array(lumped) + length**2 * stiffness))
+    def __init__(self, matrix: Any, basis: Any = None) -> None:
+        self.n, self._basis = matrix.shape[0], basis
+        reduced = matrix if basis is None else (basis.T @ matrix @ basis).tocsr()
+        self._factor = _factor(reduced) if reduced.shape[0] else None
 
     def solve(self, load: Tensor) -> Tensor:
-        return self._factor.solve(load)[0]
+        if self._factor is None:
+            return torch.zeros_like(load)
+        if self._basis is None:
+            return torch.from_numpy(self._factor.solve(load.numpy()))
+        return torch.from_numpy(self._basis @ self._factor.solve(self._basis.T @ load.numpy()))
+
+
+def _factor(matrix: Any) -> Any:
+    """SuperLU factors of a symmetric positive definite matrix.
+
+    Masses and stiffnesses on meshes of measure 1 are well conditioned, and every pass solves with them many times: the
+    checks of each solution that `fem.factor` makes would cost several times what the solutions do.
+    """
+    from scipy.sparse import csc_array
+    from scipy.sparse.linalg import splu
+
+    a = matrix.tocsc()
+    narrow = csc_array((a.data, a.indices.astype(np.int32), a.indptr.astype(np.int32)), shape=a.shape)
+    return splu(narrow, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+
+
+class Solvers:
+    """Of one mesh: inverse Laplacian; inverse mass matrix; the same for vectors (n * dim) that slide along walls."""
+
+    def __init__(self, green: Solver, mass: Solver, sliding: Solver) -> None:
+        self.green, self.mass, self.sliding = green, mass, sliding
 
 
 class Solves(torch.autograd.Function):

@@ -3,122 +3,120 @@
 Potentials are P1, phi (n,). Moved points are x = xi + P grad(phi) with the L2 projection P on fields that slide along
 the walls; the Hessian H is recovered at the points by integration by parts; m(x) det(I + H) = theta is tested with P1
 functions, m being the P1 interpolant of its values at x. All of it is the problem that `Potential` states in numpy: its
-solution has residual zero here. Mass matrices are inverted by Chebyshev's iteration, whose bounds are known: with the
-diagonal of the mass matrix as preconditioner, eigenvalues are in [1/2, (dim + 2) / 2] (Wathen 1987).
+solution has residual zero here.
+
+Sums over a few components are written out by columns: reductions over tiny axes are slow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from meshlearn import ops
 from meshlearn.mesh.reference import reference_cell
+from meshlearn.models.movers.learned.elliptic import Solves
 from meshlearn.models.movers.learned.geometry import Operators
+from meshlearn.models.movers.learned.sample import MoverSample
 from meshlearn.models.movers.safeguard import SIMPLICES
 from meshlearn.ops import Adjacency
 
-ITERATIONS = {torch.float32: 14, torch.float64: 32}  # to rounding, by the rate 1/3 (2/5 in space)
+_EDGE = 1e-5  # of a shape function: how far outside a cell still counts as inside
+_MOST_STEPS = 100
 
 
-def hessian(
-    operators: Operators, phi: Float[Tensor, " n"], iterations: int | None = None
-) -> Float[Tensor, "n dim dim"]:
-    """Recovered at the points; linear in phi. 0 iterations: with the lumped mass."""
-    dim = operators.dim
-    sides = (operators.recovery @ phi).reshape(len(phi), dim * dim)
-    if iterations == 0:
-        return (sides / operators.lumped[:, None]).reshape(-1, dim, dim)
-    return _solve_mass(operators, sides, lambda x: x, iterations).reshape(-1, dim, dim)
+def hessian(batch: MoverSample, phi: Float[Tensor, " n"]) -> Float[Tensor, "n dim dim"]:
+    """Recovered at the points; linear in phi."""
+    dim = batch.operators.dim
+    sides = (batch.operators.recovery @ phi).reshape(len(phi), dim * dim)
+    return Solves.apply(sides, tuple(s.mass for s in batch.all_solvers)).reshape(-1, dim, dim)
 
 
-def displacement(
-    operators: Operators, phi: Float[Tensor, " n"], iterations: int | None = None
-) -> Float[Tensor, "n dim"]:
+def displacement(batch: MoverSample, phi: Float[Tensor, " n"]) -> Float[Tensor, "n dim"]:
     """The gradient, projected on P1 fields that slide along the walls; linear in phi."""
-    dim = operators.dim
-    frames = operators.frames.reshape(-1, dim, dim)
-
-    def slide(x: Tensor) -> Tensor:
-        return (frames * x[:, None]).sum(2)
-
-    return _solve_mass(operators, slide((operators.slope @ phi).reshape(-1, dim)), slide, iterations)
+    load = (batch.operators.slope @ phi)[:, None]
+    return Solves.apply(load, tuple(s.sliding for s in batch.all_solvers)).reshape(-1, batch.operators.dim)
 
 
-def _solve_mass(operators: Operators, b: Tensor, within: Callable[[Tensor], Tensor], iterations: int | None) -> Tensor:
-    """x of the subspace with (M x - b) orthogonal to it, by Chebyshev's iteration."""
-    low, high = 0.5, (operators.dim + 2) / 2
-    middle, half = (high + low) / 2, (high - low) / 2
-    inverse = (operators.dim + 2) / (2 * operators.lumped[:, None])
-    ratio = half / middle
-    residual, step = b, inverse * b / middle
-    x = step
-    if iterations is None:
-        iterations = ITERATIONS.get(b.dtype, ITERATIONS[torch.float32])
-    for _ in range(iterations):
-        residual = residual - within(operators.mass @ step)
-        following = 1 / (2 * middle / half - ratio)
-        step = following * ratio * step + (2 * following / half) * inverse * residual
-        ratio = following
-        x = x + step
-    return x
+def rough_map(
+    batch: MoverSample, phi: Float[Tensor, " n"]
+) -> tuple[Float[Tensor, "n dim"], Float[Tensor, "n dim dim"]]:
+    """(displacement (n, dim), Hessian (n, dim, dim)) with lumped masses: close to the exact ones, and local."""
+    operators, dim = batch.operators, batch.operators.dim
+    sides = (operators.slope @ phi).reshape(-1, dim) / operators.lumped[:, None]
+    x, frames, none = sides.unbind(1), operators.frames.unbind(1), torch.zeros_like(phi)
+    moved = torch.stack([sum((frames[dim * i + j] * x[j] for j in range(dim)), none) for i in range(dim)], 1)
+    H = (operators.recovery @ phi).reshape(-1, dim, dim) / operators.lumped[:, None, None]
+    return moved, H
 
 
 class Density:
     """The P1 function of values (n,) on the meshes of a batch, at points that have moved from their own places.
 
-    Cells are found by walking: from a cell of the point, across the facet behind which the new place lies. Outside the
-    mesh the value at the last cell is taken, with shape functions cut off at zero.
+    Cells are found by walking: from a cell of the point, or where it was found the last time, across the facet behind
+    which the new place lies. Outside the mesh the last cell's function counts, within the bounds of its values.
     """
 
     def __init__(self, operators: Operators, values: Float[Tensor, " n"]) -> None:
-        self.operators, self.values = operators, values
-        nodes = table(operators.nodes, values)
-        shapes = operators.gradients.reshape(len(nodes), operators.dim + 1, operators.dim)
-        self.slopes = (shapes * nodes[..., None]).sum(1)
+        self.operators = operators
+        corners = table(operators.nodes, values).unbind(1)
+        shapes = operators.shapes.unbind(1)
+        k = operators.dim + 1
+        none = torch.zeros_like(corners[0])
+        slopes = [sum((v * shapes[a * k + i] for a, v in enumerate(corners)), none) for i in range(k)]
+        low, high = corners[0], corners[0]
+        for v in corners[1:]:
+            low, high = torch.minimum(low, v), torch.maximum(high, v)
+        self.functions = torch.stack([*slopes, low, high], 1)
+        self._cells = operators.home.index
+        self._beyond = operators.beyond.index.reshape(-1, k).t().contiguous()
 
     @torch.no_grad()
-    def locate(self, x: Float[Tensor, "n dim"]) -> tuple[Tensor, Tensor]:
-        """(cells (n,), shape functions there (n, dim + 1)), of the points x (n, dim)."""
-        operators, dim = self.operators, self.operators.dim
-        first = operators.nodes.index.reshape(-1, dim + 1)
-        gradients = operators.gradients
-        cell = operators.home.index
-        cells, shapes = cell.clone(), x.new_zeros(len(x), dim + 1)
-        active, place = torch.arange(len(x), device=x.device), x
-        beyond = operators.beyond.index.reshape(-1, dim + 1)
-        for _ in range(MOST_STEPS):
-            at = ops.gather(gradients, cell).reshape(-1, dim + 1, dim)
-            origin = ops.gather(operators.points, ops.gather(first, cell)[:, 0])
-            here = (at * (place - origin)[:, None]).sum(2)
-            here[:, 0] += 1
-            lowest, side = here.min(1)
-            following = ops.gather(beyond, cell).gather(1, side[:, None])[:, 0]
-            done = (lowest >= -EDGE) | (following == cell)
-            cells[active], shapes[active] = cell, here
-            if bool(done.all()):
+    def locate(self, x: Float[Tensor, "n dim"]) -> Int64[Tensor, " n"]:
+        """(n,) cells of the points x (n, dim)."""
+        k, cell = self.operators.dim + 1, self._cells
+        cells, active, place = cell.clone(), torch.arange(len(x), device=x.device), x.unbind(1)
+        for _ in range(_MOST_STEPS):
+            at = ops.gather(self.operators.shapes, cell).unbind(1)
+            shapes = []
+            for a in range(k):
+                value = at[a * k + k - 1]
+                for i, coordinate in enumerate(place):
+                    value = torch.addcmul(value, at[a * k + i], coordinate)
+                shapes.append(value)
+            lowest = shapes[0]
+            for value in shapes[1:]:
+                lowest = torch.minimum(lowest, value)
+            outside = (lowest < -_EDGE).nonzero().squeeze(1)
+            if not len(outside):
                 break
-            go = (~done).nonzero().squeeze(1)
-            active, place, cell = active[go], place[go], following[go]
-        shapes = shapes.clamp(min=0)
-        return cells, shapes / shapes.sum(1, keepdim=True)
+            before = cell.index_select(0, outside)
+            best, target = torch.zeros_like(lowest[: len(outside)]), before
+            for value, behind in zip(shapes, self._beyond, strict=True):
+                there, value = behind.index_select(0, before), value.index_select(0, outside)
+                better = (value < best) & (there != before)  # no way through walls
+                best, target = torch.where(better, value, best), torch.where(better, there, target)
+            go = (best < -_EDGE).nonzero().squeeze(1)
+            if not len(go):
+                break
+            outside, cell = outside.index_select(0, go), target.index_select(0, go)
+            active = active.index_select(0, outside)
+            cells.index_copy_(0, active, cell)
+            place = tuple(coordinate.index_select(0, outside) for coordinate in place)
+        self._cells = cells
+        return cells
 
     def __call__(self, x: Float[Tensor, "n dim"]) -> Float[Tensor, " n"]:
         """(n,) values; their derivative in x is the slope in the cell that was found."""
-        cells, shapes = self.locate(x.detach())
-        nodes = ops.gather(self.operators.nodes.index.reshape(len(self.slopes), -1), cells)
-        found = (ops.gather(self.values, nodes.reshape(-1)).reshape(nodes.shape) * shapes).sum(1)
-        if not x.requires_grad:
-            return found
-        return found.detach() + (ops.gather(self.slopes, cells) * (x - x.detach())).sum(1)
-
-
-EDGE = 1e-5  # of a shape function: how far outside a cell still counts as inside
-MOST_STEPS = 200
+        rows = ops.gather(self.functions, self.locate(x.detach())).unbind(1)
+        dim = self.operators.dim
+        value = rows[dim]
+        for i, coordinate in enumerate(x.unbind(1)):
+            value = value + rows[i] * coordinate
+        return torch.minimum(torch.maximum(value, rows[-2]), rows[-1])
 
 
 def table(adjacency: Adjacency, values: Tensor) -> Tensor:
@@ -140,17 +138,14 @@ class Residual:
         shape, weights = _rule(SIMPLICES[dim], dim + 2, m.dtype, m.device)
         fields = torch.cat([m[:, None], H.reshape(len(H), -1)], 1)
         local = shape @ table(operators.nodes, fields)  # (cells, q, 1 + dim * dim)
-        det = determinant(
-            torch.eye(dim, dtype=H.dtype, device=H.device) + local[..., 1:].reshape(*local.shape[:2], dim, dim)
-        )
+        identity = torch.eye(dim, dtype=H.dtype, device=H.device)
+        det = determinant(identity + local[..., 1:].reshape(*local.shape[:2], dim, dim))
         tested = ((local[..., 0] * det) * weights * operators.volume[:, None]) @ shape
-        flat = tested.reshape(-1, 1)
-        by_point = operators.nodes.transpose()
-        self.load = ops.segment_sum(ops.gather(flat, by_point[1]), by_point[0])[:, 0]
+        by_point, order = operators.nodes.transpose()
+        self.load = ops.segment_sum(ops.gather(tested.reshape(-1, 1), order), by_point)[:, 0]
         totals = ops.segment_sum(torch.stack([self.load, operators.lumped], 1), meshes)
         self.theta = totals[:, 0] / totals[:, 1]
-        theta = ops.gather_receivers(self.theta, meshes)
-        self.values = self.load / theta - operators.lumped
+        self.values = self.load / ops.gather_receivers(self.theta, meshes) - operators.lumped
 
 
 @lru_cache
@@ -173,7 +168,7 @@ def determinant(A: Tensor) -> Tensor:
 
 def cell_jacobians(operators: Operators, moved: Float[Tensor, "n dim"]) -> Float[Tensor, "n_cells dim dim"]:
     """d x / d xi on every cell, when the points are displaced by `moved`: I + sum of displacements times gradients."""
-    dim = operators.dim
-    gradients = operators.gradients.reshape(-1, dim + 1, dim)
-    slopes = torch.einsum("cai,caj->cij", table(operators.nodes, moved), gradients)
-    return torch.eye(dim, dtype=moved.dtype, device=moved.device) + slopes
+    k = operators.dim + 1
+    gradients = operators.shapes.reshape(-1, k, k)[..., :-1]
+    slopes = table(operators.nodes, moved).transpose(1, 2) @ gradients
+    return torch.eye(operators.dim, dtype=moved.dtype, device=moved.device) + slopes

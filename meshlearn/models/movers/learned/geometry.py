@@ -14,7 +14,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.geometric_inputs import boundary_features
 from meshlearn.models.movers.elements import Elements, interleaved
-from meshlearn.models.movers.learned.elliptic import Green, Smoothing
+from meshlearn.models.movers.learned.elliptic import Green, Inverse, Solvers
 from meshlearn.models.movers.learned.matrix import Matrix
 from meshlearn.models.movers.learned.reentrance import reentrance
 from meshlearn.models.movers.preparation import check_movable
@@ -32,11 +32,11 @@ class Operators:
     nodes       rows are cells, dim + 1 nodes each, in order
     beyond      rows are cells: the cell behind the facet opposite to each node, or the cell itself at a wall
     home        rows are points: one cell that each belongs to
-    gradients   (n_cells, (dim + 1) * dim) of the shape functions
+    shapes      (n_cells, (dim + 1) * (dim + 1)) shape functions as functions of space: slope and constant of each
     volume      (n_cells,)
     lumped      (n,)
     frames      (n, dim * dim) projections on what the walls allow
-    mass        (n, n);  slope (n * dim, n): int v grad(u);  recovery (n * dim * dim, n): mass H = recovery phi
+    slope       (n * dim, n): int v grad(u);  recovery (n * dim * dim, n): mass H = recovery phi
     clement     (n * dim, n): gradients averaged over the cells around each point, by measure
     """
 
@@ -44,11 +44,10 @@ class Operators:
     nodes: Adjacency
     beyond: Adjacency
     home: Adjacency
-    gradients: Float[Tensor, "n_cells slopes"]
+    shapes: Float[Tensor, "n_cells shapes"]
     volume: Float[Tensor, " n_cells"]
     lumped: Float[Tensor, " n"]
     frames: Float[Tensor, "n frame"]
-    mass: Matrix
     slope: Matrix
     recovery: Matrix
     clement: Matrix
@@ -66,7 +65,7 @@ class Geometry:
     walls         what its points are free to do
     surroundings  (n, k) features of every point's place: flag of the boundary, distance to it, its direction;
                   where it bends inwards
-    green         its inverse Laplacian
+    solvers       factors of its matrices
     """
 
     scaled: Mesh
@@ -76,17 +75,20 @@ class Geometry:
     elements: Elements
     operators: Operators
     surroundings: Float[Tensor, "n k"]
-    green: Green
-    _smoothings: dict[float, Smoothing] = field(default_factory=dict)
+    solvers: Solvers
+    _smoothings: dict[float, Inverse] = field(default_factory=dict)
 
     @property
     def n_points(self) -> int:
         return self.scaled.n_points
 
-    def smoothing(self, length: float) -> Smoothing:
+    def smoothing(self, length: float) -> Inverse:
         """The operator that spreads fields over a length, in units of the size of the mesh; kept."""
         if length not in self._smoothings:
-            self._smoothings[length] = Smoothing(self.elements.stiffness, self.elements.lumped, length)
+            from scipy.sparse import diags_array
+
+            matrix = diags_array(self.elements.lumped) + length**2 * self.elements.stiffness
+            self._smoothings[length] = Inverse(matrix)
         return self._smoothings[length]
 
 
@@ -100,6 +102,8 @@ def geometry_of(mesh: Mesh, boundary: str, corner: float) -> Geometry:
 
 
 def _make(mesh: Mesh, boundary: str, corner: float) -> Geometry:
+    from scipy.sparse import eye_array, kron
+
     checked = check_movable(mesh)
     weights = checked.point_measures().abs()
     size = float(weights.sum()) ** (1 / checked.dim)
@@ -110,8 +114,9 @@ def _make(mesh: Mesh, boundary: str, corner: float) -> Geometry:
     operators = _operators(scaled, elements, walls)
     inward = reentrance(elements, scaled.topology.is_boundary.numpy())
     around = torch.cat([boundary_features(scaled, [], distances=True, normals=True), inward], 1)
-    green = Green(elements.stiffness, elements.lumped)
-    return Geometry(scaled, centre, size, walls, elements, operators, around, green)
+    vectors = kron(elements.mass, eye_array(scaled.dim)).tocsr()
+    solvers = Solvers(Green(elements), Inverse(elements.mass), Inverse(vectors, walls.basis))
+    return Geometry(scaled, centre, size, walls, elements, operators, around, solvers)
 
 
 def _operators(mesh: Mesh, elements: Elements, walls: Walls) -> Operators:
@@ -128,11 +133,10 @@ def _operators(mesh: Mesh, elements: Elements, walls: Walls) -> Operators:
         nodes=nodes,
         beyond=beyond,
         home=Adjacency(torch.arange(elements.n + 1), torch.from_numpy(home), n_cells),
-        gradients=torch.from_numpy(elements.gradients.reshape(n_cells, -1)),
+        shapes=torch.from_numpy(_shapes(elements)),
         volume=torch.from_numpy(elements.volume),
         lumped=torch.from_numpy(elements.lumped),
         frames=torch.from_numpy(np.ascontiguousarray(walls.frames.reshape(elements.n, -1))),
-        mass=Matrix.from_scipy(elements.mass),
         slope=Matrix.from_scipy(interleaved(elements.slopes)),
         recovery=Matrix.from_scipy(interleaved(recovery)),
         clement=Matrix.from_scipy(_clement(elements)),
@@ -150,6 +154,14 @@ def _beyond(mesh: Mesh, elements: Elements) -> np.ndarray:
         opposite = ~(elements.cells[mine][:, :, None] == nodes[:, None, :]).any(2)
         table[mine, opposite.argmax(1)] = other
     return table
+
+
+def _shapes(elements: Elements) -> np.ndarray:
+    """(n_cells, (dim + 1)^2): of each shape function its slope and its value at the origin."""
+    origin = elements.points[elements.cells[:, 0]]
+    constants = -np.einsum("cai,ci->ca", elements.gradients, origin)
+    constants[:, 0] += 1
+    return np.concatenate([elements.gradients, constants[..., None]], 2).reshape(len(origin), -1)
 
 
 def _clement(elements: Elements) -> Any:

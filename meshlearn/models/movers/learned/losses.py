@@ -42,7 +42,7 @@ def residual_loss(batch: MoverSample, phi: Float[Tensor, " n"], H: Tensor, moved
 
 def _norms(batch: MoverSample, r: Tensor) -> Tensor:
     """(n_meshes, 2): r . G r and the sum of r^2 / lumped."""
-    weak = Solves.apply(r[:, None], batch.greens)[:, 0]
+    weak = Solves.apply(r[:, None], tuple(s.green for s in batch.all_solvers))[:, 0]
     return ops.segment_sum(torch.stack([r * weak, r.square() / batch.operators.lumped], 1), batch.meshes)
 
 
@@ -65,7 +65,7 @@ def _variance(batch: MoverSample, shares: Tensor) -> Tensor:
 
 def supervised_loss(batch: MoverSample, moved: Tensor) -> Float[Tensor, " n_meshes"]:
     """Square of the error of the displacement over that of the displacement that a classical mover found."""
-    wanted = displacement(batch.operators, batch.wanted)
+    wanted = displacement(batch, batch.wanted)
     pair = torch.stack([(moved - wanted).square().sum(1), wanted.square().sum(1)], 1)
     error, size = ops.segment_sum(pair * batch.operators.lumped[:, None], batch.meshes).unbind(1)
     return error / (size + _SMALL**2)
@@ -105,9 +105,8 @@ def mover_losses(
     batch: MoverSample, phi: Float[Tensor, " n"], loss: str, convexity: float
 ) -> Float[Tensor, " n_meshes"]:
     """The loss of this name and `convexity` times the convexity loss."""
-    operators = batch.operators
-    H, moved = hessian(operators, phi), displacement(operators, phi)
-    jacobians = cell_jacobians(operators, moved)
+    H, moved = hessian(batch, phi), displacement(batch, phi)
+    jacobians = cell_jacobians(batch.operators, moved)
     if loss == "residual":
         made = residual_loss(batch, phi, H, moved)
     elif loss == "equidistribution":

@@ -49,11 +49,12 @@ from meshlearn.models.movers.monitors.values import as_monitor, check_positive, 
 from meshlearn.models.movers.mover import MongeAmpereMover
 from meshlearn.train.batching import pack, prediction_budget
 from meshlearn.train.estimator import Fields
-from meshlearn.train.fields import FieldSet, describe
+from meshlearn.train.fields import FieldSet, describe, resolve_one
 from meshlearn.train.items import as_items, check_item
 from meshlearn.train.network import NetworkEstimator
 from meshlearn.train.sample import Sample
 
+_KEPT = 4
 D = TypeVar("D", bound="DataFreeMeshMover")
 
 
@@ -108,7 +109,7 @@ class DataFreeMeshMover(NetworkEstimator):
         monitor: str = "hessian",
         amplitude: float = 5.0,
         smoothing: float = 0.02,
-        rounds: int = 3,
+        rounds: int = 2,
         hidden: int = 32,
         mlp_layers: int = 2,
         loss: str = "residual",
@@ -163,6 +164,7 @@ class DataFreeMeshMover(NetworkEstimator):
         return self
 
     def _solution(self, mesh: Mesh) -> Tensor:
+        resolve_one(mesh, self.field, location="point").values(mesh)  # raises for a field that is missing or not finite
         monitor = self._monitor(mesh, None)
         mover = MongeAmpereMover("newton", boundary=self.boundary, corner=self.corner)
         found = mover.move(mesh, monitor.to(mesh.device)).potential
@@ -238,8 +240,9 @@ class DataFreeMeshMover(NetworkEstimator):
         skeleton = self._skeleton(tuple(geometries))
         values = self._monitors(meshes, skeleton, monitors)
         potential = self._potentials(skeleton, values)
-        moved = moved_points(skeleton, potential, values, self.min_area_fraction)
-        return [LearnedMoveResult.of(mesh, own) for mesh, own in zip(meshes, moved, strict=True)]
+        dtypes = [mesh.dtype for mesh in meshes]
+        moved = moved_points(skeleton, potential, values, self.min_area_fraction, dtypes)
+        return [LearnedMoveResult(mesh, own) for mesh, own in zip(meshes, moved, strict=True)]
 
     def _potentials(self, skeleton: Skeleton, monitor: Tensor) -> Tensor:
         """(n,) float64, on the scaled meshes."""
@@ -272,12 +275,14 @@ class DataFreeMeshMover(NetworkEstimator):
         return geometry_of(mesh, self.boundary, float(self.corner))
 
     def _skeleton(self, geometries: tuple[Geometry, ...]) -> Skeleton:
-        """Kept for the next pass over the same meshes with other fields."""
-        kept = self.__dict__.get("_kept")
-        if kept is None or kept.geometries != geometries:
-            kept = Skeleton(geometries)
-            self._kept = kept
-        return kept
+        """The last ones are kept for the next pass over the same meshes with other fields."""
+        kept = self.__dict__.setdefault("_kept", [])
+        for skeleton in kept:
+            if skeleton.geometries == geometries:
+                return skeleton
+        kept.append(Skeleton(geometries))
+        del kept[:-_KEPT]
+        return kept[-1]
 
     @staticmethod
     def _flat(meshes: Any) -> list[Mesh]:

@@ -7,12 +7,11 @@ from torch import Tensor, nn
 
 from meshlearn import ops
 from meshlearn.models.movers.learned.elliptic import Solves
-from meshlearn.models.movers.learned.equation import Density, determinant, displacement, hessian
+from meshlearn.models.movers.learned.equation import Density, determinant, rough_map
 from meshlearn.models.movers.learned.sample import MoverSample
 from meshlearn.nn.mlp import MLP
 
 _MOVES = 10.0  # displacements are some tenths of a mesh of measure 1
-_PROJECTION = 3  # iterations; the map between two rounds need not be exact
 
 
 class MoverNetwork(nn.Module):
@@ -52,7 +51,7 @@ class MoverNetwork(nn.Module):
 
     def _features(self, batch: MoverSample, phi: Tensor, contrast: Tensor, size: Tensor, density: Density) -> Tensor:
         operators, meshes = batch.operators, batch.meshes
-        moved, H = displacement(operators, phi, _PROJECTION), hessian(operators, phi, 0)
+        moved, H = rough_map(batch, phi)
         identity = torch.eye(self.dim, dtype=H.dtype, device=H.device)
         m, det = density(operators.points + moved), determinant(identity + H)
         share = m * det
@@ -60,16 +59,17 @@ class MoverNetwork(nn.Module):
         missing = share / ops.gather_receivers(mean, meshes)[:, 0] - 1
         columns = [contrast, m.log(), _tamed(det), _tamed(missing), size]
         if self.dim > 1:
-            trace = torch.diagonal(H, 0, 1, 2).sum(1)
-            shear = H - trace[:, None, None] / self.dim * identity
-            columns.append((shear.flatten(1).square().sum(1) + 1e-12).sqrt())
+            h = H.flatten(1).unbind(1)
+            trace: Tensor = sum(h[:: self.dim + 1], torch.zeros_like(m))
+            total = sum((entry.square() for entry in h), -trace.square() / self.dim)
+            columns.append((total.clamp(min=0) + 1e-12).sqrt())
         return torch.cat([batch.surroundings, torch.stack(columns, 1), _MOVES * moved], 1)
 
 
 def _potential(batch: MoverSample, laplacian: Tensor) -> Tensor:
     """phi of mean zero with the given Laplacian, but for its mean."""
-    assert batch.greens is not None
-    return -Solves.apply((batch.operators.lumped * laplacian)[:, None], batch.greens)[:, 0]
+    load = (batch.operators.lumped * laplacian)[:, None]
+    return -Solves.apply(load, tuple(solvers.green for solvers in batch.all_solvers))[:, 0]
 
 
 def _tamed(x: Tensor) -> Tensor:

@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from meshlearn import ops
+from meshlearn.errors import ConvergenceError, MeshError
 from meshlearn.models.movers.learned.equation import displacement
 from meshlearn.models.movers.learned.geometry import Geometry
 from meshlearn.models.movers.learned.result import Moved
 from meshlearn.models.movers.learned.sample import MoverSample, joined, mover_sample
-from meshlearn.models.movers.safeguard import held_back
+from meshlearn.models.movers.safeguard import held_back, measures
 
 
 class Skeleton:
@@ -46,18 +48,43 @@ class Skeleton:
         )
 
 
-def moved_points(skeleton: Skeleton, potential: Tensor, monitor: Tensor, floor: float) -> list[Moved]:
-    """Where the potentials (n,) of the scaled meshes take their points, each mesh made valid."""
+def moved_points(
+    skeleton: Skeleton, potential: Tensor, monitor: Tensor, floor: float, dtypes: list[torch.dtype]
+) -> list[Moved]:
+    """Where the potentials (n,) of the scaled meshes take their points, each mesh made valid.
+
+    dtypes  of the meshes' points. Raises MeshError where rounding to them inverts a cell.
+    """
     sample = skeleton.sample
-    moves = displacement(sample.operators, potential)
+    if not bool(torch.isfinite(potential).all()):
+        raise ConvergenceError(
+            "the network's potential is not finite: its weights or the monitor are out of all bounds.\n"
+            "  Look for extreme values in the field, and fit again with a smaller learning_rate."
+        )
+    moves = displacement(sample, potential)
     points, shares, inverted = held_back(sample.operators.points, moves, skeleton.cells, floor, skeleton.place)
     cells = _counts(skeleton, inverted)
-    sizes = [geometry.n_points for geometry in skeleton.geometries]
-    parts = zip(*(x.split(sizes) for x in (points, potential, monitor, shares)), strict=True)
-    return [
-        Moved(g, g.centre + g.size * x, phi * g.size**2, m, share, count)
-        for g, (x, phi, m, share), count in zip(skeleton.geometries, parts, cells, strict=True)
-    ]
+    centres = ops.gather_receivers(torch.stack([g.centre for g in skeleton.geometries]), sample.meshes)
+    scale = torch.tensor([g.size for g in skeleton.geometries], dtype=torch.float64)
+    size = ops.gather_receivers(scale[:, None], sample.meshes)
+    points, potential = centres + size * points, potential * size[:, 0] ** 2
+    counts = [geometry.n_points for geometry in skeleton.geometries]
+    parts = [x.split(counts) for x in (points, potential, monitor, shares)]
+    rounded = [x.to(dtype) for x, dtype in zip(parts[0], dtypes, strict=True)]
+    if any(dtype != torch.float64 for dtype in dtypes):
+        _check_rounding(skeleton, torch.cat([x.double() for x in rounded]), dtypes[0])
+    own = zip(skeleton.geometries, rounded, *parts[1:], cells, strict=True)
+    return [Moved(*values) for values in own]
+
+
+def _check_rounding(skeleton: Skeleton, points: Tensor, dtype: torch.dtype) -> None:
+    ratio = measures(points, skeleton.cells) / measures(skeleton.sample.operators.points, skeleton.cells)
+    bad = int((ratio <= 0).sum())
+    if bad:
+        raise MeshError(
+            f"{bad} cells are inverted by rounding the moved points to {dtype}: they are small beside the coordinates."
+            "\n  move mesh.double()."
+        )
 
 
 def _counts(skeleton: Skeleton, inverted: Tensor) -> list[int]:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn.errors import MeshError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.movers.equidistribution import Equidistribution, equidistribution
 from meshlearn.models.movers.learned.equation import Residual, hessian
@@ -19,12 +17,11 @@ from meshlearn.models.movers.learned.sample import mover_sample
 from meshlearn.models.movers.monitors.carried import CarriedField
 from meshlearn.models.movers.mover import cell_quality
 from meshlearn.models.movers.result import MoveResult
-from meshlearn.models.movers.safeguard import measures
 
 
 @dataclass(frozen=True)
 class Moved:
-    """What one pass of the network gives for one mesh; `shares` of `held_back`, values in float64."""
+    """What one pass of the network gives for one mesh: points in its dtype, all else in float64; see `held_back`."""
 
     geometry: Geometry
     points: Float[Tensor, "n dim"]
@@ -47,34 +44,21 @@ class LearnedMoveResult(MoveResult):
     Measures are computed when they are first asked for, in float64, so that they cost nothing where they are not.
     """
 
-    def __init__(self, start: Mesh, mesh: Mesh, moved: Moved) -> None:
+    def __init__(self, start: Mesh, moved: Moved) -> None:
         made: dict[str, Any] = {
             "start": start,
-            "mesh": mesh,
+            "mesh": start.replace(points=moved.points.to(start.device)),
             "potential": moved.potential,
             "monitor_before": moved.monitor,
             "iterations": 0,
             "scale_history": (),
             "n_inverted": 0,
+            "method": "network",
             "raw_inverted": moved.raw_inverted,
             "shares": moved.shares,
             "_moved": moved,
         }
         self.__dict__.update(made)
-
-    @classmethod
-    def of(cls, start: Mesh, moved: Moved) -> LearnedMoveResult:
-        """The result on the mesh that was moved. Raises MeshError where rounding to its dtype inverts a cell."""
-        mesh = start.replace(points=moved.points.to(device=start.device, dtype=start.dtype))
-        if start.dtype != torch.float64:
-            (cells,) = (start.cells[kind].cpu() for kind in start.domain_types)
-            ratios = measures(mesh.points.cpu().double(), cells) / measures(start.points.detach().cpu().double(), cells)
-            if bool((ratios <= 0).any()):
-                raise MeshError(
-                    f"{int((ratios <= 0).sum())} cells are inverted by rounding the moved points to {start.dtype}: "
-                    "they are small beside the coordinates.\n  move mesh.double()."
-                )
-        return cls(start, mesh, moved)
 
     raw_inverted: int
     shares: Tensor
@@ -101,7 +85,7 @@ class LearnedMoveResult(MoveResult):
         sizes = []
         scaled = moved.potential / moved.geometry.size**2
         for m, phi in ((moved.monitor, 0 * scaled), (self.monitor, scaled)):
-            found = Residual(sample.operators, sample.meshes, m, hessian(sample.operators, phi)).values
+            found = Residual(sample.operators, sample.meshes, m, hessian(sample, phi)).values
             sizes.append(float(found.norm() / sample.operators.lumped.norm()))
         return sizes[0], sizes[1]
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn.models.movers.learned.elliptic import Green
+from meshlearn.models.movers.learned.elliptic import Solvers
 from meshlearn.models.movers.learned.geometry import Geometry, Operators
 from meshlearn.ops import Adjacency
 from meshlearn.train.graph import row_counts
@@ -26,7 +26,7 @@ class MoverSample(Sample):
     meshes        row m holds the points of mesh m
     density       (n,) the monitor at the points over its mean
     wanted        (n,) the potential a classical mover found; zeros without one
-    greens        inverse Laplacians, one for each mesh
+    solvers       one for each mesh
     """
 
     surroundings: Float[Tensor, "n k"] = field(kw_only=True)
@@ -34,14 +34,20 @@ class MoverSample(Sample):
     meshes: Adjacency = field(kw_only=True)
     density: Float[Tensor, " n"] = field(kw_only=True)
     wanted: Float[Tensor, " n"] = field(kw_only=True)
-    greens: tuple[Green, ...] | None = field(kw_only=True)
+    solvers: tuple[Solvers, ...] | None = field(kw_only=True)
 
     features: ClassVar[tuple[str, ...]] = ("surroundings",)
 
     @property
     def cost(self) -> tuple[int, int]:
         """(points, edges)."""
-        return len(self.density), self.operators.mass.adjacency.n_edges
+        return len(self.density), self.operators.slope.adjacency.n_edges
+
+    @property
+    def all_solvers(self) -> tuple[Solvers, ...]:
+        """One for each mesh."""
+        assert self.solvers is not None
+        return self.solvers
 
     def rows(self, location: str) -> int:
         """Number of rows of `location` in the batch (from shapes: nothing is read back from a device)."""
@@ -59,11 +65,11 @@ def mover_sample(geometry: Geometry) -> MoverSample:
         meshes=Adjacency(torch.tensor([0, n]), torch.arange(n), n),
         density=torch.ones(n, dtype=torch.float64),
         wanted=torch.zeros(n, dtype=torch.float64),
-        greens=(geometry.green,),
+        solvers=(geometry.solvers,),
     )
 
 
 def joined(samples: Sequence[MoverSample]) -> MoverSample:
     """Samples of several meshes as one batch."""
-    greens = tuple(green for sample in samples for green in sample.greens or ())
-    return collate([sample.replace(greens=None) for sample in samples]).replace(greens=greens)
+    solvers = tuple(own for sample in samples for own in sample.all_solvers)
+    return collate([sample.replace(solvers=None) for sample in samples]).replace(solvers=solvers)
