@@ -11,7 +11,7 @@ from meshlearn.sim.motion.walls import SIDES, Wall
 
 
 class Contact:
-    """Springs behind the sides of a box: an acceleration of `rate`^2 times how far a node is inside a wall.
+    """Springs behind the sides of a box: an acceleration of the squared rate times how far a node is inside a wall.
 
     Friction slows nodes that are pressed into a wall by its coefficient times that acceleration, until they stick.
     """
