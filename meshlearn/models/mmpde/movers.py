@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from torch import Tensor
@@ -11,20 +12,6 @@ from meshlearn.models.movers.mover import MongeAmpereMover
 from meshlearn.train.estimator import Estimator, rebuilt
 from meshlearn.train.params import json_params
 
-_OPTIONS = (
-    "method",
-    "boundary",
-    "pinned",
-    "corner",
-    "rtol",
-    "dtol",
-    "max_iterations",
-    "min_area_fraction",
-    "time_step",
-    "isotropy",
-    "strict",
-)
-
 
 def mover_state(mover: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """({name: tensor}, JSON-able dictionary) of a `MongeAmpereMover` or a fitted estimator.
@@ -32,7 +19,8 @@ def mover_state(mover: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises CheckpointError for other movers, and for arguments that JSON cannot hold.
     """
     if type(mover) is MongeAmpereMover:
-        options = {name: getattr(mover, name) for name in _OPTIONS}
+        arguments = list(inspect.signature(MongeAmpereMover.__init__).parameters)[1:]
+        options = {name: getattr(mover, name) for name in arguments}
         return {}, {"kind": "MongeAmpereMover", "options": json_params("MongeAmpereMover", options)}
     if isinstance(mover, Estimator):
         mover.check_fitted("saving the model that uses it")
