@@ -1,4 +1,4 @@
-"""Poisson's equation on unseen shapes: trained on coarse meshes, tested there and on meshes with 3.7 times the points."""
+"""Poisson's equation on unseen shapes: trained on coarse meshes, tested there and with 3.7 times the points."""
 
 import torch
 
