@@ -3,8 +3,8 @@
 Four ways to the grid. B is the matrix that samples the grid at the values' places on the mesh, M the mass matrix of the
 mesh, W = B^T M 1 what each grid node stands for:
 - "interpolate": the field's value at the node (shape functions), extended outside the domain;
-- "l2": the grid values whose samples come closest in the mesh's L2 norm, B^T M (B c - u) = 0, from the interpolated
-  ones on where the samples leave them open;
+- "l2": the grid values whose samples come closest in the mesh's L2 norm, |B c - u|_M^2 + regularization |c - c_0|_W^2
+  at its least, c_0 the interpolated ones up to a constant that balances the integral;
 - "conservative": means W^-1 B^T M u, which keep the integral, sum_g W_g c_g = 1^T M u, and constants; `corrections`
   steps c <- c + W^-1 B^T M (u - B c) sharpen them and keep the integral too;
 - "kernel": local linear regression weighted by a kernel and by measure, the same for fine, coarse and graded meshes.
@@ -53,6 +53,9 @@ class MeshToGrid:
     radius       of the kernel of "kernel", in grid spacings
     neighbors    values that "kernel" looks at around each node at least: the radius grows where there are fewer;
                  None: 3 in 1-D, 6 in 2-D, 10 in 3-D
+    regularization
+                 of "l2": how much the fit prefers the interpolated values, as a share of the weight of each node. Far
+                 below 1e-3, nodes that samples hardly see take values of any size
 
     Meshes of any cell types, mixed and of second order, in 1-D to 3-D; surfaces and point clouds too (extended by the
     nearest value). Point fields, and cell fields with location="cell" (constant in each cell, extension "nearest").
@@ -80,10 +83,11 @@ class MeshToGrid:
         corrections: int = 2,
         radius: float = 2.0,
         neighbors: int | None = None,
+        regularization: float = 1e-2,
     ) -> None:
         self.shape, self.transfer_name, self.extension = shape, transfer, extension
         self.periodic, self.box, self.corrections = periodic, box, corrections
-        self.radius, self.neighbors = radius, neighbors
+        self.radius, self.neighbors, self.regularization = radius, neighbors, regularization
         check_adapter(self)
         self._known: OrderedDict[bytes, GridTransfer] = OrderedDict()
 
@@ -166,6 +170,7 @@ class MeshToGrid:
             self.corrections,
             self.radius,
             self.neighbors,
+            self.regularization,
         )
 
     def _looked_up(self, mesh: Mesh, field: Any) -> tuple[GridTransfer, Tensor]:

@@ -23,6 +23,7 @@ def check_adapter(adapter: Any) -> None:
     check_whole("corrections", adapter.corrections, 0)
     if not _number(adapter.radius) or not 0 < adapter.radius < math.inf:
         raise ParameterError(f"radius={adapter.radius!r}: a positive number of grid spacings is expected.")
+    check_share("regularization", adapter.regularization, 1e-12, 1.0)
     if adapter.neighbors is not None:
         check_whole("neighbors", adapter.neighbors, 1)
 

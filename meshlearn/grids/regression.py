@@ -17,6 +17,7 @@ from meshlearn.errors import MeshError
 from meshlearn.grids.grid import RegularGrid
 from meshlearn.ops import Adjacency, SparseOperator, gather, knn, radius_neighbors, segment_sum
 
+_ROUNDS, _THIN = 5, 1e-3  # doublings of a radius; least over largest spread of neighbours that span the space
 _WIDER = 1.5  # of the distance of the last neighbour that must be there: it then has a weight that counts
 
 
@@ -27,11 +28,13 @@ def regression_operator(
     at: Float[Tensor, "n_nodes dim"],
     radius: float,
     neighbors: int,
+    spanning: bool,
 ) -> SparseOperator:
     """(n_nodes, n): local linear regression at the places `at` of the nodes of a grid.
 
     radius     of the kernel in grid spacings; wider, node by node, until `neighbors` values lie well inside
     neighbors  so many values at least are looked at (all, where there are fewer)
+    spanning   widen the radius also where the neighbours lie in a line or plane (not for surfaces)
 
     Raises MeshError where no value has a weight.
     """
@@ -43,27 +46,55 @@ def regression_operator(
     images = [places.index_select(0, known) + places.new_tensor(shift) for shift in grid.images()]
     owner = known.repeat(len(images))
     sources, queries = torch.cat(images).detach() / step, at / step
-    near = _neighbourhoods(sources, queries, radius, min(neighbors, len(known)))
-    query, found, reach = near
-    offset = gather(sources, found) - gather(queries, query)
-    t = (offset.norm(dim=1) / reach).clamp(max=1.0)
-    ptr = torch.bincount(query, minlength=len(queries))
-    ptr = torch.cat([ptr.new_zeros(1), ptr.cumsum(0)])
-    rows = Adjacency(ptr, found, len(sources))
-    mass = gather(weights.index_select(0, owner), found) * (1 - t) ** 4 * (4 * t + 1)
-    mass = mass / gather(segment_sum(mass[:, None], rows)[:, 0], query)
+    masses = weights.index_select(0, owner)
+    needed = knn(sources, queries, min(neighbors, len(known)))[0][:, -1] * _WIDER
+    wider = (2.0 * torch.log2((needed / radius).clamp_min(1.0))).ceil()
+    if spanning:
+        wider = _spanning(sources, queries, masses, radius, wider)
+    query, found, reach = _neighbourhoods(sources, queries, radius, wider)
+    offset, mass, rows = _weighted(sources, queries, masses, query, found, reach)
     centre = segment_sum(mass[:, None] * offset, rows)  # of the neighbours, from the node
     deviation = offset - gather(centre, query)
-    moment = segment_sum(mass[:, None, None] * deviation[:, :, None] * deviation[:, None, :], rows)
-    slope = torch.linalg.pinv(moment, hermitian=True, rtol=1e-8) @ -centre[:, :, None]
+    slope = torch.linalg.pinv(_moment(mass, deviation, rows), hermitian=True, rtol=1e-8) @ -centre[:, :, None]
     values = mass * (1 + (gather(slope[:, :, 0], query) * deviation).sum(1))
-    return SparseOperator(ptr, gather(owner, found), values, n, validate=False)
+    return SparseOperator(rows.ptr, gather(owner, found), values, n, validate=False)
 
 
-def _neighbourhoods(sources: Tensor, queries: Tensor, radius: float, k: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(query, source, radius) of all pairs, sorted by query; radii grow by factors of sqrt(2), so that few differ."""
-    needed = knn(sources, queries, k)[0][:, -1] * _WIDER
-    wider = (2.0 * torch.log2((needed / radius).clamp_min(1.0))).ceil()
+def _weighted(
+    sources: Tensor, queries: Tensor, masses: Tensor, query: Tensor, found: Tensor, reach: Tensor
+) -> tuple[Tensor, Tensor, Adjacency]:
+    """Per pair: the offset from the node, and its weight (adding up to 1 over each node)."""
+    offset = gather(sources, found) - gather(queries, query)
+    t = (offset.norm(dim=1) / reach).clamp(max=1.0)
+    count = torch.bincount(query, minlength=len(queries))
+    rows = Adjacency(torch.cat([count.new_zeros(1), count.cumsum(0)]), found, len(sources))
+    mass = gather(masses, found) * (1 - t) ** 4 * (4 * t + 1)
+    return offset, mass / gather(segment_sum(mass[:, None], rows)[:, 0], query), rows
+
+
+def _moment(mass: Tensor, deviation: Tensor, rows: Adjacency) -> Tensor:
+    return segment_sum(mass[:, None, None] * deviation[:, :, None] * deviation[:, None, :], rows)
+
+
+def _spanning(sources: Tensor, queries: Tensor, masses: Tensor, radius: float, wider: Tensor) -> Tensor:
+    """`wider`, raised where all neighbours are about in one line or plane, if that helps."""
+    rows = torch.arange(len(queries), device=queries.device)
+    raised = wider.clone()
+    for _ in range(_ROUNDS):
+        at = queries.index_select(0, rows)
+        query, found, reach = _neighbourhoods(sources, at, radius, raised.index_select(0, rows))
+        offset, mass, pattern = _weighted(sources, at, masses, query, found, reach)
+        deviation = offset - gather(segment_sum(mass[:, None] * offset, pattern), query)
+        size = torch.linalg.eigvalsh(_moment(mass, deviation, pattern))
+        rows = rows[size[:, 0] < _THIN * size[:, -1]]
+        if not len(rows):
+            return raised
+        raised = raised.index_add(0, rows, torch.full_like(raised[:1], 2.0).expand(len(rows)))
+    return raised.index_copy(0, rows, wider.index_select(0, rows))
+
+
+def _neighbourhoods(sources: Tensor, queries: Tensor, radius: float, wider: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(query, source, radius) of all pairs, sorted by query; radii are sqrt(2)^wider times the first."""
     pairs = []
     for factor in torch.unique(wider).tolist():
         mine = (wider == factor).nonzero().squeeze(1)

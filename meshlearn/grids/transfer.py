@@ -20,7 +20,6 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.ops import SparseOperator, gather_receivers
 
 NEIGHBORS = {1: 3, 2: 6, 3: 10}
-REGULARIZATION = 1e-9  # of W, in the normal equations of "l2": keeps what the samples leave open as it was
 
 
 class GridTransfer:
@@ -131,9 +130,9 @@ class GridTransfer:
     def regressing(self) -> SparseOperator:
         """(n_nodes, n): local linear regression around the nodes."""
         sites, least = self.sites, self._settings.neighbors or NEIGHBORS[self.grid.dim]
-        return regression_operator(
-            sites.places.detach(), sites.weights, self.grid, self.known.nearby, self._settings.radius, least
-        )
+        radius, spanning = self._settings.radius, self._mesh.cell_dim in (0, self._mesh.dim)
+        places = sites.places.detach()
+        return regression_operator(places, sites.weights, self.grid, self.known.nearby, radius, least, spanning)
 
     @cached_property
     def filling(self) -> SparseOperator:
@@ -186,7 +185,7 @@ class GridTransfer:
 
     @cached_property
     def _normal(self) -> tuple[SparseOperator, Tensor]:
-        """B^T M B + a small share of W on the nodes that samples look at, and their numbers."""
+        """B^T M B + regularization W on the nodes that samples look at, and their numbers."""
         seen = (self._weights > 0).nonzero().squeeze(1)
         number = torch.full((self.grid.n_nodes,), -1, dtype=torch.int64).index_copy(0, seen, torch.arange(len(seen)))
         full = self._fixed_sampling
@@ -195,6 +194,6 @@ class GridTransfer:
         on = columns >= 0
         sampling = SparseOperator.from_coo(rows[on], columns[on], full.values[kept][on], (self.sites.n, len(seen)))
         product = sampling.T @ self.sites.mass @ sampling
-        size = REGULARIZATION * self._weights.index_select(0, seen)
+        size = self._settings.regularization * self._weights.index_select(0, seen)
         at = torch.arange(len(seen) + 1)
         return product + SparseOperator(at, at[:-1], size, len(seen), validate=False), seen

@@ -63,6 +63,16 @@ def test_conservative_means_without_corrections_have_no_new_extrema():
     assert ml.MeshToGrid(17, "l2").to_grid(mesh, jump).max() > 1.01  # which a least-squares fit does not promise
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_fitted_values_stay_near_the_range_of_the_field_where_samples_say_little(seed):
+    """A mesh about as fine as the grid leaves nodes that samples hardly see: a plain fit gives them any value."""
+    holes = [(0.3, 0.3, 0.1), (0.7, 0.7, 0.12)]
+    mesh = ml.shapes.plate_with_holes(holes, size=0.033 + 0.0005 * seed, seed=seed).double()
+    values = ml.sim.darcy.GaussianField(0)(mesh.points).exp()
+    assert ml.MeshToGrid(32, "l2").to_grid(mesh, values).abs().max() < 1.3 * values.max()
+    assert ml.MeshToGrid(32, "l2", regularization=1e-10).to_grid(mesh, values).abs().max() > 10 * values.max()
+
+
 @pytest.mark.parametrize("kind", EVERY_KIND)
 def test_gather_is_the_adjoint_of_to_mesh(kind):
     mesh = EVERY_KIND[kind]()
@@ -119,6 +129,13 @@ def test_every_node_has_neighbours_however_small_the_radius():
     adapter = ml.MeshToGrid(33, "kernel", radius=0.1)
     made = adapter.to_grid(mesh, linear(mesh))
     assert torch.allclose(made.reshape(-1), 1 + adapter.grid(mesh).points @ torch.tensor([2.0, -1.0]).double())
+
+
+def test_neighbours_in_one_line_are_not_enough_for_the_kernel():
+    """A hexagonal ring of 6 spokes with 25 points each: around many nodes, the nearest points are all on one spoke."""
+    mesh = ml.shapes.annulus(n=(6, 24), boundary=False).double()
+    for corners in (None, ((-2.0, -2.0), (3.0, 3.0))):
+        assert ml.MeshToGrid(21, "kernel", box=corners).floor(mesh, linear(mesh)) < 1e-9
 
 
 def test_nodes_of_the_mesh_on_nodes_of_the_grid_are_the_identity():
@@ -261,6 +278,7 @@ def test_trailing_axes_and_dtypes_are_kept():
         (lambda: ml.MeshToGrid(8, "interpolation"), "did you mean 'interpolate'"),
         (lambda: ml.MeshToGrid(8, extension="zero"), "extension='zero'"),
         (lambda: ml.MeshToGrid(8, box=((0, 0), (0, 1))), "every coordinate of the first corner"),
+        (lambda: ml.MeshToGrid(8, regularization=0.0), "regularization=0.0"),
         (lambda: ml.MeshToGrid(8, periodic="x"), "periodic='x'"),
         (lambda: ml.MeshToGrid(8, "kernel", radius=0.0), "radius=0.0"),
         (lambda: ml.MeshToGrid((8, 8, 8)).grid(square(2)), "the mesh has 2 axes"),
