@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,17 +10,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from meshlearn.models.movers.elements import Elements
-
-
-@runtime_checkable
-class Solver(Protocol):
-    """A symmetric linear map of fields with n values on one mesh."""
-
-    n: int
-
-    def solve(self, load: Tensor) -> Tensor:
-        """(n, k) float64 -> (n, k)."""
-        ...
 
 
 class Green:
@@ -32,7 +21,7 @@ class Green:
         self._share = torch.from_numpy(elements.lumped / elements.lumped.sum())[:, None]
 
     def solve(self, load: Tensor) -> Tensor:
-        """The solution of mean zero for the balanced load b - w sum(b), w the shares of the points in the measure."""
+        """(n, k) float64 -> (n, k): of mean zero, for the load b - w sum(b); w are shares of the measure."""
         balanced = load - self._share * load.sum(0)
         made = torch.zeros_like(load)
         made[1:] = torch.from_numpy(self._factor.solve(balanced[1:].numpy()))  # the first point is held at 0
@@ -48,6 +37,7 @@ class Inverse:
         self._factor = _factor(reduced) if reduced.shape[0] else None
 
     def solve(self, load: Tensor) -> Tensor:
+        """(n, k) float64 -> (n, k)."""
         if self._factor is None:
             return torch.zeros_like(load)
         if self._basis is None:
@@ -67,6 +57,9 @@ def _factor(matrix: Any) -> Any:
     a = matrix.tocsc()
     narrow = csc_array((a.data, a.indices.astype(np.int32), a.indptr.astype(np.int32)), shape=a.shape)
     return splu(narrow, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+
+
+Solver = Green | Inverse  # symmetric linear maps of fields with `n` values on one mesh
 
 
 class Solvers:
