@@ -115,11 +115,11 @@ class MeshToGrid:
             self._known.popitem(last=False)
         return self._known[key]
 
-    def to_grid(self, mesh: Mesh, values: Float[Tensor, "n *f"], location: str = "point") -> Float[Tensor, "..."]:
+    def to_grid(self, mesh: Mesh, values: Any, location: str = "point") -> Float[Tensor, "..."]:
         """(n, ...) values on the mesh -> (*shape, ...) values at the nodes of its grid."""
         return self.transfer(mesh, location).to_grid(values)
 
-    def to_mesh(self, mesh: Mesh, values: Float[Tensor, "..."], location: str = "point") -> Float[Tensor, "n *f"]:
+    def to_mesh(self, mesh: Mesh, values: Any, location: str = "point") -> Float[Tensor, "n *f"]:
         """(*shape, ...) values at the nodes of the grid -> (n, ...) values on the mesh."""
         return self.transfer(mesh, location).to_mesh(values)
 

@@ -21,7 +21,12 @@ class GridWarning(UserWarning):
 
 
 def told_of_floors(model: Any, meshes: Any) -> tuple[dict[str, float], str]:
-    """({output: floor}, what to tell) on the first training meshes; "" where the floors are small."""
+    """({output: floor}, what to tell) on the first training meshes; "" where the floors are small.
+
+    Nothing for cores that are read at the points of the mesh: their outputs never were on a grid.
+    """
+    if getattr(model.module_.core, "at_places", False):
+        return {}, ""
     items = as_items(meshes)
     seen = [_first_mesh(items[i]) for i in range(min(LOOKED_AT, len(items)))]
     adapter = model.adapter

@@ -53,8 +53,9 @@ class GridOperator(NetworkEstimator):
     Meshes of a batch may have different grids. Boundary conditions choose the padding of the core: periodic axes wrap,
     the others are continued by their last values.
 
-    After `fit`: `floors_`, {output: relative error of carrying it to the grid and back}, on some training meshes. A
-    GridWarning says when that is as large as the model's own error, with the number of nodes to use.
+    After `fit`: `floors_`, {output: relative error of carrying it to the grid and back}, on some training meshes
+    ({} for "deeponet", whose outputs never are on a grid). A GridWarning says when that is half of the model's own
+    error or more, with the number of nodes to use.
 
     >>> meshes = [ml.shapes.square(n=n) for n in (5, 6)]
     >>> meshes = [m.with_point_data(f=m.points[:, 0], u=m.points[:, 0].square()) for m in meshes]

@@ -37,37 +37,36 @@ class GridTransfer:
 
     # -- the three directions -------------------------------------------------------------------------------------
 
-    def to_grid(self, values: Float[Tensor, "n *f"]) -> Float[Tensor, "..."]:
+    def to_grid(self, values: Any) -> Float[Tensor, "..."]:
         """(n, ...) values on the mesh -> (*shape, ...) on the grid; linear, and differentiable in the values.
 
-        Raises FieldError for another number of values than the mesh has.
+        Raises FieldError for another number of values than the mesh has, for whole numbers, and for values that are not
+        finite.
         """
-        if values.dim() == 0 or len(values) != self.sites.n:
-            raise FieldError(
-                f"values of shape {tuple(values.shape)}: {self.sites.n} rows are expected, one per {self._location}."
-            )
+        _check(values, (self.sites.n,), f"one row per {self._location}")
         flat = values.reshape(len(values), -1)
         made = self._on_grid(flat.double() if self._settings.transfer_name == "l2" else flat).to(values.dtype)
         return made.reshape(*self.grid.shape, *values.shape[1:])
 
-    def to_mesh(self, values: Float[Tensor, "..."]) -> Float[Tensor, "n *f"]:
-        """(*shape, ...) on the grid -> (n, ...) on the mesh, by multilinear interpolation."""
+    def to_mesh(self, values: Any) -> Float[Tensor, "n *f"]:
+        """(*shape, ...) on the grid -> (n, ...) on the mesh, by multilinear interpolation; errors as of `to_grid`."""
         shape = self.grid.shape
-        if tuple(values.shape[: len(shape)]) != shape:
-            raise FieldError(f"grid values of shape {tuple(values.shape)}: expected {shape}, and features behind.")
+        _check(values, shape, "the nodes of the grid")
         flat = values.reshape(self.grid.n_nodes, -1)
         return (self._as("sampling", values.dtype) @ flat).reshape(self.sites.n, *values.shape[len(shape) :])
 
-    def gather(self, values: Float[Tensor, "n *f"]) -> Float[Tensor, "..."]:
+    def gather(self, values: Any) -> Float[Tensor, "..."]:
         """(n, ...) -> (*shape, ...): the adjoint of `to_mesh`, W^-1 B^T M; 0 at nodes that no sample looks at.
 
         <to_mesh(c), u> in the inner product of the mesh (`sites.mass`) is <c, gather(u)> weighted by `weights`.
         """
+        _check(values, (self.sites.n,), f"one row per {self._location}")
         made = self._as("averaging", values.dtype) @ values.reshape(len(values), -1)
         return made.reshape(*self.grid.shape, *values.shape[1:])
 
-    def floor(self, values: Float[Tensor, "n *f"]) -> float:
+    def floor(self, values: Any) -> float:
         """|to_mesh(to_grid(u)) - u| / |u| in the norm of the mesh; 0 for u = 0. See `MeshToGrid.floor`."""
+        _check(values, (self.sites.n,), f"one row per {self._location}")
         exact = values.detach().reshape(len(values), -1).double()
         error = self.to_mesh(self.to_grid(exact)) - exact
         mass = self.sites.mass
@@ -187,7 +186,8 @@ class GridTransfer:
     def _normal(self) -> tuple[SparseOperator, Tensor]:
         """B^T M B + regularization W on the nodes that samples look at, and their numbers."""
         seen = (self._weights > 0).nonzero().squeeze(1)
-        number = torch.full((self.grid.n_nodes,), -1, dtype=torch.int64).index_copy(0, seen, torch.arange(len(seen)))
+        at = torch.arange(len(seen) + 1, device=seen.device)
+        number = seen.new_full((self.grid.n_nodes,), -1).index_copy(0, seen, at[:-1])
         full = self._fixed_sampling
         kept = full.values != 0
         rows, columns = full.adjacency.receivers[kept], number.index_select(0, full.index[kept])
@@ -195,5 +195,15 @@ class GridTransfer:
         sampling = SparseOperator.from_coo(rows[on], columns[on], full.values[kept][on], (self.sites.n, len(seen)))
         product = sampling.T @ self.sites.mass @ sampling
         size = self._settings.regularization * self._weights.index_select(0, seen)
-        at = torch.arange(len(seen) + 1)
         return product + SparseOperator(at, at[:-1], size, len(seen), validate=False), seen
+
+
+def _check(values: Any, shape: tuple[int, ...], what: str) -> None:
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        seen = values.dtype if isinstance(values, Tensor) else type(values).__name__
+        raise FieldError(f"floating-point values are expected on the way to a grid and back, got {seen}: use .float().")
+    if tuple(values.shape[: len(shape)]) != shape:
+        raise FieldError(f"values of shape {tuple(values.shape)}: expected {(*shape, '...')}, {what}.")
+    finite = torch.isfinite(values)
+    if not bool(finite.all()):
+        raise FieldError(f"{int((~finite).sum())} of {values.numel()} values are not finite: they would spread.")

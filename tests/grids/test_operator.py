@@ -119,6 +119,10 @@ def test_models_in_three_dimensions_and_along_periodic_axes():
     assert model.predict(mesh).point_data["u"].shape == (mesh.n_points,)
 
 
+def test_outputs_that_never_are_on_a_grid_have_no_floor():
+    assert operator("deeponet", shape=5).fit(plates(1), epochs=1, progress=False).floors_ == {}
+
+
 def test_a_coarse_grid_is_told_with_the_number_to_use():
     meshes = []
     for mesh in plates(2, size=0.06):
