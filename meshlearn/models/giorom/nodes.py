@@ -11,11 +11,13 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.hints import did_you_mean
+from meshlearn.mesh import checks
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.least_squares import moving_least_squares
 from meshlearn.models.giorom.radius import connecting_radius
 from meshlearn.ops import Adjacency, SparseOperator, farthest_point_sampling, knn, radius_neighbors
+from meshlearn.train.option_checks import whole
 
 METHODS = ("farthest", "random")
 DENSITY = {1: 4.0, 2: 12.0, 3: 16.0}  # neighbours of a node, on average
@@ -48,15 +50,19 @@ class SparseNodes:
     def __init__(
         self,
         points: Any,
-        n_nodes: int,
+        n_nodes: Any,
         method: str = "farthest",
         seed: int = 0,
         radius: float | None = None,
         neighbours: int | None = None,
     ) -> None:
-        self.points: Float[Tensor, "n_points dim"] = (points.points if isinstance(points, Mesh) else points).detach()
+        places = points.points if isinstance(points, Mesh) else checks.tensor(points, "points")
+        if places.dim() != 2 or not places.is_floating_point() or not 1 <= places.shape[1] <= 3:
+            raise ParameterError(f"points are (n, dim) floats or a Mesh, not {places.dtype} {tuple(places.shape)}.")
+        self.points: Float[Tensor, "n_points dim"] = places.detach()
         n, dim = self.points.shape
-        if isinstance(n_nodes, bool) or not isinstance(n_nodes, int) or not dim + 1 <= n_nodes <= n:
+        n_nodes = whole(1)("n_nodes", n_nodes)
+        if not dim + 1 <= n_nodes <= n:
             raise ParameterError(f"n_nodes is a number from {dim + 1} to the {n} points of the body, not {n_nodes!r}.")
         if method not in METHODS:
             raise ParameterError(f"there is no method {method!r}{did_you_mean(str(method), METHODS)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn.errors import MeshError
-from meshlearn.mesh.mesh import Mesh
+from meshlearn.sim.motion.arguments import need_mesh
 from meshlearn.sim.mpm.tensors import cofactor, determinant, product, product_transposed
 
 KINDS = {2: "triangle", 3: "tetra"}
@@ -25,7 +26,8 @@ class Elements:
     Differentiable in the points of the mesh. Raises MeshError for other cells, and for elements without volume.
     """
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Any) -> None:
+        need_mesh("mesh", mesh)
         kind = KINDS.get(mesh.dim)
         others = [name for name in mesh.domain_types if name != kind]
         if kind is None or kind not in mesh.cells or others:

@@ -20,8 +20,9 @@ from meshlearn.sim.dynamics.contact import Contact
 from meshlearn.sim.dynamics.elements import Elements
 from meshlearn.sim.dynamics.held import Held
 from meshlearn.sim.dynamics.state import ElasticState
+from meshlearn.sim.motion.arguments import acceleration, check_constants, floats, not_negative, positive, share
 from meshlearn.sim.motion.momentum import angular_momentum
-from meshlearn.sim.motion.system import Motion, acceleration
+from meshlearn.sim.motion.system import Motion
 from meshlearn.sim.motion.walls import box, side_walls
 from meshlearn.sim.mpm.elastic import Elastic, NeoHookean
 from meshlearn.sim.mpm.material import extremes, lame
@@ -60,9 +61,9 @@ class ElasticDynamics(Motion[ElasticState]):
 
     def __init__(
         self,
-        mesh: Mesh,
+        mesh: Any,
         material: Any = None,
-        density: float = 1000.0,
+        density: Any = 1000.0,
         velocity: Any = 0.0,
         gravity: Any = 0.0,
         force: Any = 0.0,
@@ -70,16 +71,16 @@ class ElasticDynamics(Motion[ElasticState]):
         lower: Any = None,
         upper: Any = None,
         walls: Any = "separate",
-        damping: float = 0.0,
-        safety: float = 0.7,
+        damping: Any = 0.0,
+        safety: Any = 0.7,
     ) -> None:
         self.mesh, self.elements = mesh, Elements(mesh)
         self.material = NeoHookean() if material is None else material
         if not isinstance(self.material, Elastic):
             raise ParameterError(f"the material is NeoHookean(young, poisson) or Corotated, not {material!r:.60}.")
-        self.density = _number("density", density, 0.0, math.inf, False)
-        self.damping = _number("damping", damping, 0.0, math.inf, True)
-        self.safety = _number("safety", safety, 0.0, 1.0, False)
+        check_constants(self.material, len(self.elements.volume), "cells")
+        self.density, self.damping = positive("density", density), not_negative("damping", damping)
+        self.safety = share("safety", safety)
         self.gravity = acceleration(gravity, mesh.points)
         given = velocity(mesh.points) if callable(velocity) else velocity
         self.velocity = _per_point("velocity", given, mesh)
@@ -199,16 +200,8 @@ class ElasticDynamics(Motion[ElasticState]):
         return f"ElasticDynamics({n} {self.elements.kind} elements, {self.material!r}, density={self.density:g})"
 
 
-def _number(name: str, value: Any, low: float, high: float, with_low: bool) -> float:
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not (low <= value if with_low else low < value) or not value < high:
-        limits = f"{'at least' if with_low else 'above'} {low:g}" + (f" and below {high:g}" if high < math.inf else "")
-        raise ParameterError(f"{name} is a number {limits}, not {value!r}.")
-    return float(value)
-
-
 def _per_point(name: str, value: Any, mesh: Mesh) -> Tensor:
-    values = torch.as_tensor(value).to(mesh.points)
+    values = floats(name, value, mesh.points)
     if values.dim() == 0 and float(values.detach()) != 0:
         raise ParameterError(f"{name} is a vector of {mesh.dim} components, or 0, not the number {float(values):g}.")
     if not bool(torch.isfinite(values.detach()).all()):

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.errors import ParameterError
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.sim.motion.system import Motion, positive_time
+from meshlearn.sim.motion.arguments import positive
+from meshlearn.sim.motion.system import Motion
+from meshlearn.train.option_checks import whole
 
 
 @torch.no_grad()
 def simulate(
-    scene: Motion, duration: float, frames: int = 100, time_step: float | None = None, progress: bool = False
+    scene: Motion, duration: Any, frames: Any = 100, time_step: Any = None, progress: bool = False
 ) -> Trajectory:
     """Run a scene from its start and keep `frames` + 1 equally spaced times, the start and the end among them.
 
@@ -43,10 +44,8 @@ def simulate(
     from rich.console import Console
     from rich.progress import track
 
-    duration = positive_time("duration", duration)
-    if isinstance(frames, bool) or not isinstance(frames, int) or frames < 1:
-        raise ParameterError(f"frames is the number of times after the start, at least 1, not {frames!r}.")
-    given = None if time_step is None else positive_time("time_step", time_step)
+    duration, frames = positive("duration", duration), whole(1)("frames", frames)
+    given = None if time_step is None else positive("time_step", time_step)
     length, state = duration / frames, scene.start()
     console = Console(stderr=True)
     numbers = track(

@@ -12,6 +12,7 @@ from meshlearn.hints import did_you_mean
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.sim.collection import bounds
 from meshlearn.sim.plate import Range
+from meshlearn.train.option_checks import whole
 
 Limits = tuple[float, float]
 
@@ -33,8 +34,7 @@ def requested(
         raise ParameterError(f"there is no kind {kind!r}{did_you_mean(str(kind), kinds)} Kinds are {', '.join(kinds)}.")
     if dim not in (2, 3):
         raise ParameterError(f"dim is 2 or 3, not {dim!r}.")
-    if isinstance(cells, bool) or not isinstance(cells, int) or cells < fewest:
-        raise ParameterError(f"cells is a whole number of at least {fewest}, not {cells!r}.")
+    whole(fewest)("cells", cells)
     known = kinds[kind]
     for name in constants:
         if name not in known:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -10,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint as checkpointed
 
-from meshlearn.errors import ParameterError, SimulationError
+from meshlearn.errors import SimulationError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.sim.motion.arguments import positive
 from meshlearn.sim.motion.snapshot import Snapshot
+from meshlearn.train.option_checks import whole
 
 S = TypeVar("S", bound=Snapshot)
 
@@ -52,7 +53,7 @@ class Motion(ABC, Generic[S]):
     def measured(self, state: S) -> dict[str, dict[str, Any]]:
         """{"point_data", "cell_data", "global_data"} of a state, as a mesh has them."""
 
-    def run(self, state: S, steps: int, time_step: float | None = None, checkpoint: int = 0) -> S:
+    def run(self, state: S, steps: Any, time_step: Any = None, checkpoint: Any = 0) -> S:
         """The state after some steps of one length (default: `stable_step` of the state given).
 
         checkpoint  keep only every so many states for the gradient, and compute those between again when it is taken:
@@ -61,10 +62,8 @@ class Motion(ABC, Generic[S]):
         Raises SimulationError, which names the step and the cause, when the state at the end is none that can be: not
         finite, outside the box, turned inside out, or faster than the steps can follow.
         """
-        dt = self.stable_step(state) if time_step is None else positive_time("time_step", time_step)
-        for name, value in (("steps", steps), ("checkpoint", checkpoint)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise ParameterError(f"{name} is a whole number of at least 0, not {value!r}.")
+        dt = self.stable_step(state) if time_step is None else positive("time_step", time_step)
+        steps, checkpoint = whole(0)("steps", steps), whole(0)("checkpoint", checkpoint)
         begin = state
         if not checkpoint or not torch.is_grad_enabled():
             for _ in range(steps):
@@ -99,20 +98,3 @@ class Motion(ABC, Generic[S]):
     def _refuse(self, before: S, state: S, cause: str, dt: float) -> NoReturn:
         advice = self.advice(before, cause, dt) if before.is_finite() else "Begin with finite values."
         raise SimulationError(f"step {state.step} (time {state.time:.4g}): {cause}.\n  {advice}")
-
-
-def positive_time(name: str, value: Any) -> float:
-    """A time as a float. Raises ParameterError for what is none, or not positive."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise ParameterError(f"{name} is a positive time, not {value!r}.")
-    return float(value)
-
-
-def acceleration(value: Any, like: Tensor) -> Tensor | None:
-    """Gravity as (dim,) in the dtype and on the device of points (n, dim), or None for 0."""
-    vector = torch.as_tensor(value).to(like)
-    if vector.dim() == 0 and float(vector) == 0:
-        return None
-    if vector.shape != like.shape[1:] or not bool(torch.isfinite(vector.detach()).all()):
-        raise ParameterError(f"gravity is a finite vector of {like.shape[1]} components, or 0, not {value!r:.60}.")
-    return vector

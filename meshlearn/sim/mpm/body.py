@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.mesh import checks
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.sim.motion.arguments import check_constants, floats, need_mesh, positive
 from meshlearn.sim.mpm.material import Material
 
 MOST_PARTICLES = 2**26
@@ -27,19 +28,18 @@ class Body:
     `Body.fill` makes the particles from a mesh. Raises ParameterError for values that do not fit.
     """
 
-    def __init__(self, points: Any, material: Any, volume: Any, density: float = 1000.0, velocity: Any = 0.0) -> None:
-        points = points.points if isinstance(points, Mesh) else torch.as_tensor(points)
+    def __init__(self, points: Any, material: Any, volume: Any, density: Any = 1000.0, velocity: Any = 0.0) -> None:
+        points = points.points if isinstance(points, Mesh) else checks.tensor(points, "points")
         if points.dim() != 2 or points.shape[1] not in (2, 3) or not len(points) or not points.is_floating_point():
             raise ParameterError(
                 f"points of a body are (n, 2) or (n, 3) floats, not {points.dtype} {tuple(points.shape)}."
             )
         if not isinstance(material, Material):
             raise ParameterError(f"a material is needed, such as NeoHookean(1e5, 0.3), not {material!r:.60}.")
-        if isinstance(density, bool) or not isinstance(density, (int, float)) or not 0 < density < math.inf:
-            raise ParameterError(f"density is mass per volume, a positive number, not {density!r}.")
+        check_constants(material, len(points), "particles")
         self.points: Tensor = points
         self.material = material
-        self.density = float(density)
+        self.density = positive("density", density)
         self.volume = _fitted("volume", volume, points, (len(points),))
         if not bool((self.volume > 0).all()):
             raise ParameterError(f"volumes must be positive; the smallest is {float(self.volume.min()):g}.")
@@ -47,10 +47,10 @@ class Body:
 
     @staticmethod
     def fill(
-        mesh: Mesh,
+        mesh: Any,
         material: Any,
-        spacing: float,
-        density: float = 1000.0,
+        spacing: Any,
+        density: Any = 1000.0,
         velocity: Any = 0.0,
         shift: Any = 0.0,
         jitter: float = 0.0,
@@ -70,16 +70,16 @@ class Body:
         >>> len(disc.points), round(disc.volume.sum().item(), 2)
         (316, 3.14)
         """
+        need_mesh("mesh", mesh)
+        spacing = positive("spacing", spacing)
         if mesh.cell_dim != mesh.dim or mesh.dim not in (2, 3):
             raise ParameterError(
                 f"a body fills a planar mesh of triangles and quads or a solid one; this has cells {mesh.cell_counts} "
                 f"in {mesh.dim}-D."
             )
-        if isinstance(spacing, bool) or not isinstance(spacing, (int, float)) or not 0 < spacing < math.inf:
-            raise ParameterError(f"spacing is the distance of particles, a positive number, not {spacing!r}.")
         if not 0 <= jitter <= 0.5:
             raise ParameterError(f"jitter is a share of the spacing from 0 to 0.5, not {jitter}.")
-        points = _lattice(mesh, float(spacing), float(jitter), seed)
+        points = _lattice(mesh, spacing, float(jitter), seed)
         points = points + _fitted("shift", shift, points, (mesh.dim,))
         velocity = velocity(points) if callable(velocity) else velocity
         return Body(points, material, float(mesh.measure().detach()) / len(points), density, velocity)
@@ -121,7 +121,7 @@ def _lattice(mesh: Mesh, spacing: float, jitter: float, seed: int) -> Tensor:
 
 def _fitted(name: str, value: Any, points: Tensor, shape: tuple[int, ...]) -> Tensor:
     """A value as a tensor of a shape, in the dtype and on the device of the points; finite."""
-    values = torch.as_tensor(value).to(points)
+    values = floats(name, value, points)
     try:
         values = values.expand(shape)
     except RuntimeError:

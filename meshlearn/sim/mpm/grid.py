@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
+from meshlearn.sim.motion.arguments import positive
 from meshlearn.sim.motion.walls import Wall, box, side_walls
 
 PADDING = 2  # cells outside every side: particles on a wall reach one node beyond it
@@ -28,11 +29,9 @@ class Grid:
     origin   place of the first node
     """
 
-    def __init__(self, spacing: float, lower: Any, upper: Any, walls: Any) -> None:
+    def __init__(self, spacing: Any, lower: Any, upper: Any, walls: Any) -> None:
         self.lower, self.upper = box(lower, upper)
-        if isinstance(spacing, bool) or not isinstance(spacing, (int, float)) or not 0 < spacing < math.inf:
-            raise ParameterError(f"spacing is the edge length of a cell, a positive number, not {spacing!r}.")
-        self.spacing = float(spacing)
+        self.spacing = positive("spacing", spacing)
         counts = [(high - low) / self.spacing for low, high in zip(self.lower, self.upper, strict=True)]
         for axis, count in enumerate(counts):
             if round(count) < 1 or abs(count - round(count)) > 1e-3:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.sim.motion.arguments import acceleration, share
 from meshlearn.sim.motion.momentum import SPINS, angular_momentum
-from meshlearn.sim.motion.system import Motion, acceleration
+from meshlearn.sim.motion.system import Motion
 from meshlearn.sim.mpm.body import Body
 from meshlearn.sim.mpm.grid import Grid
 from meshlearn.sim.mpm.state import State
@@ -56,21 +57,19 @@ class MPM(Motion[State]):
     def __init__(
         self,
         bodies: Any,
-        spacing: float,
+        spacing: Any,
         lower: Any,
         upper: Any,
         walls: Any = "separate",
         gravity: Any = 0.0,
-        cfl: float = 0.4,
+        cfl: Any = 0.4,
     ) -> None:
         self.bodies = _bodies(bodies)
         self.grid = Grid(spacing, lower, upper, walls)
         like = self.bodies[0].points
         if like.shape[1] != self.grid.dim:
             raise ParameterError(f"the bodies are in {like.shape[1]}-D, the box is in {self.grid.dim}-D.")
-        if not 0 < cfl < 1:
-            raise ParameterError(f"cfl is a share between 0 and 1, not {cfl!r}.")
-        self.cfl = float(cfl)
+        self.cfl = share("cfl", cfl)
         self.gravity = acceleration(gravity, like)
         self.volume = torch.cat([body.volume for body in self.bodies])
         self.mass = torch.cat([body.volume * body.density for body in self.bodies])

@@ -99,6 +99,8 @@ def test_requests_that_cannot_be_are_told():
     mesh = ml.shapes.square(n=4)
     still = ml.Trajectory(mesh, [0.0, 1.0], {"u": torch.zeros(2, 25)})
     for make, error, word in (
+        (lambda: SparseNodes(torch.zeros(5), 2), ml.ParameterError, r"points are \(n, dim\) floats"),
+        (lambda: SparseNodes(mesh, 9.5), ml.ParameterError, "n_nodes=9.5"),
         (lambda: SparseNodes(mesh, 2), ml.ParameterError, "from 3 to the 25 points"),
         (lambda: SparseNodes(mesh, 9, "fartest"), ml.ParameterError, "did you mean 'farthest'"),
         (lambda: SparseNodes(mesh, 9, radius=0.01), ml.ParameterError, "falls apart; it is one piece from"),

@@ -201,6 +201,13 @@ def test_what_a_scene_cannot_be_is_told():
         (lambda: mpm.Body(torch.rand(5, 2), mpm.Water(), 1.0, velocity=(1.0, 2.0, 3.0)), "does not fit"),
         (lambda: mpm.Body.fill(ml.shapes.sphere(), mpm.Water(), 0.1), "planar mesh"),
         (lambda: mpm.Wall("slip", 0.3), "friction acts"),
+        (lambda: mpm.Body(torch.rand(5, 2), mpm.Water(), 1.0, velocity=None), "velocity=None"),
+        (lambda: mpm.Body(torch.rand(5, 2), mpm.NeoHookean(torch.ones(4)), 1.0), "young of NeoHookean has 4 values"),
+        (lambda: mpm.Body.fill("disc", mpm.Water(), 0.1), "mesh is a Mesh"),
+        (lambda: mpm.Body.fill(ml.shapes.disc(), mpm.Water(), "fine"), "spacing='fine'"),
+        (lambda: mpm.MPM(body, 0.1, (0, 0), (1, 1), gravity="down"), "gravity='down'"),
+        (lambda: mpm.MPM(body, 0.1, (0, 0), (1, 1), cfl=2), "cfl=2 is not allowed"),
+        (lambda: mpm.simulate(mpm.MPM(body, 0.1, (0, 0), (1, 1)), 0.1, 0), "frames=0"),
     ):
         with pytest.raises(ml.ParameterError, match=word):
             make()
