@@ -33,7 +33,8 @@ def gmres(
     - apply, precondition: (n, k) -> (n, k). The preconditioned directions are kept, so that the preconditioner may be
       anything, even one that changes from step to step.
     - tolerance: of |b - A x| / |b|, checked on the true residual, in every column. With `matrix_norm` (an estimate of
-      |A|) a residual that is all rounding, |r| <= 8 eps (|A| |x| + |b|), is accepted too: none is smaller.
+      |A|) a residual that is all rounding, |r| <= 8 eps (|A| |x| + |b|), is accepted too: none is smaller. Not so
+      above 0.001 |b|, where a singular matrix has made x huge.
     - max_iterations: products with A in all; 10 n + 100 unless given. restart: directions kept, each (n, k), twice as
       many with a preconditioner.
 

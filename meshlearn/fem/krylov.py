@@ -18,6 +18,12 @@ from meshlearn.errors import ConvergenceError, ParameterError
 
 Map = Callable[[Tensor], Tensor]
 _RESTARTS = 3  # times that the residual of the recurrence is replaced by the true one
+_UNSOLVED = 1e-3  # relative residual from which on a system counts as not solved, even where rounding hides the rest
+_SINGULAR = (
+    "the matrix is singular or nearly so, and no solution was found: what is left of the right-hand side is rounding "
+    "of a huge u.\n  Fix the solution on part of the boundary, on every body of the mesh, or name the null space "
+    "(nullspace='constant' or 'rigid'); method='direct' says which it is."
+)
 _BREAKDOWN = {
     "CG": "met a direction p with p^T A p <= 0: the matrix (or the preconditioner) is not positive definite.\n"
     "  Use method='minres' for a symmetric indefinite matrix, method='direct' for any other.",
@@ -49,7 +55,8 @@ def cg(
       only nearly so (an incomplete LU, a learned cycle) is put up with: beta is that of the flexible method, which
       needs no further vector (Notay 2000, SIAM J. Sci. Comput. 22).
     - tolerance: of |b - A x| / |b|, checked on the true residual, in every column. With `matrix_norm` (an estimate of
-      |A|) a residual that is all rounding, |r| <= 8 eps (|A| |x| + |b|), is accepted too: none is smaller.
+      |A|) a residual that is all rounding, |r| <= 8 eps (|A| |x| + |b|), is accepted too: none is smaller. Not so
+      above 0.001 |b|, where a singular matrix has made x huge.
     - max_iterations: 10 n + 100 unless given.
 
     Not differentiable: use `solve`. Raises ConvergenceError with the residual history when the tolerance is not
@@ -150,6 +157,7 @@ def column_scale(b: Tensor) -> Tensor:
 def accepted(norm: Tensor, x: Tensor, scale: Tensor, tolerance: float, matrix_norm: float) -> bool:
     """Whether residuals of these norms (k,) are small enough in every column, or are rounding, as in `cg`."""
     floor = 8 * torch.finfo(x.dtype).eps * (matrix_norm * torch.linalg.vector_norm(x, dim=0) + scale)
+    floor = torch.minimum(floor, _UNSOLVED * scale)
     return bool(((norm <= tolerance * scale) | (norm <= floor)).all())
 
 
@@ -175,9 +183,10 @@ def _restarted(step, apply, b, precondition, initial, tolerance, max_iterations,
         watch.limit = limit - len(history)
         if watch.limit < 1:
             break
+    what = "rounding hides the rest.\n  Ask for a larger tolerance, or use method='direct'."
     raise failure(
         f"{watch.name} stagnates at the relative residual {history[-1]:.2e}, above the tolerance {tolerance:g}: "
-        "rounding hides the rest.\n  Ask for a larger tolerance, or use method='direct'.",
+        + (_SINGULAR if history[-1] > _UNSOLVED else what),
         history,
     )
 

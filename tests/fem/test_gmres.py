@@ -129,3 +129,18 @@ def test_newton_steps_by_gmres():
     wanted = fem.solve_nonlinear(flow.space, law, fixed)
     found = fem.solve_nonlinear(flow.space, law, fixed, options={"method": "gmres", "preconditioner": "ilu"})
     torch.testing.assert_close(found, wanted, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("preconditioner", [None, "jacobi", "amg", "ilu"])
+@pytest.mark.parametrize("held", [False, True], ids=["no Dirichlet data", "one of two bodies is held"])
+def test_rounding_of_a_huge_solution_is_not_taken_for_convergence(preconditioner, held):
+    """A singular matrix and a right-hand side outside of its range: u grows until its rounding covers the residual."""
+    one = ml.shapes.square(n=4, dtype=DOUBLE)
+    points = torch.cat([one.points, one.points + torch.tensor([3.0, 0.0], dtype=DOUBLE)])
+    cells = {"triangle": torch.cat([one.cells["triangle"], one.cells["triangle"] + one.n_points])}
+    space = FESpace(ml.Mesh(points, cells), "P1")
+    A = space.assemble(lambda u, v, x: dot(grad(u), grad(v)))
+    hold = space.dirichlet(lambda x: x[0] == 0.0, 0.0) if held else None
+    for method in ("gmres", "minres", "cg"):
+        with pytest.raises(ml.ConvergenceError):
+            solve(A, space.assemble(lambda v, x: v), hold, method=method, preconditioner=preconditioner)
