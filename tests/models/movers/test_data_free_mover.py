@@ -275,7 +275,7 @@ def test_a_trained_mover_lowers_the_error_of_unseen_fields_as_the_classical_one_
 
     mesh = ml.shapes.square(n=12).double()
     train = [mesh.with_point_data(u=bumps(seed)(mesh.points.T)) for seed in range(24)]
-    model = ml.DataFreeMeshMover(rounds=2, hidden=24).fit(train, epochs=30, batch_points=700, progress=False)
+    model = ml.DataFreeMeshMover(rounds=2, hidden=24).fit(train, epochs=30, progress=False)
     functions = [bumps(seed) for seed in range(100, 108)]
     test = [mesh.with_point_data(u=u(mesh.points.T)) for u in functions]
     results = model.move(test)
