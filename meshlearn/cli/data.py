@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from meshlearn.cli import common
+from meshlearn.cli import common, flows
 
 PLATES = "plates"
 
@@ -55,11 +55,12 @@ def register(app: typer.Typer) -> None:
     made.command(PLATES)(make_plates)
     made.command("mpm")(make_mpm)
     made.command("bodies")(make_bodies)
+    flows.register(made)
     app.add_typer(made, name="make-data")
 
 
 def make_data() -> None:
-    """Make a folder of simulations: plates with holes, particles in motion, or elastic bodies in motion.
+    """Make a folder of simulations: plates with holes, particles, bodies and fronts in motion, or flows.
 
     Without the name of a kind, plates are made. `meshlearn info` lists what a file holds.
 
@@ -70,6 +71,10 @@ def make_data() -> None:
       meshlearn make-data mpm drops --n 20 --kind water
 
       meshlearn make-data bodies throws --n 20 --dim 3
+
+      meshlearn make-data burgers fronts --n 20
+
+      meshlearn make-data cylinder streets --n 10
 
       meshlearn make-data mpm --help
     """

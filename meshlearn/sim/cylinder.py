@@ -34,12 +34,12 @@ def make_cylinder_flows(
     n: int,
     folder: str | Path | None = None,
     seed: int = 0,
-    size: float = 0.05,
+    size: Any = 0.05,
     radius: Range = (0.035, 0.06),
     x: Range = (0.2, 0.3),
     y: Range = (0.16, 0.25),
     reynolds: Range = (60.0, 150.0),
-    start: float = 1.0,
+    start: Any = 1.0,
     time_step: float = 0.04,
     frames: int = 30,
     substeps: int = 4,
@@ -70,9 +70,9 @@ def make_cylinder_flows(
     (True, ['drag', 'lift'])
     """
     step = check_march(time_step, frames, substeps)
-    if not 0 <= start < math.inf:
+    if not isinstance(start, (int, float)) or not 0 <= start < math.inf:
         raise ParameterError(f"start is the time at which trajectories begin, at least 0, not {start!r}.")
-    if not 0 < size <= HEIGHT / 2:
+    if not isinstance(size, (int, float)) or not 0 < size <= HEIGHT / 2:
         raise ParameterError(f"size is an edge length of at most half the height, {HEIGHT / 2:g}, not {size!r}.")
     largest = bounds("radius", radius, 0.01, HEIGHT / 2 - GAP)[1]
     free = largest + GAP
