@@ -28,7 +28,7 @@ SHARES = (50, 50, 100, 100, 150, 200)
 ON_CONTOURS = 2000
 BATCH = 3072
 LEARNING_RATE = 1e-2
-EIKONAL, BENDING = 5e-2, 1e-3
+EIKONAL, BENDING = 2e-3, 2e-5
 """Weights of slopes other than 1, and of squared second differences."""
 BETWEEN = 768
 """Points between the planes in every step."""
