@@ -172,7 +172,7 @@ def test_the_network_learns_and_is_used_only_where_it_helps():
             for k in range(len(sections))
         ]
     assert overlap(pairs) > 0.8
-    assert network_grid(network, body, 16, 24).shape == (1, 24, 24, 24)
+    assert network_grid(network, body, 97).shape == (1, 97, 97, 97)
     model = ml.CrossSectionReconstructor(
         time_budget=None, hidden=16, layers=2, iterations=2, steps=40, centres=500
     ).fit(sections)
