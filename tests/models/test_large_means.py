@@ -5,11 +5,11 @@ import torch
 from torch.testing import assert_close
 
 import meshlearn as ml
-from meshlearn.train.relative_loss import physical_zeros, relative_losses
 from meshlearn.train import resolve_fields
 from meshlearn.train.metrics import relative_l2
 from meshlearn.train.normalization import Normalizers
 from meshlearn.train.normalizer import Normalizer
+from meshlearn.train.relative_loss import physical_zeros, relative_losses
 
 
 def sines(mean, amplitude):
