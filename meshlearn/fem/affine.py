@@ -25,6 +25,7 @@ class AffineMap:
     g            (n,), or (n, k) for k sets of data; may require a gradient
     rows         B (n, n_free) in float64; None where all other dofs are prescribed, so that B is an injection
     average      (weights, value) of a mean-value constraint, else None
+    moving       (weights, other) of a mean value whose weights require a gradient, beside another map; else None
     from_number, is_homogeneous  whether g was given as a number (which has no dtype), and as 0
     """
 
@@ -41,6 +42,7 @@ class AffineMap:
         self.from_number, self.is_homogeneous = from_number, is_homogeneous
         self.n, self.n_free = g.shape[0], independent.shape[0]
         self.is_identity = self.n == self.n_free
+        self.moving: tuple[Float[Tensor, " n"], Any] | None = None
         self._reductions: weakref.WeakKeyDictionary[Adjacency, Any] = weakref.WeakKeyDictionary()
 
     @property
@@ -113,20 +115,23 @@ class AffineMap:
         g = torch.zeros(self.n, dtype=torch.float64, device=self.g.device)
         average = None if self.average is None else (self.average[0], torch.zeros_like(self.average[1]))
         made = type(self)(self.independent, g, self._rows, average, True, True)
-        made._reductions = self._reductions
+        made._reductions, made.moving = self._reductions, self.moving
         return made
 
     def to(self: Map, target: torch.device | str | torch.dtype) -> Map:
         """On another device, or with data of another dtype."""
         if isinstance(target, torch.dtype):
             made = type(self)(self.independent, self.g.to(target), self._rows, self.average, False, self.is_homogeneous)
-            made._reductions = self._reductions
+            made._reductions, made.moving = self._reductions, self.moving
             return made
         average = None if self.average is None else (self.average[0].to(target), self.average[1].to(target))
         rows = None if self._rows is None else self._rows.to(target)
-        return type(self)(
+        made = type(self)(
             self.independent.to(target), self.g.to(target), rows, average, self.from_number, self.is_homogeneous
         )
+        if self.moving is not None:
+            made.moving = self.moving[0].to(target), self.moving[1].to(target)
+        return made
 
     def _alike(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z and g in one dtype and with the same number of columns."""

@@ -30,13 +30,27 @@ def combine(a: AffineConstraint, b: AffineConstraint) -> AffineConstraint:
     (upper, data_a), (lower, data_b) = _as_rows(a, g_a), _as_rows(b, g_b)
     stacked, data = _stack(upper, lower), torch.cat([data_a, data_b])
     try:
-        return AffineConstraint._of_elimination(stacked, data, number, zero, repeats=True)
+        made = AffineConstraint._of_elimination(stacked, data, number, zero, repeats=True)
     except ConstraintError as error:
         names = torch.cat([a.constrained, b.constrained])
         raise ConstraintError(
             f"{a} and {b} contradict each other.\n  {error}\n  rows are those of the constrained dofs, in order: "
             f"{names[:5].tolist()}, ... ({len(names)})"
         ) from None
+    made.moving = _moving(a, b)
+    return made
+
+
+def _moving(a: AffineConstraint, b: AffineConstraint) -> tuple[Tensor, AffineConstraint] | None:
+    """The weights of a mean value that require a gradient, and all constraints but this one."""
+    if a.moving is not None and b.moving is not None:
+        raise ParameterError(
+            "two mean values whose weights require a gradient: derivatives follow one of them. Fix the other in one "
+            "point, or let its weights stand still, weights.detach()."
+        )
+    if a.moving is not None:
+        return a.moving[0], a.moving[1] & b
+    return None if b.moving is None else (b.moving[0], a & b.moving[1])
 
 
 def _same_columns(a: AffineConstraint, b: AffineConstraint) -> tuple[Tensor, Tensor]:

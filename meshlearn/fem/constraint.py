@@ -24,6 +24,8 @@ class AffineConstraint(AffineMap):
       else None. constrained: (n - n_free,) int64, the others.
     - B: `SparseOperator` (n, n_free) in float64. g: (n,), or (n, k) for k sets of data; may require a gradient.
     - average: (weights, value) of a mean-value constraint, else None.
+    - moving: where a mean value is among the constraints and its weights require a gradient, these and the constraint
+      that all others make, else None.
 
     Made by `dirichlet`, `periodic`, `mean_zero`, `linear`, `none`, and combined by `a & b`. Immutable.
 
@@ -83,6 +85,8 @@ class AffineConstraint(AffineMap):
         _check_dofs("masters", masters, n)
         if slaves.shape != masters.shape or (weights is not None and weights.shape != slaves.shape):
             raise ParameterError(f"{len(slaves)} slaves need as many masters and weights, got {len(masters)} masters")
+        if weights is not None and weights.requires_grad:
+            raise ParameterError("the weights require a gradient, which solutions do not follow: weights.detach().")
         root, factor = elimination.follow_pairs(n, slaves, masters, weights)
         return cls._of_rows(*elimination.rows_of_roots(root, factor), device=slaves.device)
 
@@ -91,9 +95,10 @@ class AffineConstraint(AffineMap):
         """weights @ u = value, with weights such as `space.assemble(lambda v, x: v)` (integrals of the functions).
 
         Solvers use a multiplier, so that the matrix stays sparse; for a pure Neumann problem this fixes the constant.
+        In `solve` gradients reach `value` and the weights, which move with the points of a mesh.
         Raises ParameterError when all weights are zero, or some are not finite.
         """
-        weights = weights.detach().double()
+        given, weights = weights.double(), weights.detach().double()
         size = weights.abs()
         if weights.numel() == 0 or not bool(torch.isfinite(weights).all()) or float(size.amax()) == 0:
             raise ParameterError("the weights of a mean value must be finite, and some of them not zero")
@@ -111,15 +116,28 @@ class AffineConstraint(AffineMap):
         )
         place = torch.tensor([gone], device=weights.device)
         g = target.new_zeros(n).index_copy(0, place, (target / weights[gone].to(target.dtype)).reshape(1))
-        return cls(independent, g, rows, (weights, target), number, _is_zero(value))
+        made = cls(independent, g, rows, (given, target), number, _is_zero(value))
+        made.moving = (given, cls.none(n).to(given.device)) if given.requires_grad else None
+        return made
 
     @classmethod
-    def linear(cls, C: SparseOperator, values: Float[Tensor, " m"] | float | int = 0.0) -> AffineConstraint:
-        """C u = values for a few rows C (m, n): multi-point and flux constraints. Gradients reach `values`, not C.
+    def linear(cls, C: Any, values: Float[Tensor, " m"] | float | int = 0.0) -> AffineConstraint:
+        """C u = values for a few rows C (m, n), a `SparseOperator`: multi-point and flux constraints.
 
-        One dof per row is eliminated. Raises ConstraintError when rows depend on each other or contradict, naming one.
+        Gradients reach `values`; a C that requires one is refused. One dof per row is eliminated. Raises
+        ConstraintError when rows depend on each other or contradict, naming one.
         A row with very many entries (a mean value) fills the reduced matrix: prefer `mean_zero`.
         """
+        if not isinstance(C, SparseOperator):
+            raise ParameterError(
+                f"C is a {type(C).__name__}, expected a SparseOperator: ml.ops.SparseOperator.from_dense(C), or "
+                "from_scipy(C)."
+            )
+        if C.values.requires_grad:
+            raise ParameterError(
+                "C requires a gradient, which solutions do not follow: leave it out, C.with_values(C.values.detach()). "
+                "A mean value has one, AffineConstraint.mean_zero(weights)."
+            )
         number = not isinstance(values, Tensor)
         data = torch.as_tensor(values, dtype=torch.float64 if number else None, device=C.device)
         data = data.expand(C.n_rows) if data.dim() == 0 else data

@@ -15,6 +15,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from meshlearn.errors import ConvergenceError, FieldError, ParameterError, SingularMatrixError
+from meshlearn.fem.average import on_average
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.solve import solve
 from meshlearn.hints import did_you_mean
@@ -205,6 +206,7 @@ def _implicit(residual, jacobian, u, constraint, steps, derivatives, linear) -> 
         return u
     exact = u
     u = constraint.impose(exact)
+    u = u if constraint.moving is None else on_average(u, constraint.moving)
     force = _force(residual, u)
     if not force.requires_grad and not u.requires_grad:
         return exact

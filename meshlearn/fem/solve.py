@@ -18,7 +18,7 @@ from torch.autograd import Function
 
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.fem.arrays import as_tensor
-from meshlearn.fem.average import solve_average
+from meshlearn.fem.average import follow_weights, solve_average
 from meshlearn.fem.constraint import AffineConstraint
 from meshlearn.fem.nullspace import moving, part_in
 from meshlearn.fem.stacked import StackedOperator
@@ -163,6 +163,15 @@ def _solve_one(A: SparseOperator, b: Tensor, constraint: Any, options: SolveOpti
             return _solve_one(A, side, None, free, info).double()
 
         return solve_average(A, rhs, constraint.average, options.nullspace, again).to(dtype)
+    if constraint.moving is not None and torch.is_grad_enabled():
+        return follow_weights(
+            A, rhs, constraint.moving, lambda side: _held(A, side, constraint, options, info).double()
+        ).to(dtype)
+    return _held(A, rhs, constraint, options, info).to(dtype)
+
+
+def _held(A: SparseOperator, rhs: Tensor, constraint: Any, options: SolveOptions, info: SolveInfo) -> Tensor:
+    """u under a constraint whose relations stand still; rhs in float64."""
     if not constraint.is_homogeneous:
         lifted = A.with_values(A.values.double()) @ constraint.g.double()
         # one right-hand side and many boundary values, or the other way round
@@ -173,7 +182,7 @@ def _solve_one(A: SparseOperator, b: Tensor, constraint: Any, options: SolveOpti
         z = columns
     else:
         z = differentiable_solve(A, constraint, columns, options, info)
-    return constraint.expand(z.reshape(rhs.shape)).to(dtype)
+    return constraint.expand(z.reshape(rhs.shape))
 
 
 def differentiable_solve(
