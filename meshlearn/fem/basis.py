@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import skfem
 from skfem.assembly.dofs import Dofs
+from skfem.mesh.mesh_dg import MeshDG
 from skfem.quadrature import get_quadrature
 
 from meshlearn.errors import ParameterError
@@ -29,6 +30,16 @@ def check_basis(basis: Any) -> None:
         raise ParameterError(
             f"a space lives on all cells of a mesh, {name} on facets.\n  Make it of skfem.Basis(mesh, element), and "
             "name facets where they are integrated over: space.assemble(form, on='left')."
+        )
+    if isinstance(basis.mesh, MeshDG):
+        raise ParameterError(
+            f"{type(basis.mesh).__name__} joins points that lie apart, which spaces do not: make the basis on the "
+            "usual mesh, with an element such as skfem.ElementTriP1DG(); space.periodic(first, second) joins sides."
+        )
+    if isinstance(basis.elem, skfem.ElementLinePp):
+        raise ParameterError(
+            f"{type(basis.elem).__name__} keeps its values from one call to the next, and is not supported: take "
+            "skfem.ElementLineP2() or skfem.ElementLineHermite()."
         )
     if basis.tind is not None and not np.array_equal(np.sort(basis.tind), np.arange(basis.mesh.nelements)):
         raise ParameterError(

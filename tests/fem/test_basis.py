@@ -44,3 +44,11 @@ def test_rules_and_numberings_of_its_own_are_refused():
     dofs.element_dofs = dofs.element_dofs[:, ::-1]
     with pytest.raises(ml.ParameterError, match="numbering"):
         FESpace(skfem.Basis(MESH, P1, dofs=dofs))
+
+
+def test_meshes_and_elements_that_would_be_read_wrong_are_refused():
+    apart = skfem.MeshTri1DG.from_mesh(skfem.MeshTri())
+    with pytest.raises(ml.ParameterError, match="MeshTri1DG joins points that lie apart"):
+        FESpace(skfem.Basis(apart, skfem.ElementTriP1DG()))
+    with pytest.raises(ml.ParameterError, match="ElementLinePp keeps its values"):
+        FESpace(skfem.Basis(skfem.MeshLine(), skfem.ElementLinePp(3)))
