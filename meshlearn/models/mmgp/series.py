@@ -66,7 +66,8 @@ class Frames(Series):
     def one(self, action: str, item: Any) -> Mesh:
         """The mesh itself."""
         if not isinstance(item, Mesh):
-            raise ParameterError(f"{action} takes one Mesh, not a {type(item).__name__}: call it for each.")
+            each = "each frame" if isinstance(item, Trajectory) else "each"
+            raise ParameterError(f"{action} takes one Mesh, not a {type(item).__name__}: call it for {each}.")
         self.inner.check(item, roles=("inputs",))
         return item
 

@@ -159,3 +159,21 @@ def test_a_family_of_brackets_is_learned_by_auto():
     assert model.morph_quality_["flipped"] == 0
     nearest = ml.NearestNeighbor([], ["u"]).fit(meshes[:14]).score(meshes[14:])["u"]
     assert model.score(meshes[14:])["u"] < 0.3 * nearest
+
+
+def test_outline_and_hole_are_told_apart_where_the_hole_of_one_sheet_has_a_corner():
+    def sheet(width, bend, hole):
+        plate = ml.shapes.planar([(0.0, 0.0), (width, 0.0), (width, 1.0), (0.0, 1.0)], [hole], 0.13, boundary=False)
+        x, y = plate.points.double().T
+        return ml.Mesh(torch.stack([x, y, bend * x**2], 1), plate.cells)
+
+    rounds = np.arange(16) * (np.pi / 8)
+    even = np.stack([0.5 + 0.2 * np.cos(rounds), 0.5 + 0.15 * np.sin(rounds)], 1)
+    drop = even.copy()
+    drop[0, 0] += 0.1  # a tip
+    reference, mesh = sheet(1.2, 0.2, drop.tolist()), sheet(1.5, -0.1, even.tolist())
+    morph = RadialMorpher(reference).morph(mesh)
+    assert (morph.flipped, morph.remark) == (0, "")
+    outline = max(mesh.topology.boundary_loops, key=len)
+    x, y, _ = morph.points[outline].T
+    assert torch.stack([x, 1.2 - x, y, 1 - y]).abs().amin(0).max() < 1e-6  # on the reference's outline

@@ -60,10 +60,10 @@ class SkinControls:
         names = skin_tags(mesh, self.reference) if self.tags else []
         skin, other, remark = skin_of(mesh, names), self._reference(names), ""
         if mesh.cell_dim > 1:
-            matched = Creases(skin, mesh.point_measures(), other).matched(other)
-            if isinstance(matched, str):
-                remark = matched
-            else:
+            creases = Creases(skin, mesh.point_measures(), other)
+            remark = creases.unlike(other)
+            for matched in creases.matches(other):
+                remark = ""
                 yield _with_landmarks(mesh, self.reference, self.landmarks, *face_controls(*matched))
         nodes, targets = _part_controls(skin, other.skin, of_mesh(mesh.source))
         yield replace(_with_landmarks(mesh, self.reference, self.landmarks, nodes, targets), remark=remark)

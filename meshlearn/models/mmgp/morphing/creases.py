@@ -98,21 +98,21 @@ class CutSkin:
         return f"{len(self.faces)} faces, {len(self.curves)} edges and {len(self.corners)} corners"
 
 
-def cut_skin(skin: Skin, placed: np.ndarray, angle: float, kinks: bool = True) -> CutSkin | None:
+def cut_skin(skin: Skin, placed: np.ndarray, angle: float, kinks: float = 1.0) -> CutSkin | None:
     """Cut a skin of two-dimensional facets, oriented alike, where it bends by more than an angle (radians) at an edge.
 
     None for more than 256 faces: that is a rough surface, not a machine part.
 
     placed  (n_points, dim) normalised positions of all points of the mesh
-    kinks   have rims, and ends of tags on smooth faces, corners where they bend? Those of sharp edges are where more
-            than two faces meet
+    kinks   rims, and ends of tags on smooth faces, have corners where they bend, if they bend so often; infinite for
+            none. Corners of sharp edges are where more than two faces meet
     """
     facet_tags = _tags(skin.facets, [extent.facets for extent in skin.extents])
     cuts, face = _cut_edges(skin, facet_tags, angle)
     if int(face.max()) >= MOST_FACES:
         return None
     ends, sides, tags, smooth = (torch.cat([cut[k] for cut in cuts]).numpy() for k in range(4))
-    curves, corners = _curves(ends, sides, tags, smooth & kinks, placed)
+    curves, corners = _curves(ends, sides, tags, smooth, placed, kinks)
     on_edge = np.zeros(len(placed), dtype=bool)
     on_edge[ends.reshape(-1)] = True
     vectors, centres = _area_vectors(torch.from_numpy(placed), skin.facets)
@@ -189,11 +189,12 @@ def _form(vectors: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _curves(
-    ends: np.ndarray, sides: np.ndarray, tags: np.ndarray, bends: np.ndarray, placed: np.ndarray
+    ends: np.ndarray, sides: np.ndarray, tags: np.ndarray, bends: np.ndarray, placed: np.ndarray, kinks: float
 ) -> tuple[list[Curve], np.ndarray]:
     """Segments strung together between corners: where other than two meet, faces or tags change, or a curve bends.
 
     bends  (s,) bool: of the segments whose bends are corners
+    kinks  a string of segments that bends less often has none of these
     """
     if not len(ends):
         return [], np.zeros(0, dtype=np.int64)
@@ -210,17 +211,26 @@ def _curves(
     turn = np.arccos(np.clip((back * ahead).sum(1) / np.maximum(size, 1e-300), -1, 1)) * smooth
     at = np.zeros(len(placed))
     at[nodes] = turn
-    smooth &= ~(turns_sharply(turn, np.maximum(at[before], at[after])) & bends[a // 2])
+    kink = smooth & turns_sharply(turn, np.maximum(at[before], at[after])) & bends[a // 2]
+    _, string = _chains(a, b, smooth, len(ends))
+    often = np.bincount(string[a[kink] // 2], minlength=len(ends))[string[a // 2]] >= kinks
+    smooth &= ~(kink & often)
     corners = nodes[~smooth]
-    joined = torch.from_numpy(np.stack([a, b], 1)[smooth] // 2)
-    count, chain = connected_components(joined[:, 0], joined[:, 1], len(ends))
+    count, chain = _chains(a, b, smooth, len(ends))
     curves = []
     for k in range(count):
-        mine = np.flatnonzero(chain.numpy() == k)
-        string, closed = _strung(ends[mine], corners)
+        mine = np.flatnonzero(chain == k)
+        points, closed = _strung(ends[mine], corners)
         label = tuple(bool(t) for t in tags[mine[0]])
-        curves.append(Curve(string, placed[string], closed, (int(sides[mine[0], 0]), int(sides[mine[0], 1])), label))
+        curves.append(Curve(points, placed[points], closed, (int(sides[mine[0], 0]), int(sides[mine[0], 1])), label))
     return curves, corners
+
+
+def _chains(a: np.ndarray, b: np.ndarray, smooth: np.ndarray, n: int) -> tuple[int, np.ndarray]:
+    """(number of strings, string (n,) of every segment) where half segments a and b are joined at smooth nodes."""
+    joined = torch.from_numpy(np.stack([a, b], 1)[smooth] // 2)
+    count, chain = connected_components(joined[:, 0], joined[:, 1], n)
+    return count, chain.numpy()
 
 
 def _strung(ends: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -17,6 +18,7 @@ from meshlearn.models.mmgp.morphing.skin import Skin
 from meshlearn.models.mmgp.morphing.wendland import follow
 
 _ANGLES = tuple(np.deg2rad([40.0, 30.0, 55.0, 70.0]))  # of edges that are sharp: the first that does, on each mesh
+_KINKS = (1.0, 3.0, np.inf)  # fewest corners of a rim: a coarse round hole may seem to have one or two
 _STEPS = 4
 
 
@@ -29,22 +31,30 @@ class Creases:
     def __init__(self, skin: Skin, weights: Tensor, other: Creases | None = None) -> None:
         self.skin, self.frame = skin, Frame(skin.points, weights)
         self.placed = self.frame.placed if other is None else self.frame.placed @ self.frame.turn(other.frame)
-        self._cuts: dict[tuple[float, bool], CutSkin | None] = {}
+        self._cuts: dict[tuple[float, float], CutSkin | None] = {}
 
-    def at(self, angle: float, kinks: bool = True) -> CutSkin | None:
+    def at(self, angle: float, kinks: float = 1.0) -> CutSkin | None:
         """Cut where it bends by more than an angle: `cut_skin`."""
         if (angle, kinks) not in self._cuts:
             self._cuts[angle, kinks] = cut_skin(self.skin, self.placed, angle, kinks)
         return self._cuts[angle, kinks]
 
-    def matched(self, other: Creases) -> tuple[CutSkin, CutSkin, Correspondence] | str:
-        """Both skins cut so that faces correspond, at the same angle if that does; or why there is no such cut."""
+    def matches(self, other: Creases) -> Iterator[tuple[CutSkin, CutSkin, Correspondence]]:
+        """Both skins cut so that faces correspond, at the same angle if that does; first with the most corners."""
         pairs = sorted(product(_ANGLES, _ANGLES), key=lambda pair: pair[0] != pair[1])
-        for kinks, (mine, theirs) in product((True, False), pairs):
-            cut, there = self.at(mine, kinks), other.at(theirs, kinks)
-            found = correspondence(cut, there) if cut and there else None
-            if cut and there and found:
-                return cut, there, found
+        seen: set[int] = set()
+        for kinks in _KINKS:
+            for mine, theirs in pairs:
+                cut, there = self.at(mine, kinks), other.at(theirs, kinks)
+                found = correspondence(cut, there) if cut and there else None
+                if cut and there and found:
+                    if len(cut.corners) not in seen:
+                        seen.add(len(cut.corners))
+                        yield cut, there, found
+                    break
+
+    def unlike(self, other: Creases) -> str:
+        """Why there are no `matches`."""
         cut, there = self.at(_ANGLES[0]), other.at(_ANGLES[0])
         if cut is None or there is None:
             whose = "its" if cut is None else "the reference's"

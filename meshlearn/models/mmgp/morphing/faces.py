@@ -52,12 +52,17 @@ def correspondence(cut: CutSkin, other: CutSkin) -> Correspondence | None:
     matched = _matched(
         [_key(curve, faces, corners) for curve in cut.curves],
         [_key(curve, None, None) for curve in other.curves],
-        np.array([curve.placed.mean(0) for curve in cut.curves]),
-        np.array([curve.placed.mean(0) for curve in other.curves]),
+        np.array([_place(curve) for curve in cut.curves]),
+        np.array([_place(curve) for curve in other.curves]),
     )
     if matched is None:
         return None
     return Correspondence(faces, corners, [_alike(cut.curves[i], other.curves[j], corners) for i, j in matched])
+
+
+def _place(curve: Curve) -> np.ndarray:
+    """(2 dim,) its centre and its spread: a hole in the middle is not its outline."""
+    return np.concatenate([curve.placed.mean(0), curve.placed.std(0)])
 
 
 def _same_kinds(cut: CutSkin, other: CutSkin) -> bool:
