@@ -72,7 +72,8 @@ def solve(
     Computed in float64, returned in the common dtype of A, b and g. Factors are kept for as long as `A.values` lives
     unchanged, so that solving again with the same A costs one substitution.
 
-    Raises SingularMatrixError when the solution is not unique or does not exist, ConvergenceError (with `.residuals`)
+    Raises SingularMatrixError when the solution does not exist or, by the direct solver, is not unique (the iterations
+    do not see a null space that b is orthogonal to and return one of the solutions), ConvergenceError (with `.residuals`)
     when the tolerance is not reached, FieldError for values that are not finite, ParameterError for shapes, devices,
     options.
 
