@@ -73,9 +73,9 @@ def solve(
     unchanged, so that solving again with the same A costs one substitution.
 
     Raises SingularMatrixError when the solution does not exist or, by the direct solver, is not unique (the iterations
-    do not see a null space that b is orthogonal to and return one of the solutions), ConvergenceError (with `.residuals`)
-    when the tolerance is not reached, FieldError for values that are not finite, ParameterError for shapes, devices,
-    options.
+    do not see a null space that b is orthogonal to, and return one of the solutions), ConvergenceError (with
+    `.residuals`) when the tolerance is not reached, FieldError for values that are not finite, ParameterError for
+    shapes, devices, options.
 
     >>> A = ml.ops.SparseOperator.from_dense(torch.tensor([[2.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]]))
     >>> clamp = ml.fem.AffineConstraint.dirichlet(3, torch.tensor([0]), 5.0)
