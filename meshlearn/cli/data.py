@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from meshlearn.cli import common, flows
+from meshlearn.cli.series import write_series
 
 PLATES = "plates"
 
@@ -145,8 +145,8 @@ def make_mpm(
     """
     from meshlearn import sim
 
-    size = {"dim": dim, "cells": cells, "duration": duration, "frames": frames}
-    _write(sim.make_mpm, folder, n, seed, kind, size, settings, "particles")
+    options = {"seed": seed, "kind": kind.value, "dim": dim, "cells": cells, "duration": duration, "frames": frames}
+    write_series(sim.make_mpm, folder, n, options, settings, "particles")
 
 
 def make_bodies(
@@ -176,23 +176,5 @@ def make_bodies(
     """
     from meshlearn import sim
 
-    size = {"dim": dim, "cells": cells, "duration": duration, "frames": frames}
-    _write(sim.make_bodies, folder, n, seed, kind, size, settings, "points")
-
-
-def _write(
-    make: Callable[..., list[Any]],
-    folder: Path,
-    n: int,
-    seed: int,
-    kind: StrEnum,
-    size: dict[str, Any],
-    settings: list[str] | None,
-    what: str,
-) -> None:
-    """Make trajectories, and tell what was made."""
-    folder = common.results_folder(folder)
-    made = make(n, folder, seed=seed, kind=kind.value, progress=True, **size, **common.settings(settings or []))
-    count = sum(film.n_points for film in made) // len(made)
-    typer.echo(f"wrote {len(made)} trajectories to {folder} ({count} {what} each on average)")
-    typer.echo(repr(made[0]))
+    options = {"seed": seed, "kind": kind.value, "dim": dim, "cells": cells, "duration": duration, "frames": frames}
+    write_series(sim.make_bodies, folder, n, options, settings)

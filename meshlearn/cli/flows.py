@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from meshlearn.cli import common
+from meshlearn.cli.series import write_series
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Other arguments: viscosity=0.01 or viscosity=[0.005,0.01].")
@@ -36,8 +36,7 @@ def make_burgers(
     """
     from meshlearn import sim
 
-    given = {"resolution": resolution, "frames": frames, **common.settings(settings or [])}
-    _tell(sim.make_burgers(n, common.results_folder(folder), seed=seed, progress=True, **given), folder)
+    write_series(sim.make_burgers, folder, n, {"seed": seed, "resolution": resolution, "frames": frames}, settings)
 
 
 def make_cylinder(
@@ -56,11 +55,4 @@ def make_cylinder(
     """
     from meshlearn import sim
 
-    given = {"size": size, "frames": frames, **common.settings(settings or [])}
-    _tell(sim.make_cylinder_flows(n, common.results_folder(folder), seed=seed, progress=True, **given), folder)
-
-
-def _tell(made: list[Any], folder: Path) -> None:
-    count = sum(trajectory.n_points for trajectory in made) // len(made)
-    typer.echo(f"wrote {len(made)} trajectories to {folder} ({count} points each on average)")
-    typer.echo(repr(made[0]))
+    write_series(sim.make_cylinder_flows, folder, n, {"seed": seed, "size": size, "frames": frames}, settings)

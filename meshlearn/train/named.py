@@ -48,6 +48,16 @@ def named(function: F) -> F:
     return checked  # type: ignore[return-value]
 
 
+def arguments_of(reference: Callable[..., Any]) -> Callable[[F], F]:
+    """A decorator: the function takes **options, but shows (and is checked for) the arguments of another."""
+
+    def shown(function: F) -> F:
+        function.__signature__ = inspect.signature(reference)  # type: ignore[attr-defined]
+        return function
+
+    return shown
+
+
 def unknown(owner: str, name: str, known: list[str]) -> str:
     """What to say of a name that is not among the known ones.
 

@@ -166,3 +166,9 @@ def test_ctrl_c_before_the_first_step_is_told(fit, monkeypatch, tmp_path, capsys
     assert fit() == 130
     assert "interrupted" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if issubclass(getattr(ml, name), ml.NetworkEstimator)])
+def test_every_network_takes_the_settings_of_a_training(name):
+    _, training = settings_of(getattr(ml, name))
+    assert {"epochs", "validation", "learning_rate"} <= set(training)

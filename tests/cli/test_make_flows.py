@@ -17,3 +17,17 @@ def test_fronts_and_flows_are_written(tmp_path, capsys):
     assert "wrote 1 trajectories" in capsys.readouterr().out
     assert run(["make-data", "burgers", str(waves), "--n", "1", "--set", "humps=0"]) != 0
     assert "humps is a whole number" in capsys.readouterr().err
+
+
+def test_settings_that_a_data_set_does_not_know_are_told(tmp_path, capsys):
+    cases = [
+        (["burgers"], "frames=3", "frames is decided by the command"),
+        (["burgers"], "hump=3", "did you mean 'humps'"),
+        (["mpm"], "cells=16", "cells is decided by the command"),
+        (["bodies"], "seed=3", "seed is decided by the command"),
+        (["cylinder"], "progress=false", "progress is decided by the command"),
+    ]
+    for command, setting, words in cases:
+        assert run(["make-data", *command, str(tmp_path / "none"), "--n", "1", "--set", setting]) == 2
+        assert words in capsys.readouterr().err
+        assert not (tmp_path / "none").exists()

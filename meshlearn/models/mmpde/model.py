@@ -42,6 +42,8 @@ from meshlearn.models.mmpde.sample import MOVED, MovingSample
 from meshlearn.models.mmpde.transfer import make_transfer
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import measure_weights
+from meshlearn.train.named import arguments_of
+from meshlearn.train.network import NetworkEstimator
 from meshlearn.train.params import json_params
 from meshlearn.train.steps import frame_of
 
@@ -151,7 +153,8 @@ class MMPDE(MeshGraphNet):
 
     # -- fit and predict -------------------------------------------------------------------------------------------
 
-    def fit(self: M, meshes: Any, **options: Any) -> M:  # type: ignore[override]
+    @arguments_of(NetworkEstimator.fit)
+    def fit(self: M, meshes: Any, **options: Any) -> M:
         """Train on trajectories; options as in `NetworkEstimator.fit`. Returns self.
 
         Every frame's mesh is moved once, starting from the frame before it. Raises the errors of the mover, too.

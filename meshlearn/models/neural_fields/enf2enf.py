@@ -28,16 +28,18 @@ from torch import Tensor
 
 from meshlearn.errors import MeshError, ParameterError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.geometric_inputs import check_patterns
 from meshlearn.models.neural_fields.decoding import decoded
 from meshlearn.models.neural_fields.geometry import Geometry
 from meshlearn.models.neural_fields.latents import Latents
-from meshlearn.models.neural_fields.pipeline import arguments_of, build_pipeline, check_pipeline, shape_names
+from meshlearn.models.neural_fields.pipeline import build_pipeline, check_pipeline, shape_names
 from meshlearn.models.neural_fields.queries import at_points, own_queries
 from meshlearn.models.neural_fields.sample import ShapeSample, padding, thinned
 from meshlearn.models.neural_fields.stages import encoder_of, load_encoder, save_encoder, sides
 from meshlearn.train.estimator import Fields
 from meshlearn.train.fields import FieldSet, check_geometry, describe
 from meshlearn.train.graph import measure_weights, row_counts
+from meshlearn.train.named import arguments_of
 from meshlearn.train.network import NetworkEstimator, under
 from meshlearn.train.options import FitOptions
 from meshlearn.train.precision import narrowed
@@ -168,6 +170,10 @@ class Enf2Enf(NetworkEstimator):
         except BaseException:  # as `NetworkEstimator.fit`: the model is as it was
             self.__dict__.update(before)
             raise
+
+    def check_sets(self, names: set[str]) -> None:
+        """Raise FieldError for a pattern of `boundary_sets` that no training mesh matches."""
+        check_patterns(self.boundary_sets, names)
 
     def build(self, fields: FieldSet) -> Any:
         """The networks of both stages; raises ParameterError for arguments that cannot be."""

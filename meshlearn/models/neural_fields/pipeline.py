@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -26,18 +25,6 @@ from meshlearn.models.neural_fields.network import AttentionField
 from meshlearn.train import option_checks as check
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.loss import POINTWISE
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def arguments_of(reference: Any) -> Callable[[F], F]:
-    """A decorator: the function takes **options, but shows (and is checked for) the arguments of another."""
-
-    def shown(function: F) -> F:
-        function.__signature__ = inspect.signature(reference)  # type: ignore[attr-defined]
-        return function
-
-    return shown
 
 
 def shape_names(geometry: Any) -> tuple[str, ...]:

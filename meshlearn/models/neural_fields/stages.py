@@ -57,10 +57,13 @@ def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | 
         other = as_items(validation, "validation")
     first = _still(check_item(training[0], train[0]))
     fields = resolve_fields(first, model.inputs, model.outputs, describe(first, train[0]))
+    sets: set[str] = set()
     for index, number in enumerate(train):
         item = check_item(training[index], number)
         for mesh in item if isinstance(item, Trajectory) else (item,):
             fields.check(mesh, describe(item, number))
+            sets |= {*mesh.point_sets, *mesh.cell_sets}
+    model.check_sets(sets)
     return training, other
 
 

@@ -110,6 +110,8 @@ def test_distances_to_named_sets():
     left = tagged_points(meshes[0], "left")
     assert table[left, 1].abs().max() < 1e-6
     assert table[left, 0].min() > 0.1
+    with pytest.raises(ml.FieldError, match="no set of any training mesh matches 'hol_"):
+        Small(["load"], ["u"], boundary_sets=["hol_*"]).fit(meshes, **QUIET)
 
 
 def test_deformations_need_the_same_nodes():
