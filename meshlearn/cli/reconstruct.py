@@ -71,8 +71,9 @@ def reconstruct(
             meshes[one] = estimator.to_mesh(one, resolution)
             if told is not None:
                 told(number / len(labels))
+    name, _, ending = output.name.partition(".")  # of shape.mesh.safetensors the whole ending
     for one, mesh in meshes.items():
-        path = output if len(labels) == 1 else output.with_name(f"{output.stem}_{one}{output.suffix}")
+        path = output if len(labels) == 1 else output.with_name(f"{name}_{one}.{ending}")
         ml.write(mesh, path)
         typer.echo(f"label {one}: {mesh.n_cells} triangles, volume {float(mesh.volume()):.6g} -> {path}")
     if report is not None:

@@ -35,10 +35,10 @@ def test_every_label_of_a_volume_gets_a_file(tmp_path):
     x, y, z = np.indices((20, 20, 16))
     labels = np.where((x - 10) ** 2 + (y - 10) ** 2 + (z - 8) ** 2 < 49, np.where(x < 10, 1, 3), 0)
     np.savez(tmp_path / "v.npz", labels=labels)
-    target, numbers = tmp_path / "part.ply", tmp_path / "r.json"
+    target, numbers = tmp_path / "part.mesh.safetensors", tmp_path / "r.json"
     command = ["reconstruct", str(tmp_path / "v.npz"), "-o", str(target), "--every", "2", "--report", str(numbers)]
     assert run([*command, *QUICK]) == 0
-    assert all(ml.read(tmp_path / f"part_{label}.ply").is_watertight for label in (1, 3))
+    assert all(ml.read(tmp_path / f"part_{label}.mesh.safetensors").is_watertight for label in (1, 3))
     assert set(json.loads(numbers.read_text())["labels"]) == {"1", "3"}
 
 

@@ -36,6 +36,7 @@ from meshlearn.models.cross_sections.state import sections_from_state, sections_
 from meshlearn.train import option_checks
 from meshlearn.train.estimator import Estimator, Fields, load
 from meshlearn.train.fields import FieldSet, FieldSpec
+from meshlearn.train.items import is_single
 from meshlearn.train.option_checks import number, whole
 from meshlearn.train.survey import FitWarning
 
@@ -175,6 +176,7 @@ class CrossSectionReconstructor(Estimator):
 
     def _take_finished(self, folder: Path) -> CrossSectionReconstructor:
         warnings.warn(f"the fit in {folder} is finished; nothing is learned.", FitWarning, stacklevel=3)
+        self.__dict__.pop("_ensemble", None)
         self.__dict__.update(load(folder).__dict__)
         return self
 
@@ -189,9 +191,9 @@ class CrossSectionReconstructor(Estimator):
     def predict(self, points: Any, return_std: bool = False) -> Any:
         """Labels at points (n, 3) in input coordinates, (n,) int64: 0 is outside, every point has one label.
 
-        A Mesh in space gives the Mesh with the point field "label".
+        A Mesh in space gives the Mesh with the point field "label"; several meshes as in `Estimator.predict`.
         """
-        if isinstance(points, Mesh) or not hasattr(points, "__len__"):
+        if return_std or not _are_places(points):
             return super().predict(points, return_std)
         unit, _ = self._unit(points, "predict")
         parts = [self.field_.label_at(part) for part in unit.split(65536)]
@@ -416,6 +418,14 @@ class CrossSectionReconstructor(Estimator):
         self.network_scores_ = {float(share): score for share, score in meta["network_scores"]}
         self.steps_, self.seconds_ = int(meta["steps"]), meta["seconds"]
         self.conflicts_ = self.sections_.conflicts()
+
+
+def _are_places(points: Any) -> bool:
+    """Whether these are places, rather than meshes."""
+    if isinstance(points, (Tensor, np.ndarray)):
+        return True
+    meshes = is_single(points) or hasattr(points, "unbatch") or not hasattr(points, "__len__")
+    return not meshes and not any(map(is_single, points[:1]))
 
 
 def _together(meshes: dict[int, Mesh]) -> Mesh:

@@ -139,7 +139,9 @@ def test_a_saved_model_predicts_the_same(tmp_path):
     points = torch.rand(500, 3) * 2 - 1
     torch.testing.assert_close(again.distance(points), model.distance(points), rtol=1e-5, atol=1e-6)
     assert again.base_ == model.base_
-    assert again.predict(ml.Mesh(points)).point_data["label"].shape == (500,)
+    cloud = ml.Mesh(points)
+    assert again.predict(cloud).point_data["label"].shape == (500,)
+    assert [torch.equal(found.point_data["label"], again.predict(points)) for found in again.predict([cloud])] == [True]
 
 
 def test_uncertainty_is_small_where_planes_are():
@@ -275,5 +277,7 @@ def test_questions_to_a_model_are_checked():
         model.to_mesh(resolution=2)
     with pytest.raises(ml.ParameterError, match="points"):
         model.predict(np.zeros((4, 2)))
+    with pytest.raises(ml.ParameterError, match="no uncertainty"):
+        model.predict(np.zeros((4, 3)), return_std=True)
     with pytest.raises(ml.ParameterError, match="CrossSections"):
         ml.CrossSectionReconstructor().fit([1, 2])

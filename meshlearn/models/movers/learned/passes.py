@@ -27,7 +27,7 @@ class Skeleton:
 
     def for_network(self, normalizers: Any, dtype: torch.dtype, device: torch.device) -> MoverSample:
         """Normalised, in the dtype and on the device of a network."""
-        key = (id(normalizers), dtype, device)
+        key = (normalizers, dtype, device)  # the object itself: an id may be taken again
         if self._network is None or self._network[0] != key:
             self._network = (key, normalizers.normalise(self.sample.to(device, dtype)))
         return self._network[1]
