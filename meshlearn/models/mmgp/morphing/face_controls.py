@@ -40,10 +40,15 @@ class Creases:
         return self._cuts[angle, kinks]
 
     def matches(self, other: Creases) -> Iterator[tuple[CutSkin, CutSkin, Correspondence]]:
-        """Both skins cut so that faces correspond, at the same angle if that does; first with the most corners."""
+        """Both skins cut so that faces correspond, at the same angle if that does; first with the most corners.
+
+        Rims have none only where nothing else does.
+        """
         pairs = sorted(product(_ANGLES, _ANGLES), key=lambda pair: pair[0] != pair[1])
         seen: set[int] = set()
         for kinks in _KINKS:
+            if seen and kinks == np.inf:
+                return
             for mine, theirs in pairs:
                 cut, there = self.at(mine, kinks), other.at(theirs, kinks)
                 found = correspondence(cut, there) if cut and there else None
