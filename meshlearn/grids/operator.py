@@ -27,6 +27,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import row_counts
 from meshlearn.train.increments import from_changes, to_changes
+from meshlearn.train.items import as_items
 from meshlearn.train.loss import POINTWISE
 from meshlearn.train.network import NetworkEstimator
 from meshlearn.train.relative_loss import relative_losses
@@ -119,6 +120,7 @@ class GridOperator(NetworkEstimator):
 
     @wraps(NetworkEstimator.fit)
     def fit(self, meshes: Any, **options: Any) -> GridOperator:  # type: ignore[override]
+        meshes = as_items(meshes)  # an iterator is read once
         super().fit(meshes, **options)
         self.floors_, advice = told_of_floors(self, meshes)
         if advice:

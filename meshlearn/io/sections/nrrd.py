@@ -51,7 +51,9 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
             raise MeshReadError(f"{path}: its data file {name!r} is missing.")
         data = other.read_bytes()
     dtype = np.dtype(kind).newbyteorder(">" if header.get("endian", "little").lower() == "big" else "<")
-    values = _decoded(data, header.get("encoding", "raw").lower(), dtype, int(np.prod(sizes)), path)
+    lines, skipped = (_skip(header, name, path) for name in ("line skip", "byte skip"))
+    data = _after_lines(data, lines, path)
+    values = _decoded(data, header.get("encoding", "raw").lower(), dtype, int(np.prod(sizes)), skipped, path)
     try:
         labels = label_array(values.reshape(sizes, order="F").astype(kind))
     except ParameterError as error:
@@ -72,7 +74,24 @@ def _header(content: bytes, path: Path) -> tuple[dict[str, str], bytes]:
     return fields, data
 
 
-def _decoded(data: bytes, encoding: str, dtype: np.dtype, count: int, path: Path) -> np.ndarray:
+def _skip(header: dict[str, str], name: str, path: Path) -> int:
+    text = header.get(name) or header.get(name.replace(" ", "")) or "0"
+    if not re.fullmatch(r"\d+" if name == "line skip" else r"\d+|-1", text):
+        raise MeshReadError(f"{path}: {name}: {text!r} is no number of {name.split()[0]}s.")
+    return int(text)
+
+
+def _after_lines(data: bytes, lines: int, path: Path) -> bytes:
+    for _ in range(lines):
+        end = data.find(b"\n")
+        if end < 0:
+            raise MeshReadError(f"{path}: {lines} lines are to be skipped, the data have fewer.")
+        data = data[end + 1 :]
+    return data
+
+
+def _decoded(data: bytes, encoding: str, dtype: np.dtype, count: int, skipped: int, path: Path) -> np.ndarray:
+    """(count,) values behind as many bytes, counted after unpacking; -1: the last ones of the data."""
     try:
         if encoding in ("gzip", "gz"):
             data = gzip.decompress(data)
@@ -86,6 +105,7 @@ def _decoded(data: bytes, encoding: str, dtype: np.dtype, count: int, path: Path
         if isinstance(error, MeshReadError):
             raise
         raise MeshReadError(f"{path}: the data cannot be unpacked ({error}).") from None
+    data = data[-count * dtype.itemsize :] if skipped < 0 else data[skipped:]
     if len(data) < count * dtype.itemsize:
         raise MeshReadError(f"{path}: {len(data)} bytes of data, {count * dtype.itemsize} expected: it was cut off.")
     return np.frombuffer(data, dtype, count)

@@ -86,7 +86,7 @@ class Motion:
         if self.warm and isinstance(self.mover, MongeAmpereMover) and self._latest and self._latest[0] is base:
             start = self._latest[1]
         moved = self.mover.move(base, monitor) if start is None else self.mover.move(base, monitor, start=start)
-        usable = isinstance(moved, MoveResult) and (moved.potential is not None or self.mover.method == "variational")
+        usable = isinstance(moved, MoveResult) and (moved.potential is not None or moved.method == "variational")
         self._latest = (base, moved) if usable else None
         return moved
 

@@ -180,8 +180,12 @@ def test_volume_files_give_the_same_sections(tmp_path):
     (tmp_path / "v.nrrd").write_bytes(f"{header}encoding: gzip\n\n".encode() + gzip.compress(raw))
     (tmp_path / "v.nhdr").write_text(f"{header}encoding: raw\ndata file: v.raw\n")
     (tmp_path / "v.raw").write_bytes(raw)
+    skips = {"lines": "line skip: 2\nbyte skip: 3\n", "end": "byte skip: -1\n"}
+    for name, skip in skips.items():
+        (tmp_path / f"{name}.nhdr").write_text(f"{header}encoding: raw\n{skip}data file: {name}.raw\n")
+        (tmp_path / f"{name}.raw").write_bytes(b"some\nnotes\nabc" + raw)
     expected = ml.CrossSections.from_volume(labels, AFFINE, slices="labelled")
-    for name in ("v.nii.gz", "v.npz", "v.nrrd", "v.nhdr"):
+    for name in ("v.nii.gz", "v.npz", "v.nrrd", "v.nhdr", "lines.nhdr", "end.nhdr"):
         found = ml.CrossSections.read(tmp_path / name, slices="labelled")
         np.testing.assert_allclose(found.points, expected.points, atol=1e-5)
 

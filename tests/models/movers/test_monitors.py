@@ -86,3 +86,15 @@ def test_field_monitors_move_meshes_towards_the_field():
     assert moved.equidistribution.cv < 0.4 * moved.before.cv
     with pytest.raises(ml.ParameterError, match="relative_to"):
         GradientMonitor(mesh, peak(mesh.points), relative_to="median")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_rounding_of_a_linear_field_is_no_curvature(dtype: torch.dtype, offset: float) -> None:
+    mesh = ml.shapes.square(n=24, dtype=dtype)
+    linear = 1e3 * (0.3 * mesh.points[:, 0] - 0.7 * mesh.points[:, 1]) + offset
+    with pytest.raises(ml.FieldError, match="which is rounding"):
+        HessianMonitor(mesh, linear)
+    with pytest.raises(ml.FieldError, match="which is rounding"):
+        GradientMonitor(mesh, torch.full_like(linear, 0.1 + offset))
+    HessianMonitor(mesh, linear + 1e3 * mesh.points[:, 0].square())  # bent for certain

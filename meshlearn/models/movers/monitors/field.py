@@ -12,7 +12,7 @@ from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
 
-_FLAT = 1e-12
+_ROUNDINGS = 4.0  # how many of them may meet in a recovered derivative
 
 
 def point_field(mesh: Mesh, field: Any) -> tuple[Mesh, Float[Tensor, " n"]]:
@@ -37,14 +37,27 @@ def point_field(mesh: Mesh, field: Any) -> tuple[Mesh, Float[Tensor, " n"]]:
     return mesh.replace(points=mesh.points.detach().double()), values.double()
 
 
-def reference(size: Float[Tensor, " n"], relative_to: str, what: str) -> Float[Tensor, ""]:
-    """The largest or the mean size. Raises FieldError where it is zero: such a field gives no density."""
+def rounding(mesh: Mesh, field: Any, order: int) -> float:
+    """The size that derivatives of this order have by rounding alone: of the points or the values, whatever is coarser.
+
+    mesh, field  as given, before `point_field` made them float64
+    """
+    values = torch.as_tensor(mesh.point_data[field] if isinstance(field, str) else field).detach()
+    kinds = [x.dtype for x in (values, mesh.points) if x.is_floating_point()]
+    measures = torch.cat([m.detach().double() for m in mesh.cell_measures().values()])
+    smallest = float(measures[measures > 0].min()) ** (1 / mesh.dim) if bool((measures > 0).any()) else 1.0
+    most = max(torch.finfo(kind).eps for kind in kinds) * float(values.double().abs().max())
+    return _ROUNDINGS * most / smallest**order
+
+
+def reference(size: Float[Tensor, " n"], relative_to: str, what: str, least: float) -> Float[Tensor, ""]:
+    """The largest or the mean size. Raises FieldError where it is at most `least`, which is rounding."""
     if relative_to not in ("max", "mean"):
         raise ParameterError(f"relative_to={relative_to!r}: expected 'max' or 'mean'.")
     made = size.max() if relative_to == "max" else size.mean()
-    if not float(made) > _FLAT:
+    if not float(made) > least:
         raise FieldError(
-            f"the {what} of the field is zero everywhere (at most {float(size.max()):.1e}): no place is to be denser "
-            "than another.\n  use a monitor that is constant, or another field."
+            f"the {what} of the field is zero everywhere (at most {float(size.max()):.1e}, which is rounding): no "
+            "place is to be denser than another.\n  use a monitor that is constant, or another field."
         )
     return made

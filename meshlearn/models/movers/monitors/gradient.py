@@ -7,7 +7,7 @@ from typing import Any
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.movers.monitors.carried import CarriedField
-from meshlearn.models.movers.monitors.field import point_field, reference
+from meshlearn.models.movers.monitors.field import point_field, reference, rounding
 from meshlearn.models.movers.monitors.limits import limited
 from meshlearn.models.movers.monitors.recovery import recovered_gradient
 
@@ -36,7 +36,7 @@ class GradientMonitor(CarriedField):
     ) -> None:
         if not (amplitude >= 0 and power > 0):
             raise ParameterError(f"amplitude={amplitude!r}, power={power!r}: expected amplitude >= 0 and power > 0.")
-        mesh, values = point_field(mesh, field)
-        size = recovered_gradient(mesh, values).norm(dim=1)
-        made = 1 + amplitude * (size / reference(size, relative_to, "gradient")) ** power
-        super().__init__(mesh, limited(mesh, made, smoothing, floor, cap))
+        exact, values = point_field(mesh, field)
+        size = recovered_gradient(exact, values).norm(dim=1)
+        made = 1 + amplitude * (size / reference(size, relative_to, "gradient", rounding(mesh, field, 1))) ** power
+        super().__init__(exact, limited(exact, made, smoothing, floor, cap))

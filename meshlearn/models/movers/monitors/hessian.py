@@ -7,7 +7,7 @@ from typing import Any
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.movers.monitors.carried import CarriedField
-from meshlearn.models.movers.monitors.field import point_field, reference
+from meshlearn.models.movers.monitors.field import point_field, reference, rounding
 from meshlearn.models.movers.monitors.limits import limited
 from meshlearn.models.movers.monitors.recovery import recovered_hessian
 
@@ -34,10 +34,10 @@ class HessianMonitor(CarriedField):
     ) -> None:
         if not amplitude >= 0:
             raise ParameterError(f"amplitude={amplitude!r}: expected 0 or more.")
-        mesh, values = point_field(mesh, field)
-        size = recovered_hessian(mesh, values).flatten(1).norm(dim=1)
-        made = 1 + amplitude * (size / reference(size, "max", "Hessian")) ** self._power
-        super().__init__(mesh, limited(mesh, made, smoothing, floor, cap))
+        exact, values = point_field(mesh, field)
+        size = recovered_hessian(exact, values).flatten(1).norm(dim=1)
+        made = 1 + amplitude * (size / reference(size, "max", "Hessian", rounding(mesh, field, 2))) ** self._power
+        super().__init__(exact, limited(exact, made, smoothing, floor, cap))
 
 
 class SquaredHessianMonitor(HessianMonitor):
