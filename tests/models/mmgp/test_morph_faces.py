@@ -171,9 +171,11 @@ def test_outline_and_hole_are_told_apart_where_the_hole_of_one_sheet_has_a_corne
     even = np.stack([0.5 + 0.2 * np.cos(rounds), 0.5 + 0.15 * np.sin(rounds)], 1)
     drop = even.copy()
     drop[0, 0] += 0.1  # a tip
-    reference, mesh = sheet(1.2, 0.2, drop.tolist()), sheet(1.5, -0.1, even.tolist())
+    reference, mesh = sheet(1.2, 0.2, drop.tolist()), sheet(1.5, 0.1, even.tolist())
     morph = RadialMorpher(reference).morph(mesh)
     assert (morph.flipped, morph.remark) == (0, "")
     outline = max(mesh.topology.boundary_loops, key=len)
     x, y, _ = morph.points[outline].T
     assert torch.stack([x, 1.2 - x, y, 1 - y]).abs().amin(0).max() < 1e-6  # on the reference's outline
+    corners = torch.tensor([[0.0, 0.0], [1.2, 0.0], [1.2, 1.0], [0.0, 1.0]], dtype=torch.float64)
+    assert torch.cdist(corners, morph.points[outline, :2]).amin(1).max() < 1e-6
