@@ -38,7 +38,7 @@ def burgers(
     viscosity: Any = 0.01,
     time_step: float = 0.05,
     frames: int = 20,
-    substeps: int = 1,
+    substeps: Any = 1,
     dirichlet: Any = None,
     periodic: Sequence[tuple[str, str]] = (),
     direction: Any = None,

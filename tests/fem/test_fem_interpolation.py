@@ -188,7 +188,7 @@ def test_interpolants_have_gradients_in_values_and_points():
         ("P1", lambda x: x.points, "components"),
         ("P1", torch.rand(5), "shape"),
         ("RT0", lambda x: x[0], "components"),
-        ("P1", lambda x: x, "expected a number"),
+        ("P1", lambda x: x, "Give one number"),
         ("P1", "pressure", "no field"),
         ("P1^d", [1.0, 2.0, 3.0], "components"),
         ("P1", 1j, "expected a number"),
