@@ -77,6 +77,22 @@ def write(folder: Path, meta: dict[str, Any], groups: dict[str, dict[str, Tensor
     return folder
 
 
+def check_folder(folder: Path, resume: bool | str) -> None:
+    """Raise CheckpointError when there is nothing to resume, or when a new fit would overwrite a model."""
+    there = exists(folder)
+    if resume is True and not there:
+        raise CheckpointError(
+            f"resume=True, but there is no checkpoint in {folder}.\n"
+            "  Give the folder of the interrupted fit, or resume='auto' to begin where there is none."
+        )
+    if there and not resume:
+        kind = "the checkpoint of an earlier fit" if "training" in read_meta(folder) else "a saved model"
+        raise CheckpointError(
+            f"{folder} holds {kind}, which a new fit would overwrite.\n"
+            "  resume=True continues an interrupted fit; to begin anew, give another folder or remove this one."
+        )
+
+
 def prepare_folder(folder: Path) -> None:
     """Make the folder and check that files can be written in it; raises CheckpointError otherwise."""
     try:

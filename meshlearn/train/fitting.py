@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
 
-from meshlearn.errors import CheckpointError, ConvergenceError, NotFittedError
+from meshlearn.errors import ConvergenceError, NotFittedError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train import checkpoint
@@ -31,7 +30,7 @@ from meshlearn.train.time_steps import TimeSteps
 def fit_network(model: Any, meshes: Any, options: FitOptions) -> Any:
     """Fit a network estimator; see `NetworkEstimator.fit`."""
     if options.checkpoint is not None:
-        _check_folder(options.checkpoint, options.resume)
+        checkpoint.check_folder(options.checkpoint, options.resume)
         checkpoint.prepare_folder(options.checkpoint)
         model_data(model)  # raises now, not after hours, when the arguments cannot be saved
     if options.warm_start:
@@ -86,22 +85,6 @@ def _check_warm(model: Any) -> None:
     """Raise NotFittedError unless there is a network to go on with; changed parameters are the user's choice here."""
     if not model.is_fitted:
         raise NotFittedError(f"fit(warm_start=True) goes on with a fitted model; this {type(model).__name__} is not.")
-
-
-def _check_folder(folder: Path, resume: bool | str) -> None:
-    """Raise CheckpointError when there is nothing to resume, or when a new fit would overwrite a model."""
-    there = checkpoint.exists(folder)
-    if resume is True and not there:
-        raise CheckpointError(
-            f"resume=True, but there is no checkpoint in {folder}.\n"
-            "  Give the folder of the interrupted fit, or resume='auto' to begin where there is none."
-        )
-    if there and not resume:
-        kind = "the checkpoint of an earlier fit" if "training" in checkpoint.read_meta(folder) else "a saved model"
-        raise CheckpointError(
-            f"{folder} holds {kind}, which a new fit would overwrite.\n"
-            "  resume=True continues an interrupted fit; to begin anew, give another folder or remove this one."
-        )
 
 
 def model_data(model: Any) -> None:

@@ -34,18 +34,8 @@ class Notes:
         self.finished = False
         if folder is None:
             return
+        checkpoint.check_folder(folder, resume)
         there = checkpoint.exists(folder)
-        if resume is True and not there:
-            raise CheckpointError(
-                f"resume=True, but there is no checkpoint in {folder}.\n"
-                "  Give the folder of the interrupted fit, or resume='auto' to begin where there is none."
-            )
-        if there and not resume:
-            kind = "the checkpoint of an earlier fit" if "training" in checkpoint.read_meta(folder) else "a saved model"
-            raise CheckpointError(
-                f"{folder} holds {kind}, which a new fit would overwrite.\n"
-                "  resume=True continues an interrupted fit; to begin anew, give another folder or remove this one."
-            )
         checkpoint.prepare_folder(folder)
         if there:
             self._take(folder)

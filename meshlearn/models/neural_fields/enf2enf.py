@@ -35,8 +35,8 @@ from meshlearn.models.neural_fields.latents import Latents
 from meshlearn.models.neural_fields.pipeline import build_pipeline, check_pipeline, shape_names
 from meshlearn.models.neural_fields.queries import at_points, own_queries
 from meshlearn.models.neural_fields.sample import ShapeSample, padding, thinned
-from meshlearn.models.neural_fields.stages import encoder_of, load_encoder, save_encoder, sides
-from meshlearn.train.estimator import Fields
+from meshlearn.models.neural_fields.stages import encoder_of, sides
+from meshlearn.train.estimator import Fields, rebuilt
 from meshlearn.train.fields import FieldSet, check_geometry, describe
 from meshlearn.train.graph import measure_weights, row_counts
 from meshlearn.train.named import arguments_of
@@ -329,12 +329,14 @@ class Enf2Enf(NetworkEstimator):
     def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights and normalisers of both stages."""
         tensors, meta = super().get_state()
-        encoder, about = save_encoder(self._encoder)
-        tensors |= encoder if self._reference is None else {**encoder, "reference": self._reference}
+        encoder, about = self._encoder.saved()
+        tensors |= {f"encoder.{name}": value for name, value in encoder.items()}
+        if self._reference is not None:
+            tensors["reference"] = self._reference
         return tensors, {**meta, "encoder": about}
 
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """The inverse of `get_state`."""
-        self._encoder = load_encoder(under("encoder.", tensors), meta["encoder"])
+        self._encoder = rebuilt(meta["encoder"], under("encoder.", tensors), "the encoder of this Enf2Enf")
         self._reference = tensors.get("reference")
         super().set_state(tensors, meta)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,11 +15,9 @@ from meshlearn.models.neural_fields.geometry import DEFORMATION, Geometry
 from meshlearn.models.neural_fields.pipeline import make_encoder, shape_names
 from meshlearn.train import checkpoint
 from meshlearn.train.batching import mix
-from meshlearn.train.fields import FieldSet, describe, resolve_fields
+from meshlearn.train.fields import describe, resolve_fields
 from meshlearn.train.items import Items, Subset, as_items, check_item, split_validation
 from meshlearn.train.options import FitOptions
-from meshlearn.train.params import json_params
-from meshlearn.train.registry import find_estimator
 
 # What the first stage takes from the options of the fit.
 SHARED = (
@@ -28,19 +25,6 @@ SHARED = (
     *("accelerator", "devices", "strategy", "clip", "seed", "progress", "keep_best"),
 )
 LEAST = 1e-3  # seconds
-
-
-class Mapped(Sequence[Any]):
-    """A sequence whose entries are passed through a function when they are asked for."""
-
-    def __init__(self, items: Items, function: Callable[[Any], Any]) -> None:
-        self.items, self.function = items, function
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.function(self.items[index])
 
 
 def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | None]:
@@ -113,24 +97,3 @@ def _mean_points(training: Items) -> Tensor:
             )
         total += mesh.points.double()
     return (total / len(training)).float()
-
-
-def save_encoder(encoder: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """({"encoder.<name>": tensor}, JSON data) of a fitted encoder."""
-    tensors, state = encoder.get_state()
-    name = type(encoder).__name__
-    about = {
-        "estimator": name,
-        "params": json_params(name, encoder.get_params()),
-        "fields": encoder.fields_.to_json(),
-        "state": state,
-    }
-    return {f"encoder.{key}": value for key, value in tensors.items()}, about
-
-
-def load_encoder(tensors: dict[str, Tensor], about: dict[str, Any]) -> Any:
-    """The inverse of `save_encoder`."""
-    encoder = find_estimator(about["estimator"])(**about["params"])
-    encoder.fields_ = FieldSet.from_json(about["fields"])
-    encoder.set_state(tensors, about["state"])
-    return encoder
