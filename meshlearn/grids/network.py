@@ -17,13 +17,14 @@ class GridNetwork(nn.Module):
     core    one that works on grids; or one with `at_places = True`, called with the grids and the places of the
             outputs: see `meshlearn.grids.cores.deeponet`
     widths  {location: channels of the output}; global outputs are means over the domain
+    time    the column of the global inputs that goes to a core with `takes_time = True` as its time; None: no column
 
     Meshes with grids of one shape go through the core together, whatever their points and cells are.
     """
 
-    def __init__(self, core: nn.Module, widths: dict[str, int]) -> None:
+    def __init__(self, core: nn.Module, widths: dict[str, int], time: int | None = None) -> None:
         super().__init__()
-        self.core, self.widths = core, widths
+        self.core, self.widths, self.time = core, widths, time
 
     def forward(self, batch: GridSample) -> dict[str, Tensor]:
         """{location: (rows, width)}."""
@@ -45,16 +46,24 @@ class GridNetwork(nn.Module):
     def _on_grids(self, batch: GridSample, shapes: list[tuple[int, ...]]) -> Tensor:
         """(n_nodes, width): what the core says at the nodes."""
         if len(set(shapes)) == 1:
-            return _rows(self.core(_images(batch.grid_inputs, batch.global_inputs, shapes[0])))
+            return self._rows(batch.grid_inputs, batch.global_inputs, shapes[0])
         tables = batch.grid_inputs.split([prod(shape) for shape in shapes])
         made: list[Tensor] = [batch.grid_inputs] * len(shapes)
         for shape in dict.fromkeys(shapes):
             mine = [i for i, other in enumerate(shapes) if other == shape]
             numbers = torch.tensor(mine, device=batch.global_inputs.device)
-            images = _images(torch.cat([tables[i] for i in mine]), batch.global_inputs.index_select(0, numbers), shape)
-            for i, part in zip(mine, _rows(self.core(images)).split(prod(shape)), strict=True):
+            values = batch.global_inputs.index_select(0, numbers)
+            rows = self._rows(torch.cat([tables[i] for i in mine]), values, shape)
+            for i, part in zip(mine, rows.split(prod(shape)), strict=True):
                 made[i] = part
         return torch.cat(made)
+
+    def _rows(self, table: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """(n_nodes, width) from the rows of grids of one shape and the global inputs of their meshes."""
+        images = _images(table, values, shape)
+        if not getattr(self.core, "takes_time", False):
+            return _rows(self.core(images))
+        return _rows(self.core(images, None if self.time is None else values[:, self.time].to(images)))
 
     def _mean(self, part: Tensor, batch: GridSample, shapes: list[tuple[int, ...]], width: int) -> Tensor:
         weighted = part * batch.grid_weights.to(part.dtype)[:, None]

@@ -23,6 +23,7 @@ from meshlearn.grids.floor import GridWarning, told_of_floors
 from meshlearn.grids.network import GridNetwork
 from meshlearn.grids.sample import GridSample
 from meshlearn.grids.transfer import GridTransfer
+from meshlearn.hints import did_you_mean
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import row_counts
@@ -50,6 +51,8 @@ class GridOperator(NetworkEstimator):
     coordinates      coordinates as inputs (from the corner of the box; sines and cosines along periodic axes)
     distance         the signed distance to the boundary as an input
     loss             "relative" (what `score` reports, see `ml.MeshGraphNet`), "mse", "mae" or "huber"
+    time             the name of a global input that cores with `takes_time = True` are conditioned on (how far ahead to
+                     predict, say); for others it is one of the inputs, and no more
 
     Meshes of a batch may have different grids. Boundary conditions choose the padding of the core: periodic axes wrap,
     the others are continued by their last values.
@@ -75,6 +78,7 @@ class GridOperator(NetworkEstimator):
     box: Any
     coordinates: bool
     distance: bool
+    time: str | None
     floors_: dict[str, float]
 
     @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
@@ -92,6 +96,7 @@ class GridOperator(NetworkEstimator):
         coordinates: bool = True,
         distance: bool = True,
         loss: str = "relative",
+        time: str | None = None,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
@@ -105,6 +110,7 @@ class GridOperator(NetworkEstimator):
         self.coordinates = coordinates
         self.distance = distance
         self.loss = loss
+        self.time = time
 
     @property
     def adapter(self) -> MeshToGrid:
@@ -139,7 +145,23 @@ class GridOperator(NetworkEstimator):
         n_in = sizes["grid_inputs"] + sizes["global_inputs"]
         places = sizes.get("point_places", sizes.get("cell_places", 0))
         core = build_core(self.core, n_in, widths, places, self.adapter.flags(fields.dim), options)
-        return GridNetwork(core, widths)
+        return GridNetwork(core, widths, self._time_column(fields))
+
+    def _time_column(self, fields: FieldSet) -> int | None:
+        """The column of the global inputs that holds the time."""
+        if self.time is None:
+            return None
+        column = 0
+        for spec in fields.at("inputs", "global"):
+            if spec.name == self.time and spec.size == 1:
+                return column
+            column += spec.size
+        known = [spec.name for spec in fields.at("inputs", "global") if spec.size == 1]
+        guess = did_you_mean(self.time, known) if isinstance(self.time, str) else "."
+        raise ParameterError(
+            f"time={self.time!r} is not an input with one value per mesh{guess}\n  Those are {known}: name it in "
+            "inputs, and give it as global_data of every mesh."
+        )
 
     def prepare(self, mesh: Mesh) -> GridSample:
         """Inputs on the grid, in physical units, and the matrices back to the mesh."""

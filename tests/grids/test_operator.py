@@ -1,4 +1,5 @@
 import functools
+import warnings
 
 import pytest
 import torch
@@ -161,6 +162,47 @@ def test_steps_in_time_are_learned_as_changes():
     )
     out = model.rollout(trajectory)
     assert (out.point_data["u"] - u).abs().max() < 0.5
+
+
+class Timed(torch.nn.Module):
+    """A core that says what it was told: the time, or -100 for none."""
+
+    takes_time = True
+
+    def __init__(self, n_in, n_out, periodic):
+        super().__init__()
+        self.unused = torch.nn.Conv2d(n_in, n_out, 1)
+
+    def forward(self, x, time=None):
+        told = x.new_full((len(x),), -100.0) if time is None else time
+        return self.unused(x) * 0 + told[:, None, None, None]
+
+
+def test_cores_that_take_a_time_are_told_it_mesh_by_mesh():
+    long, square = ml.shapes.rectangle(2.0, 1.0, n=(8, 4)), ml.shapes.square(n=5)
+    meshes = [
+        mesh.with_point_data(u=mesh.points[:, 1]).with_global_data(load=torch.tensor([1.0, k]), lead=torch.tensor(k))
+        for k, mesh in enumerate((long, square, long, square), start=1)
+    ]
+    model = ml.GridOperator(["load", "lead"], ["u"], core=Timed, shape=8, time="lead", loss="mse")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GridWarning)
+        model.fit(meshes, epochs=1, progress=False)
+    normal = model.normalizers_.targets["point"]
+    for mesh, pred in zip(meshes, model.predict(meshes), strict=True):
+        told = normal(pred.point_data["u"][:, None])
+        lead = (mesh.global_data["lead"] - 2.5) / 1.25**0.5  # 1, 2, 3, 4
+        assert (told - lead).abs().max() < 1e-4
+    model.set_params(time=None).fit(meshes[:1], epochs=1, progress=False)
+    normal = model.normalizers_.targets["point"]
+    assert (normal(model.predict(meshes[0]).point_data["u"][:, None]) + 100).abs().max() < 1e-3
+
+
+def test_a_time_that_is_no_input_is_told():
+    mesh = plates(1)[0].with_global_data(lead=torch.tensor(1.0))
+    for name, message in (("laed", "did you mean 'lead'"), (3, "time=3 is not an input"), ("f", "one value per mesh")):
+        with pytest.raises(ml.ParameterError, match=message):
+            ml.GridOperator(["f", "lead"], ["u"], core="unet", time=name, shape=8).fit([mesh], epochs=1)
 
 
 @pytest.mark.parametrize(

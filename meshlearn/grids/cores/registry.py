@@ -1,4 +1,10 @@
-"""The cores by name, and what is handed to them."""
+"""The cores by name, and what is handed to them.
+
+A core is an nn.Module, called as `core(x)`: (batch, n_in, *shape) -> (batch, n_out, *shape). One with the attribute
+`takes_time = True` is called as `core(x, time)`, and has `forward(x, time=None)`: time (batch,) is one number per mesh,
+normalised as all inputs are (zero mean, unit spread over the training), such as how far ahead to predict or how much
+noise there is; None where `GridOperator(time=...)` names no such input. The number is among the channels of x, too.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +36,9 @@ _GIVEN = ("self", "n_in", "n_out", "periodic", "widths", "n_places")
 def register_core(name: str, make: Callable[..., Any]) -> None:
     """Make `GridOperator(core=name)` use make(n_in, n_out, periodic, **core_options), which returns an nn.Module.
 
-    The module maps (batch, n_in, *shape) to (batch, n_out, *shape); `periodic` has a flag per axis. A model with a core
-    registered by name can be saved, and loaded where the name is registered again. Raises ParameterError for a name
-    that is taken by one of meshlearn's.
+    The module maps (batch, n_in, *shape) to (batch, n_out, *shape), or takes a time as well (`takes_time`, see the
+    module); `periodic` has a flag per axis. A model with a core registered by name can be saved, and loaded where the
+    name is registered again. Raises ParameterError for a name that is taken by one of meshlearn's.
 
     >>> from meshlearn.grids.cores import register_core
     >>> register_core("pointwise", lambda n_in, n_out, periodic: torch.nn.Conv2d(n_in, n_out, 1))
