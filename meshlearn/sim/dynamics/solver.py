@@ -25,7 +25,6 @@ from meshlearn.sim.motion.momentum import angular_momentum
 from meshlearn.sim.motion.system import Motion
 from meshlearn.sim.motion.walls import box, side_walls
 from meshlearn.sim.mpm.elastic import Elastic, NeoHookean
-from meshlearn.sim.mpm.material import extremes, lame
 from meshlearn.sim.mpm.tensors import determinant
 
 CONTACT = 1.0  # how fast springs of walls are against the fastest elements
@@ -35,7 +34,8 @@ class ElasticDynamics(Motion[ElasticState]):
     """An elastic solid, or several in one mesh, that moves.
 
     mesh          triangles in 2-D (plane strain, unit thickness) or tetrahedra in 3-D, undeformed, at its place
-    material      `NeoHookean` or `Corotated`, with constants that are numbers or tensors () or (n_cells,)
+    material      `NeoHookean` or `Corotated`, with constants that are numbers or tensors () or (n_cells,); or another
+                  elastic law, such as that of `ml.ConstitutiveNet`
     density       mass per undeformed volume
     velocity      at the start: 0, (dim,), (n_points, dim), or a function of the points (n_points, dim)
     gravity       acceleration: 0, or a vector (dim,)
@@ -77,7 +77,10 @@ class ElasticDynamics(Motion[ElasticState]):
         self.mesh, self.elements = mesh, Elements(mesh)
         self.material = NeoHookean() if material is None else material
         if not isinstance(self.material, Elastic):
-            raise ParameterError(f"the material is NeoHookean(young, poisson) or Corotated, not {material!r:.60}.")
+            raise ParameterError(
+                "the material is elastic: NeoHookean(young, poisson), Corotated or another that remembers only F, not "
+                f"{material!r:.60}."
+            )
         check_constants(self.material, len(self.elements.volume), "cells")
         self.density, self.damping = positive("density", density), not_negative("damping", damping)
         self.safety = share("safety", safety)
@@ -87,9 +90,7 @@ class ElasticDynamics(Motion[ElasticState]):
         self.force = _per_point("force", force, mesh)
         self.held = Held(mesh, fixed)
         self.mass: Float[Tensor, " n_points"] = self.density * self.elements.share
-        young, poisson = extremes(self.material.young)[1], extremes(self.material.poisson)[1]
-        mu, first = lame(young, poisson)
-        moduli = max(2 * mu, mesh.dim * first + 2 * mu)
+        moduli = self.material.modulus_bound(mesh.dim)
         self.fastest = math.sqrt(moduli / self.density * self.elements.slope_bound())
         if (lower is None) != (upper is None):
             raise ParameterError("a box has two corners: give both lower and upper, or none of them.")
@@ -102,9 +103,15 @@ class ElasticDynamics(Motion[ElasticState]):
 
     def start(self) -> ElasticState:
         """The mesh as it was given, with its velocities."""
-        position = self.mesh.points.t().contiguous()
-        velocity = self.held.applied(self.velocity.t().contiguous(), 0.0)
-        return ElasticState(position=position, velocity=velocity, acceleration=self._acceleration(position))
+        return self.state(self.mesh.points, self.velocity)
+
+    def state(
+        self, points: Float[Tensor, "n_points dim"], velocities: Float[Tensor, "n_points dim"], time: float = 0.0
+    ) -> ElasticState:
+        """The state of the mesh at some places with some velocities; prescribed velocities stand in their places."""
+        position = points.t().contiguous()
+        velocity = self.held.applied(velocities.t().contiguous(), time)
+        return ElasticState(position=position, velocity=velocity, acceleration=self._acceleration(position), time=time)
 
     def stable_step(self, state: ElasticState, faster: float = 0.0) -> float:
         """`safety` times two over the highest frequency, walls included; it does not depend on the state."""

@@ -19,7 +19,8 @@ class Water(Material):
 
     bulk       bulk modulus: how little the liquid is compressed. Real water has 2e9 Pa; the time step falls with its
                root, and 100 times density times the squared largest speed keeps compression below 1 %
-    viscosity  dynamic viscosity, stress times time
+    viscosity  dynamic viscosity, stress times time; it acts on the deviator in space of the strain rate, in 2-D too
+               (there the third rate is zero)
 
     A liquid that does not pull (no tension) falls apart where it is stretched, as splashes do. Its pressure comes from
     how its volume has changed since the start (Tait's equation; Monaghan, Simulating free surface flows with SPH,
@@ -42,7 +43,7 @@ class Water(Material):
         stress = -(pressure * volume) * identity(slope)
         if isinstance(self.viscosity, Tensor) or self.viscosity > 0:
             strain_rate = slope + slope.transpose(0, 1)
-            deviator = strain_rate - trace(strain_rate) / len(slope) * identity(slope)
+            deviator = strain_rate - trace(strain_rate) / 3 * identity(slope)  # plane flow has a deviator in space, too
             stress = stress + self.viscosity * volume * deviator
         return stress.expand_as(slope)
 

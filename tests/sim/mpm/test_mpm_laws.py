@@ -116,3 +116,25 @@ def test_constants_out_of_range_are_refused_by_name():
     ):
         with pytest.raises(ml.ParameterError, match=word):
             make()
+
+
+def test_viscosity_of_plane_flow_is_that_of_the_same_flow_in_space():
+    law, slope = mpm.Water(5.0, viscosity=2.0), growth(2)
+    in_space = torch.zeros(3, 3, 6, dtype=torch.float64)
+    in_space[:2, :2] = slope
+    flat = law.stress(law.rest(2, slope[0, 0]), slope)
+    torch.testing.assert_close(flat, law.stress(law.rest(3, slope[0, 0]), in_space)[:2, :2])
+    assert flat[0, 0, 0].item() == pytest.approx(2.0 * (4 * slope[0, 0, 0] - 2 * slope[1, 1, 0]).item() / 3)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_elastic_moduli_at_rest_are_bounded_by_the_largest_eigenvalue(dim):
+    for law in (mpm.NeoHookean(10.0, 0.3), mpm.Corotated(10.0, -0.2)):
+
+        def first(f, law=law):
+            f = f.reshape(dim, dim, 1)
+            stress = law.stress(f.flatten(0, 1), torch.zeros_like(f))
+            return torch.linalg.solve(f[:, :, 0], stress[:, :, 0].T).T.reshape(-1)
+
+        moduli = torch.autograd.functional.jacobian(first, torch.eye(dim, dtype=torch.float64).reshape(-1))
+        assert torch.linalg.eigvalsh(moduli).max().item() == pytest.approx(law.modulus_bound(dim))
