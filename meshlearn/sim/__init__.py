@@ -9,6 +9,7 @@ from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.dynamics.dataset import make_bodies
 from meshlearn.sim.elasticity import elasticity
 from meshlearn.sim.hyperelasticity import hyperelasticity
+from meshlearn.sim.kuramoto_sivashinsky import kuramoto_sivashinsky, make_kuramoto_sivashinsky
 from meshlearn.sim.moving_hole import make_moving_holes
 from meshlearn.sim.mpm.dataset import make_mpm
 from meshlearn.sim.navier_stokes import navier_stokes, steady_navier_stokes
@@ -30,11 +31,13 @@ __all__ = [
     "draw_plate",
     "elasticity",
     "hyperelasticity",
+    "kuramoto_sivashinsky",
     "make_airfoils",
     "make_bodies",
     "make_burgers",
     "make_cylinder_flows",
     "make_darcy",
+    "make_kuramoto_sivashinsky",
     "make_moving_holes",
     "make_mpm",
     "make_peaks",
