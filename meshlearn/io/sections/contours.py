@@ -9,6 +9,7 @@ import numpy as np
 
 from meshlearn.errors import MeshlearnError, ParameterError
 from meshlearn.io.sections.cross_sections import CrossSections
+from meshlearn.io.sections.labels import checked_label
 from meshlearn.io.sections.planes import Plane, as_planes
 from meshlearn.io.sections.polygons import cleaned
 from meshlearn.io.sections.section import Section
@@ -109,7 +110,11 @@ def _labelled(plane: Any, number: int) -> list[tuple[int, Any]]:
             pairs = [(1, ring) for ring in plane]
         except TypeError:
             raise ParameterError(f"plane {number}: a list of rings is expected, got {plane!r}.") from None
-    for label, _ in pairs:
-        if not isinstance(label, (int, np.integer)) or isinstance(label, bool) or label < 1:
-            raise ParameterError(f"plane {number}: label {label!r} is not allowed: whole numbers from 1 on.")
-    return [(int(label), ring) for label, ring in pairs]
+    if any(
+        np.ndim(entry) == 1 and np.size(entry) == 3 for _, entry in pairs[:1] if not isinstance(entry, (str, bytes))
+    ):
+        raise ParameterError(
+            f"plane {number}: a list of rings is expected, this is a ring by itself: write [ring], and for several "
+            "planes [[ring], [ring, hole], []]."
+        )
+    return [(checked_label(label, f"plane {number}: label"), ring) for label, ring in pairs]

@@ -20,7 +20,8 @@ from meshlearn.io.sections.section import Section
 class CrossSections:
     """What planes say of a body: closed, labelled contours on each of them. Immutable.
 
-    planes       the `Section`s, in any position and direction. A plane without contours says that nothing is there
+    planes       the `Section`s, in any position and direction. A plane without contours says that nothing is there.
+                 They are counted from 0, in all messages and reports too
     labels       the labels in use, ascending; they are whole numbers from 1 on. 0 is what is outside of all
     label_names  {label: name}, where names are known
     source       where the sections came from (a path), for messages
@@ -52,8 +53,9 @@ class CrossSections:
     def read(cls, path: str | Path, **options: Any) -> CrossSections:
         """From a file: .csl, .csv, .svg, .dxf, .nii, .nii.gz, .nrrd, .npz or .dcm (RTSTRUCT).
 
-        options  of the format: `plane=` and `label=` for drawings (.svg, .dxf, and .csv of two coordinates), `axis=`,
-                 `slices=` and `labels=` for volumes; see `meshlearn.io.sections.files`
+        options  of the format. Drawings (.svg, .dxf, and .csv of two coordinates): `plane=` on which they lie, `label=`
+                 of contours that carry none, `labels={layer: label}` (.svg, .dxf), and `empty=True` where no contour
+                 means that nothing is there. Volumes: `axis=`, `slices=` and `labels=`, see `from_volume`
 
         What had to be changed is told in a `MeshReadWarning` and kept in `report`. Raises MeshReadError for files that
         cannot be read as sections: the message names the place.
@@ -63,7 +65,10 @@ class CrossSections:
         return read_sections(path, **options)
 
     def write(self, path: str | Path) -> Path:
-        """To a file .csl (all planes and labels), .csv (the same as a table), or .svg (one plane); returns the path."""
+        """To a file .csl (all planes and labels), .csv (the same as a table), or .svg (one plane); returns the path.
+
+        All of them can be read back, planes without contours and the place of a drawing in space included.
+        """
         from meshlearn.io.sections.files import write_sections
 
         return write_sections(self, path)
@@ -102,13 +107,16 @@ class CrossSections:
     ) -> CrossSections:
         """From slices of a label volume: integers (n0, n1, n2), 0 is outside.
 
+        volume  of whole numbers, or a mask: what is True has the label 1
         affine  (4, 4) from voxel numbers to coordinates, as in NIfTI; default: voxel numbers are coordinates
         axis    direction across the slices: 0, 1 or 2
         slices  numbers of the slices that are known, a slice object, or "labelled" for those that hold any label;
                 default: all. A known slice without labels says that nothing is there
         labels  the labels to keep; default: all but 0
 
-        Contours run through the middles between voxel centres of different labels.
+        A MeshReadWarning tells of labels that lie between the chosen slices. Raises ParameterError for labels that the
+        volume does not have, and where no slice is chosen. Contours run through the middles between voxel centres of
+        different labels.
         """
         from meshlearn.io.sections.volumes import sections_of_volume
 
@@ -125,6 +133,8 @@ class CrossSections:
     def __getitem__(self, index: int | slice | Sequence[int]) -> Any:
         """One plane, or CrossSections of some of them."""
         if isinstance(index, (int, np.integer)):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there is no plane {index}: planes count from 0, and there are {len(self)}.")
             return self.planes[index]
         chosen = self.planes[index] if isinstance(index, slice) else [self.planes[int(i)] for i in index]
         return CrossSections(chosen, self.label_names, self.source, self.report)
@@ -133,6 +143,13 @@ class CrossSections:
         if not isinstance(other, CrossSections):
             return NotImplemented
         names = {**other.label_names, **self.label_names}
+        unlike = [k for k, name in other.label_names.items() if names[k] != name]
+        if unlike:
+            k = unlike[0]
+            raise ParameterError(
+                f"label {k} is {self.label_names[k]!r} in the one and {other.label_names[k]!r} in the other: give both "
+                "the same labels when they are read, for example with labels={layer: label} for drawings."
+            )
         return CrossSections(self.planes + other.planes, names, self.source, self.report + other.report)
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@
 Read is what is meant: blank lines and spaces anywhere, normals of any length, D of the opposite sign, contours of any
 direction (inside is decided by counting), parents after their holes, holes under a label of their own (a hole bounds
 the region it is cut from), planes without contours, coordinates with exponents. What had to be changed is noted.
+Messages count planes and contours from 0, as `sections[k]` does, whatever number the file gives them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from meshlearn.io.sections.section import Section
 _COUNT = re.compile(r"(\d+)(?:[hH](\d+)?)?$")
 OFF_PLANE = 1e-3
 """Vertices farther off the stated plane than this share of their extent disagree with it."""
+FEW_OFF = 0.05
+"""Share of the vertices of a plane that may be off it: they are mistakes, and the plane is right."""
 
 
 class _Words:
@@ -37,6 +40,8 @@ class _Words:
         self.path, self.at = path, 0
 
     def next(self, what: str) -> str:
+        if not self.words:
+            raise MeshReadError(f"{self.path}: the file is empty.")
         if self.at >= len(self.words):
             raise MeshReadError(
                 f"{self.path}: the file ends where {what} is expected: a count in the header or in the line of a "
@@ -80,7 +85,7 @@ def read_csl(path: Path) -> CrossSections:
     if n_planes < 1:
         raise words.error(f"the header counts {n_planes} planes; at least one is expected")
     notes: list[str] = []
-    raw = [_plane(words, number, notes) for number in range(1, n_planes + 1)]
+    raw = [_plane(words, number, notes) for number in range(n_planes)]
     if words.at < len(words.words):
         word, line = words.words[words.at]
         raise MeshReadError(
@@ -109,16 +114,16 @@ def _plane(words: _Words, number: int, notes: list[str]) -> RawPlane:
     length = float(np.linalg.norm(equation[:3]))
     if length == 0.0:
         raise words.error(f"{where} has the normal 0 0 0")
-    if stated != number:
-        notes.append(f"{where} of the file calls itself {stated}")
+    if stated != number + 1:
+        notes.append(f"{where} calls itself {stated} in the file, where {number + 1} is expected")
     flat = [words.number(f"a coordinate of {where} ({n_points} vertices)") for _ in range(3 * n_points)]
     points = np.array(flat).reshape(-1, 3)
-    read = [_contour(words, f"contour {i} of {where}", len(points)) for i in range(1, n_rings + 1)]
+    read = [_contour(words, f"contour {i} of {where}", len(points)) for i in range(n_rings)]
     rings = []
     for i, (label, parent, nodes) in enumerate(read):
         if parent is not None:
             label = _label_of_hole(read, i, notes, where)
-        rings.append((label, checked_ring(points[nodes], f"{words.path}: {where}, contour {i + 1}", MeshReadError)))
+        rings.append((label, checked_ring(points[nodes], f"{words.path}: {where}, contour {i}", MeshReadError)))
     return equation[:3] / length, float(equation[3] / length), rings
 
 
@@ -151,7 +156,7 @@ def _label_of_hole(read: list[Contour], index: int, notes: list[str], where: str
     seen = set()
     while (parent := read[index][1]) is not None:
         if not 0 <= parent < len(read) or parent in seen or parent == index:
-            notes.append(f"{where}: contour {index + 1} is a hole of contour {parent}, which is no region of it")
+            notes.append(f"{where}: contour {index} is a hole of contour {parent}, which is no region of it")
             return max(read[index][0], 1)
         seen.add(parent)
         index = parent
@@ -159,36 +164,44 @@ def _label_of_hole(read: list[Contour], index: int, notes: list[str], where: str
 
 
 def _placed(raw: list[RawPlane], notes: list[str]) -> list[Section]:
-    """Sections on their planes; where vertices disagree with the stated plane, they are right."""
+    """Sections on their planes; where vertices disagree with the stated plane, they are right, unless they are few."""
     flipped: list[int] = []
     planes: list[Section | None] = []
-    for number, (normal, d, rings) in enumerate(raw, 1):
+    for number, (normal, d, rings) in enumerate(raw):
         if not rings:
             planes.append(None)
             continue
         points = np.concatenate([ring for _, ring in rings])
         allowed = OFF_PLANE * max(float(np.ptp(points, axis=0).max()), 1e-300)
         level = points @ normal
-        if np.abs(level + d).max() <= allowed:
-            origin = -d * normal
-        elif np.abs(level - d).max() <= allowed:
-            flipped.append(number)
-            origin = d * normal
+        off, opposite = np.abs(level + d), np.abs(level - d)
+        few = max(int(FEW_OFF * len(points)), 1) if len(points) > 4 else 0
+        stray = int(min((off > allowed).sum(), (opposite > allowed).sum()))
+        if stray <= few:
+            turned = int((off > allowed).sum()) > stray
+            flipped += [number] if turned else []
+            origin = (d if turned else -d) * normal
+            if stray:
+                far = float((opposite if turned else off).max())
+                notes.append(
+                    f"plane {number}: {stray} of {len(points)} vertices are up to {far:.3g} off the plane, which the "
+                    "others are on; they were put on it"
+                )
         else:
-            far = float(np.abs(level + d).max())
+            far = float(off.max())
             origin, normal = fitted_plane(rings, f"plane {number}", normal)
-            off = float(np.abs((points - origin) @ normal).max())
+            rest = float(np.abs((points - origin) @ normal).max())
             notes.append(
                 f"plane {number}: vertices are up to {far:.3g} off the stated plane; it was fitted to them"
-                + (f", and they are up to {off:.3g} off it" if off > allowed else "")
+                + (f", and they are up to {rest:.3g} off it" if rest > allowed else "")
             )
         planes.append(section_at((origin, normal), rings))
     if flipped:
         names = "all planes" if len(flipped) == sum(bool(rings) for _, _, rings in raw) else f"planes {flipped}"
         notes.append(f"{names} are stated as A x + B y + C z = D (D of the opposite sign)")
-    turned = len(flipped) > sum(plane is not None for plane in planes) / 2
+    mostly = len(flipped) > sum(plane is not None for plane in planes) / 2
     return [
-        plane if plane is not None else Section.at((d if turned else -d) * normal, normal)
+        plane if plane is not None else Section.at((d if mostly else -d) * normal, normal)
         for plane, (normal, d, _) in zip(planes, raw, strict=True)
     ]
 

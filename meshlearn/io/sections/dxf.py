@@ -1,13 +1,13 @@
 """Contours in drawings .dxf (text): LWPOLYLINE and POLYLINE with bulges, CIRCLE, ELLIPSE, and LINE and ARC joined.
 
-The label of a contour is the name of its layer where that is a whole number from 1 on. Pieces are joined where their
-ends meet; what stays open is an error.
+The layer of a contour says its label: its name where that is a whole number from 1 on; of several other layers each has
+a label of its own. Layers that are off or frozen, and entities that are invisible, are left out, and told. Pieces on
+one layer are joined where their ends meet; what stays open is an error.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,37 +15,79 @@ import numpy as np
 
 from meshlearn.errors import MeshReadError
 from meshlearn.io.sections.cross_sections import CrossSections
-from meshlearn.io.sections.drawings import label_of, sections_of_drawing
+from meshlearn.io.sections.drawings import NO_LAYER, Drawing, sections_of_drawing
 
 Entity = tuple[str, list[tuple[int, str]]]
-_LEFT_OUT = {"TEXT", "MTEXT", "DIMENSION", "POINT", "INSERT", "SPLINE", "HATCH", "3DFACE"}
+_NO_SHAPE = {"SEQEND", "VIEWPORT", "ATTRIB"}
 
 
-def read_dxf(path: Path, plane: Any = None, label: int = 1) -> CrossSections:
+def read_dxf(path: Path, plane: Any = None, label: Any = 1, labels: Any = None, empty: Any = False) -> CrossSections:
     """The closed contours of a drawing on a plane; see `sections_of_drawing`."""
-    closed: list[tuple[int, np.ndarray]] = []
-    loose: dict[int, list[np.ndarray]] = {}
-    notes: dict[str, int] = {}
-    for kind, pairs in _entities(path):
+    drawing = Drawing(path)
+    loose: dict[str, list[np.ndarray]] = {}
+    entities, hidden = _entities(path)
+    for kind, pairs in entities:
         values = dict(pairs)
-        own = label_of(values.get(8)) or label
+        layer = values.get(8, NO_LAYER)
+        if layer in hidden or values.get(60, "0").strip() not in ("", "0"):
+            drawing.leave_out("hidden entities")
+            continue
         shape = _shape(kind, pairs, values, path)
         if shape is None:
-            if kind in _LEFT_OUT:
-                notes[kind] = notes.get(kind, 0) + 1
+            if kind not in _NO_SHAPE:
+                drawing.leave_out(f"{kind} entities, which are no contours that can be read,")
         elif shape[1]:
-            closed.append((own, shape[0]))
+            drawing.shapes.append((layer, shape[0]))
         else:
-            loose.setdefault(own, []).append(shape[0])
-    for own, pieces in loose.items():
-        closed += [(own, ring) for ring in _joined(pieces, path)]
-    told = [f"{count} {kind} were left out: they are no contours that can be read" for kind, count in notes.items()]
-    return sections_of_drawing(path, closed, plane, told)
+            loose.setdefault(layer, []).append(shape[0])
+    for layer, pieces in loose.items():
+        drawing.shapes += [(layer, ring) for ring in _joined(pieces, path)]
+    return sections_of_drawing(drawing, plane, label, labels, empty)
 
 
-def _entities(path: Path) -> Iterator[Entity]:
-    """(kind, group codes with their values) of every entity; vertices are put into their POLYLINE."""
+def _entities(path: Path) -> tuple[list[Entity], set[str]]:
+    """((kind, group codes with their values) of every entity, names of the layers that are off or frozen).
+
+    Vertices are put into their POLYLINE.
+    """
+    pairs = _pairs(path)
+    starts = [i for i, (code, _) in enumerate(pairs) if code == 0] + [len(pairs)]
+    if not starts[:-1]:
+        raise MeshReadError(f"{path}: no DXF entity was found.")
+    section, poly = "", None
+    found: list[Entity] = []
+    hidden: set[str] = set()
+    for start, end in itertools.pairwise(starts):
+        kind, content = pairs[start][1].upper(), pairs[start + 1 : end]
+        if kind == "SECTION":
+            section = content[0][1].upper() if content else ""
+        elif kind == "ENDSEC":
+            section = ""
+        elif section == "TABLES" and kind == "LAYER" and _is_hidden(dict(content)):
+            hidden.add(dict(content).get(2, ""))
+        elif section == "ENTITIES" and kind == "POLYLINE":
+            poly = list(content)
+        elif section == "ENTITIES" and kind == "VERTEX" and poly is not None:
+            poly += [(code, value) for code, value in content if code in (10, 20, 42)]
+        elif section == "ENTITIES" and kind == "SEQEND" and poly is not None:
+            found.append(("POLYLINE", poly))
+            poly = None
+        elif section == "ENTITIES":
+            found.append((kind, content))
+    return found, hidden
+
+
+def _is_hidden(layer: dict[int, str]) -> bool:
+    """Off layers have a negative colour (62), frozen ones the first bit of the flags (70)."""
+    colour, flags = layer.get(62, "7").strip(), layer.get(70, "0").strip()
+    return colour.startswith("-") or (flags.isdecimal() and bool(int(flags) & 1))
+
+
+def _pairs(path: Path) -> list[tuple[int, str]]:
+    """Group codes and their values, line by line."""
     data = path.read_bytes()
+    if not data.strip():
+        raise MeshReadError(f"{path}: the file is empty.")
     if data.startswith(b"AutoCAD Binary DXF"):
         raise MeshReadError(f"{path}: a binary DXF; save it as text (ASCII DXF).")
     lines = data.decode("utf-8", errors="replace").splitlines()
@@ -55,25 +97,7 @@ def _entities(path: Path) -> Iterator[Entity]:
             pairs.append((int(lines[number]), lines[number + 1].strip()))
         except ValueError:
             raise MeshReadError(f"{path}, line {number + 1}: {lines[number][:20]!r} is no DXF group code.") from None
-    starts = [i for i, (code, _) in enumerate(pairs) if code == 0] + [len(pairs)]
-    section, poly = "", None
-    for start, end in itertools.pairwise(starts):
-        kind, content = pairs[start][1].upper(), pairs[start + 1 : end]
-        if kind == "SECTION":
-            section = content[0][1].upper() if content else ""
-        if section != "ENTITIES":
-            continue
-        if kind == "POLYLINE":
-            poly = list(content)
-        elif kind == "VERTEX" and poly is not None:
-            poly += [(code, value) for code, value in content if code in (10, 20, 42)]
-        elif kind == "SEQEND" and poly is not None:
-            yield "POLYLINE", poly
-            poly = None
-        else:
-            yield kind, content
-    if not starts[:-1]:
-        raise MeshReadError(f"{path}: no DXF entity was found.")
+    return pairs
 
 
 def _shape(

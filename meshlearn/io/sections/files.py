@@ -27,6 +27,8 @@ def read_sections(path: Any, **options: Any) -> CrossSections:
 
     .svg, .dxf, .csv  plane  where a drawing of two coordinates lies: (point, normal), (A, B, C, D) or a number z
                       label  of contours that carry none
+                      empty  True: the drawing may hold no contour, which says that nothing is on its plane
+    .svg, .dxf        labels  {name of a layer: label}; other layers are left out
     volumes           axis, slices, labels: see `CrossSections.from_volume`
     """
     path = checked_path(path, MeshReadError)
@@ -37,14 +39,18 @@ def read_sections(path: Any, **options: Any) -> CrossSections:
         raise MeshReadError(
             f"{path}: sections are read from {', '.join(SUFFIXES)}, not from {suffix or 'no suffix'!r}."
         )
-    allowed = {"plane", "label"} if suffix in DRAWINGS else {"axis", "slices", "labels"} if suffix in VOLUMES else set()
+    allowed = set()
+    if suffix in DRAWINGS:
+        allowed = {"plane", "label", "empty"} | ({"labels"} if suffix != ".csv" else set())
+    elif suffix in VOLUMES:
+        allowed = {"axis", "slices", "labels"}
     unknown = sorted(set(options) - allowed)
     if unknown:
         raise ParameterError(f"{unknown[0]}= is no option of {suffix} files; they take {sorted(allowed) or 'none'}.")
     if suffix in VOLUMES:
         labels, affine = _volume_reader(suffix)(path)
         found = CrossSections.from_volume(labels, affine, **options)
-        return CrossSections(found.planes, source=str(path))
+        return CrossSections(found.planes, source=str(path), report=found.report)
     return _reader(suffix)(path, **options)
 
 

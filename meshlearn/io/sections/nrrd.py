@@ -30,7 +30,7 @@ _VECTOR = re.compile(r"\(([^)]*)\)|none")
 
 
 def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(labels, affine) of a .nrrd or .nhdr file, in the file's unit and space.
+    """(labels, affine) of a .nrrd or .nhdr file, in the file's unit and space: LPS stays LPS (NIfTI is RAS).
 
     Raises MeshReadError for what is no NRRD volume of three axes, and for encodings that are unknown.
     """
@@ -63,7 +63,8 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _header(content: bytes, path: Path) -> tuple[dict[str, str], bytes]:
     if not content.startswith(b"NRRD"):
-        raise MeshReadError(f"{path}: this is no NRRD file: it starts with {content[:8]!r}.")
+        what = f"this is no NRRD file: it starts with {content[:8]!r}" if content else "the file is empty"
+        raise MeshReadError(f"{path}: {what}.")
     end = re.search(rb"\r?\n\r?\n", content)
     text, data = (content[: end.start()], content[end.end() :]) if end else (content, b"")
     fields = {}

@@ -1,7 +1,9 @@
 """Contours in drawings .svg: paths, polygons, rectangles, circles and ellipses, with their transforms.
 
-x and y of the drawing become coordinates of the plane as they are (SVG draws y downwards). The label of a shape is its
-attribute `data-label`, or that of a group around it. Curves become chords.
+x and y of the drawing, in its user units (those of the viewBox), become coordinates of the plane as they are; SVG draws
+y downwards. The label of a shape is its attribute `data-label`, or that of a group around it; layers of Inkscape are
+layers. What is hidden is left out, and told. Curves become chords. A file that was written here says on which plane it
+lies: `data-origin` and `data-axes`.
 """
 
 from __future__ import annotations
@@ -15,48 +17,84 @@ import numpy as np
 
 from meshlearn.errors import MeshReadError, ParameterError
 from meshlearn.io.sections.cross_sections import CrossSections
-from meshlearn.io.sections.drawings import label_of, sections_of_drawing
+from meshlearn.io.sections.drawings import Drawing, sections_of_drawing
+from meshlearn.io.sections.labels import label_of
 from meshlearn.io.sections.svg_path import path_rings
+from meshlearn.io.sections.svg_style import Rules, hides, local_name, rules_of
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _TRANSFORM = re.compile(r"(\w+)\s*\(([^)]*)\)")
 _NOT_DRAWN = {"defs", "clipPath", "mask", "symbol", "pattern", "marker", "metadata", "style", "title", "desc"}
+_SHAPES = {"path", "polygon", "polyline", "rect", "circle", "ellipse"}
+_UNREADABLE = {"text", "image", "use", "line", "foreignObject"}
+_HIDDEN = "hidden shapes"
+_INKSCAPE = "{http://www.inkscape.org/namespaces/inkscape}"
 
 
-def read_svg(path: Path, plane: Any = None, label: int = 1) -> CrossSections:
+def read_svg(path: Path, plane: Any = None, label: Any = 1, labels: Any = None, empty: Any = False) -> CrossSections:
     """The shapes of a drawing on a plane; see `sections_of_drawing`."""
     try:
         root = ElementTree.fromstring(path.read_bytes())
     except ElementTree.ParseError as error:
-        raise MeshReadError(f"{path}: this is no readable SVG ({error}).") from None
-    if _name(root) != "svg":
-        raise MeshReadError(f"{path}: this is no SVG: its outermost element is {_name(root)!r}.")
-    rings: list[tuple[int, np.ndarray]] = []
-    notes: list[str] = []
-    _collect(root, np.eye(3), label, rings, notes, path)
-    return sections_of_drawing(path, rings, plane, notes)
+        what = "the file is empty" if not path.stat().st_size else f"this is no readable SVG ({error})"
+        raise MeshReadError(f"{path}: {what}.") from None
+    if local_name(root) != "svg":
+        raise MeshReadError(f"{path}: this is no SVG: its outermost element is {local_name(root)!r}.")
+    drawing = Drawing(path, frame=_frame(root, path), empty=root.get("data-empty") == "true")
+    _collect(root, np.eye(3), None, False, rules_of(root), drawing)
+    return sections_of_drawing(drawing, plane, label, labels, empty)
 
 
 def _collect(
-    element: Any, matrix: np.ndarray, label: int, rings: list[tuple[int, np.ndarray]], notes: list[str], path: Path
+    element: Any, matrix: np.ndarray, layer: str | int | None, hidden: bool, rules: Rules, drawing: Drawing
 ) -> None:
-    name = _name(element)
+    name = local_name(element)
     if name in _NOT_DRAWN:
         return
-    matrix = matrix @ _matrix(element.get("transform", ""), path)
-    label = label_of(element.get("data-label")) or label
-    found = _shape(element, name, path)
-    if found is None and name in ("text", "image", "use"):
-        notes.append(f"the element {name!r} is no contour and was left out")
-    for ring in found or ():
-        rings.append((label, ring @ matrix[:2, :2].T + matrix[:2, 2]))
+    gone, hidden = hides(element, rules, hidden)
+    if gone:
+        within = sum(isinstance(e.tag, str) and local_name(e) in _SHAPES for e in element.iter())
+        for _ in range(within):
+            drawing.leave_out(_HIDDEN)
+        return
+    matrix = matrix @ _matrix(element.get("transform", ""), drawing.path)
+    if element.get(f"{_INKSCAPE}groupmode") == "layer":
+        layer = element.get(f"{_INKSCAPE}label") or element.get("id") or layer
+    layer = label_of(element.get("data-label")) or layer
+    if name in _UNREADABLE:
+        drawing.leave_out(f"{name!r} elements, which are no contours that can be read,")
+        return
+    if name in _SHAPES and hidden:
+        drawing.leave_out(_HIDDEN)
+    elif name in _SHAPES:
+        for ring in _shape(element, name, drawing.path):
+            drawing.shapes.append((layer, ring @ matrix[:2, :2].T + matrix[:2, 2]))
     for child in element:
         if isinstance(child.tag, str):
-            _collect(child, matrix, label, rings, notes, path)
+            _collect(child, matrix, layer, hidden, rules, drawing)
 
 
-def _shape(element: Any, name: str, path: Path) -> list[np.ndarray] | None:
-    """Rings of one element; None for elements that draw none."""
+def _frame(root: Any, path: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """(origin, axes) of the plane that a drawing names."""
+    texts = root.get("data-origin"), root.get("data-axes")
+    if texts == (None, None):
+        return None
+    try:
+        origin, axes = (np.array([float(x) for x in (text or "").split()]) for text in texts)
+        axes = axes.reshape(2, 3)
+        good = origin.shape == (3,) and np.isfinite(origin).all() and np.allclose(axes @ axes.T, np.eye(2), atol=1e-6)
+    except ValueError:
+        good = False
+    if not good:
+        raise MeshReadError(
+            f"{path}: data-origin={texts[0]!r}, data-axes={texts[1]!r} name no plane: three coordinates and two "
+            "orthonormal directions are expected."
+        )
+    return origin, axes
+
+
+def _shape(element: Any, name: str, path: Path) -> list[np.ndarray]:
+    """Rings of one element."""
 
     def get(key: str, default: float = 0.0) -> float:
         text = element.get(key)
@@ -79,12 +117,10 @@ def _shape(element: Any, name: str, path: Path) -> list[np.ndarray] | None:
     if name == "rect":
         x, y, w, h = get("x"), get("y"), get("width"), get("height")
         return [np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])] if w > 0 and h > 0 else []
-    if name in ("circle", "ellipse"):
-        rx, ry = (get("r"), get("r")) if name == "circle" else (get("rx"), get("ry"))
-        angle = 2 * np.pi * np.arange(100) / 100
-        round_ = np.stack([get("cx") + rx * np.cos(angle), get("cy") + ry * np.sin(angle)], axis=1)
-        return [round_] if rx > 0 and ry > 0 else []
-    return None
+    rx, ry = (get("r"), get("r")) if name == "circle" else (get("rx"), get("ry"))
+    angle = 2 * np.pi * np.arange(100) / 100
+    round_ = np.stack([get("cx") + rx * np.cos(angle), get("cy") + ry * np.sin(angle)], axis=1)
+    return [round_] if rx > 0 and ry > 0 else []
 
 
 def _matrix(text: str, path: Path) -> np.ndarray:
@@ -112,18 +148,17 @@ def _matrix(text: str, path: Path) -> np.ndarray:
     return total
 
 
-def _name(element: Any) -> str:
-    return str(element.tag).rpartition("}")[2]
-
-
 def svg_text(sections: CrossSections) -> str:
-    """The contours of one plane as a drawing in plane coordinates; the plane itself is not in the file."""
+    """The contours of one plane as a drawing in plane coordinates, with the plane in attributes of the drawing."""
     if len(sections) != 1:
         raise ParameterError(f"an .svg file holds one plane, these are {len(sections)}: write sections[[i]], or .csl.")
     plane = sections.planes[0]
     flat = np.concatenate([ring.points for ring in plane.rings]) if plane.rings else np.zeros((1, 2))
     (x, y), (w, h) = flat.min(0), np.maximum(np.ptp(flat, axis=0), 1e-12)
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{x:.10g} {y:.10g} {w:.10g} {h:.10g}">']
+    words = lambda array: " ".join(repr(v) for v in array.reshape(-1).tolist())  # noqa: E731
+    place = f'data-origin="{words(plane.origin)}" data-axes="{words(plane.axes)}"'
+    place += "" if plane.rings else ' data-empty="true"'
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{x:.10g} {y:.10g} {w:.10g} {h:.10g}" {place}>']
     for label in plane.labels:
         d = " ".join(
             "M " + " L ".join(f"{a!r} {b!r}" for a, b in ring.points.tolist()) + " Z"

@@ -11,6 +11,7 @@ import numpy as np
 
 from meshlearn.errors import MeshReadError, ParameterError, require
 from meshlearn.io.sections.cross_sections import CrossSections
+from meshlearn.io.sections.labels import checked_label
 from meshlearn.io.sections.section import Ring, Section
 from meshlearn.io.sections.tracing import mask_rings
 
@@ -25,19 +26,41 @@ def sections_of_volume(volume: Any, affine: Any, axis: Any, slices: Any, labels:
     # after moveaxis the in-plane axes are the two others, in ascending order
     columns = [k for k in range(3) if k != axis]
     u, v, w = affine[:3, columns[0]], affine[:3, columns[1]], affine[:3, axis]
-    keep = None if labels is None else {int(label) for label in np.atleast_1d(labels)}
+    present = [label for label in np.unique(volume).tolist() if label != 0]
+    keep = set(present) if labels is None else _kept(labels, present)
+    chosen = _chosen(slices, volume)
     sections = []
-    for k in _chosen(slices, volume):
+    for k in chosen:
         image = volume[:, :, k]
         place = affine[:3, 3] + k * w
         rings = []
         for label in np.unique(image).tolist():
-            if label == 0 or (keep is not None and label not in keep):
+            if label not in keep:
                 continue
             for ring in mask_rings(image == label):
                 rings.append((label, place + ring[:, :1] * u + ring[:, 1:] * v))
         sections.append(_section(place, u, v, rings))
-    return CrossSections(sections)
+    found = CrossSections(sections)
+    missed = sorted(keep - set(found.labels))
+    if not missed or not found.labels:  # sections of empty slices alone are told by whoever needs contours
+        return found
+    shown = ", ".join(map(str, missed[:8])) + (", …" if len(missed) > 8 else "")
+    return found.noted([f"{len(missed)} of {len(keep)} labels lie between the chosen slices and are lost: {shown}"])
+
+
+def _kept(labels: Any, present: list[int]) -> set[int]:
+    """The labels to keep; raises ParameterError for those that the volume does not have."""
+    try:
+        given = [checked_label(label, "labels") for label in np.atleast_1d(labels).tolist()]
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ParameterError):
+            raise
+        raise ParameterError(f"labels={labels!r} is not allowed: a list of labels is expected.") from None
+    shown = ", ".join(map(str, present[:20])) + (", …" if len(present) > 20 else "") or "none"
+    missing = [label for label in given if label not in present]
+    if missing or not given:
+        raise ParameterError(f"labels={labels!r}: {missing or 'nothing'} is no label of the volume; it has {shown}.")
+    return set(given)
 
 
 def _section(place: np.ndarray, u: np.ndarray, v: np.ndarray, rings: list[tuple[int, np.ndarray]]) -> Section:
@@ -59,7 +82,9 @@ def label_array(volume: Any) -> np.ndarray:
         if not np.isfinite(volume).all() or (volume != np.round(volume)).any():
             raise ParameterError("a label volume holds whole numbers, this holds fractions: is it an image of greys?")
         volume = volume.astype(np.int64)
-    if volume.dtype.kind not in "iub":
+    if volume.dtype.kind == "b":
+        volume = volume.astype(np.uint8)  # a mask: what is true has the label 1
+    if volume.dtype.kind not in "iu":
         raise ParameterError(f"a label volume holds whole numbers, this holds {volume.dtype}.")
     if volume.dtype.kind == "i" and volume.min() < 0:
         raise ParameterError(f"a label volume has labels from 0 on, this has {volume.min()}.")
@@ -83,16 +108,24 @@ def _chosen(slices: Any, volume: np.ndarray) -> list[int]:
     n = volume.shape[2]
     if slices is None:
         return list(range(n))
-    if isinstance(slices, str):
-        if slices != "labelled":
-            raise ParameterError(f"slices={slices!r} is not allowed: numbers, a slice object or 'labelled'.")
-        return np.flatnonzero(volume.any(axis=(0, 1))).tolist()
+    if isinstance(slices, str) and slices == "labelled":
+        numbers = np.flatnonzero(volume.any(axis=(0, 1))).tolist()
+        if not numbers:
+            raise ParameterError("slices='labelled': the volume has no label, all of it is 0.")
+        return numbers
     if isinstance(slices, slice):
-        return list(range(n))[slices]
+        numbers = list(range(n))[slices]
+        if not numbers:
+            raise ParameterError(f"slices={slices!r} names none of the {n} slices along this axis.")
+        return numbers
+    if isinstance(slices, str):
+        raise ParameterError(f"slices={slices!r} is not allowed: numbers, a slice object or 'labelled'.")
     try:
         numbers = [int(k) for k in slices]
     except (TypeError, ValueError):
         raise ParameterError(f"slices={slices!r} is not allowed: numbers, a slice object or 'labelled'.") from None
+    if not numbers:
+        raise ParameterError(f"slices={slices!r} names no slice: name at least one of the {n} along this axis.")
     wrong = [k for k in numbers if not -n <= k < n]
     if wrong:
         raise ParameterError(f"there is no slice {wrong[0]}: the volume has {n} slices along this axis.")

@@ -91,7 +91,7 @@ def test_vertices_win_over_a_plane_that_disagrees(tmp_path):
         ("CSLC\n1 2\n" + plane(SQUARE, ["4 1 0 1 2 3"]).replace("4 0 1.0", "4 0 nan"), "not finite"),
         ("CSLC\n0 2\n", "0 planes"),
         ("solid", "no .csl file"),
-        ("", "the file ends"),
+        ("", "the file is empty"),
     ],
 )
 def test_damaged_csl_files_are_refused_with_the_place(tmp_path, text, told):

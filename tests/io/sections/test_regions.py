@@ -119,7 +119,7 @@ def test_planes_that_contradict_each_other_are_reported():
         ([[]], None, "no contour"),
         ([[square(1)], [square(1, 2.0)]], [((0, 0, 0), UP)], "1 planes"),
         ([[square(1, 1.0)]], [((0, 0, 0), UP)], "off the plane"),
-        ([{0: [square(1)]}], None, "label 0"),
+        ([{0: [square(1)]}], None, "plane 0: label=0"),
         ([[square(1)]], [((0, 0, 0), (0, 0, 0))], "not zero"),
     ],
 )
