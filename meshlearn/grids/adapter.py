@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -75,15 +74,15 @@ class MeshToGrid:
 
     def __init__(
         self,
-        shape: int | Sequence[int] = 32,
-        transfer: str = "interpolate",
-        extension: str = "linear",
+        shape: Any = 32,
+        transfer: Any = "interpolate",
+        extension: Any = "linear",
         periodic: Any = False,
         box: Any = None,
-        corrections: int = 2,
-        radius: float = 2.0,
-        neighbors: int | None = None,
-        regularization: float = 1e-2,
+        corrections: Any = 2,
+        radius: Any = 2.0,
+        neighbors: Any = None,
+        regularization: Any = 1e-2,
     ) -> None:
         self.shape, self.transfer_name, self.extension = shape, transfer, extension
         self.periodic, self.box, self.corrections = periodic, box, corrections
@@ -159,7 +158,7 @@ class MeshToGrid:
                 return points
             points = math.ceil(points * 1.4)
 
-    def with_shape(self, shape: int | Sequence[int]) -> MeshToGrid:
+    def with_shape(self, shape: Any) -> MeshToGrid:
         """The same adapter with another grid."""
         return MeshToGrid(
             shape,

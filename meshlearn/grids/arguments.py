@@ -6,49 +6,46 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from meshlearn.errors import ParameterError
 from meshlearn.hints import did_you_mean
+from meshlearn.train.option_checks import number, whole
 
 TRANSFERS = ("interpolate", "l2", "conservative", "kernel")
 EXTENSIONS = ("linear", "nearest")
 
 
 def check_adapter(adapter: Any) -> None:
-    """ParameterErrors with the name, the value seen and what is expected."""
-    check_shape(adapter.shape)
+    """ParameterErrors with the name, the value seen and what is expected; numbers of NumPy become plain ones."""
+    adapter.shape = check_shape(adapter.shape)
     check_choice("transfer", adapter.transfer_name, TRANSFERS)
     check_choice("extension", adapter.extension, EXTENSIONS)
     check_flags(adapter.periodic)
     check_box(adapter.box)
-    check_whole("corrections", adapter.corrections, 0)
-    if not _number(adapter.radius) or not 0 < adapter.radius < math.inf:
-        raise ParameterError(f"radius={adapter.radius!r}: a positive number of grid spacings is expected.")
-    check_share("regularization", adapter.regularization, 1e-12, 1.0)
-    if adapter.neighbors is not None:
-        check_whole("neighbors", adapter.neighbors, 1)
+    adapter.corrections = whole(0)("corrections", adapter.corrections)
+    adapter.radius = number("a positive number of grid spacings", lambda x: x > 0)("radius", adapter.radius)
+    adapter.regularization = check_share("regularization", adapter.regularization, 1e-12, 1.0)
+    adapter.neighbors = whole(1, optional=True)("neighbors", adapter.neighbors)
 
 
-def check_shape(shape: Any) -> None:
+def check_shape(shape: Any) -> int | tuple[int, ...]:
     """A whole number of at least 4, or one of at least 2 per axis."""
-    if not isinstance(shape, Sequence) or isinstance(shape, str):
-        check_whole("shape", shape, 4)
-        return
-    if not shape or len(shape) > 3:
+    if not isinstance(shape, (Sequence, np.ndarray)) or isinstance(shape, str):
+        return check_whole("shape", shape, 4)
+    if not 1 <= len(shape) <= 3:
         raise ParameterError(f"shape={shape!r}: one number of nodes, or one per axis (1 to 3) is expected.")
-    for n in shape:
-        check_whole("each entry of shape", n, 2)
+    return tuple(check_whole("each entry of shape", n, 2) for n in shape)
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """A whole number of at least `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ParameterError(f"{name}={value!r} must be a whole number of at least {least}.")
+def check_whole(name: str, value: Any, least: int) -> int:
+    """A whole number of at least `least`, NumPy's too, as a plain one."""
+    return whole(least)(name, value)
 
 
-def check_share(name: str, value: Any, least: float, most: float) -> None:
+def check_share(name: str, value: Any, least: float, most: float) -> float:
     """A number between two others."""
-    if not _number(value) or not least <= value <= most:
-        raise ParameterError(f"{name}={value!r} must be a number between {least:g} and {most:g}.")
+    return number(f"a number between {least:g} and {most:g}", lambda x: least <= x <= most)(name, value)
 
 
 def check_choice(name: str, value: Any, known: Sequence[str]) -> None:
@@ -75,7 +72,3 @@ def check_box(box: Any) -> None:
         raise ParameterError(f"box={box!r}: two corners (low, high) are expected, or None.") from None
     if len(low) != len(high) or not all(math.isfinite(b - a) and a < b for a, b in zip(low, high, strict=False)):
         raise ParameterError(f"box={box!r}: every coordinate of the first corner must be below that of the second.")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

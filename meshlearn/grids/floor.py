@@ -8,7 +8,7 @@ from typing import Any
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.train.items import as_items
+from meshlearn.train.items import Items
 from meshlearn.train.scoring import mean_scores
 
 LOOKED_AT = 4
@@ -20,14 +20,13 @@ class GridWarning(UserWarning):
     """A grid that is too coarse for the fields of a model: the error of the transfer is as large as the model's."""
 
 
-def told_of_floors(model: Any, meshes: Any) -> tuple[dict[str, float], str]:
-    """({output: floor}, what to tell) on the first training meshes; "" where the floors are small.
+def told_of_floors(model: Any, items: Items) -> tuple[dict[str, float], str]:
+    """({output: floor}, what to tell) on the first of these training meshes; "" where the floors are small.
 
     Nothing for cores that are read at the points of the mesh: their outputs never were on a grid.
     """
     if getattr(model.module_.core, "at_places", False):
         return {}, ""
-    items = as_items(meshes)
     seen = [_first_mesh(items[i]) for i in range(min(LOOKED_AT, len(items)))]
     adapter = model.adapter
     specs = [spec for spec in model.fields_.outputs if spec.location != "global"]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from functools import wraps
 from typing import Any, no_type_check
 
 import torch
@@ -25,19 +24,19 @@ from meshlearn.grids.sample import GridSample
 from meshlearn.grids.transfer import GridTransfer
 from meshlearn.hints import did_you_mean
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.train.field_network import FieldNetworkEstimator, check_loss
 from meshlearn.train.fields import FieldSet
+from meshlearn.train.fitting import split
 from meshlearn.train.graph import row_counts
-from meshlearn.train.increments import from_changes, to_changes
 from meshlearn.train.items import as_items
-from meshlearn.train.loss import POINTWISE
+from meshlearn.train.named import arguments_of
 from meshlearn.train.network import NetworkEstimator
-from meshlearn.train.relative_loss import relative_losses
-from meshlearn.train.sample import Sample
+from meshlearn.train.options import FitOptions
 
 __all__ = ["GridOperator", "GridWarning"]
 
 
-class GridOperator(NetworkEstimator):
+class GridOperator(FieldNetworkEstimator):
     """A grid network behind transfers between meshes and grids.
 
     inputs, outputs  names of fields in point_data, cell_data or global_data; a name in both is stepped in time
@@ -115,7 +114,7 @@ class GridOperator(NetworkEstimator):
     @property
     def adapter(self) -> MeshToGrid:
         """The transfer between meshes and grids, for these arguments."""
-        settings = (self.shape, self.transfer, self.extension, repr(self.periodic), repr(self.box))
+        settings = (repr(self.shape), self.transfer, self.extension, repr(self.periodic), repr(self.box))
         kept = self.__dict__.get("_adapter")
         if kept is None or kept[0] != settings:
             made = MeshToGrid(self.shape, self.transfer, self.extension, self.periodic, self.box)
@@ -124,10 +123,18 @@ class GridOperator(NetworkEstimator):
 
     # -- the network -----------------------------------------------------------------------------------------------
 
-    @wraps(NetworkEstimator.fit)
-    def fit(self, meshes: Any, **options: Any) -> GridOperator:  # type: ignore[override]
+    @arguments_of(NetworkEstimator.fit)
+    def fit(self, meshes: Any, **options: Any) -> GridOperator:
+        """Train, and tell what the grid costs (`floors_`); returns self. Arguments are those of `NetworkEstimator`.
+
+        Gives a GridWarning when the transfer of an output has half of the model's own error or more, on meshes of the
+        training.
+        """
         meshes = as_items(meshes)  # an iterator is read once
         super().fit(meshes, **options)
+        share = FitOptions.checked(**options)
+        if isinstance(share.validation, float):  # the floors are of training meshes: never of those held out
+            meshes = split(meshes, share)[0]
         self.floors_, advice = told_of_floors(self, meshes)
         if advice:
             warnings.warn(advice, GridWarning, stacklevel=2)
@@ -135,8 +142,7 @@ class GridOperator(NetworkEstimator):
 
     def build(self, fields: FieldSet) -> nn.Module:
         """The network for these fields; raises ParameterError for arguments that cannot be."""
-        if self.loss != "relative" and self.loss not in POINTWISE:
-            raise ParameterError(f"loss={self.loss!r} is not known; choose 'relative' or one of {sorted(POINTWISE)}.")
+        check_loss(self.loss)
         options = self.core_options if self.core_options is not None else {}
         if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
             raise ParameterError(f"core_options={options!r} must be a dictionary of arguments by name, or None.")
@@ -209,21 +215,7 @@ class GridOperator(NetworkEstimator):
                 columns.append(x)
         return torch.stack(columns, dim=1)
 
-    # -- time steps, loss, files -----------------------------------------------------------------------------------
-
-    def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
-        """The outputs on `target`; for outputs that are also inputs, the change since `source`."""
-        return to_changes(self.fields_, source, super().targets(source, target))
-
-    def decode(self, mesh: Mesh, tables: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The inverse of `targets`."""
-        return from_changes(self.fields_, mesh, tables)
-
-    def sample_losses(self, outputs: dict[str, Tensor], batch: Sample) -> Tensor:
-        """(n_meshes,) loss of every mesh."""
-        if self.loss != "relative":
-            return super().sample_losses(outputs, batch)
-        return relative_losses(outputs, batch, self.fields_, self.normalizers_)
+    # -- files -----------------------------------------------------------------------------------------------------
 
     def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights and normalisers as tensors; widths, floors and history as data."""

@@ -116,7 +116,7 @@ class TrainingData:
 
 def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> TrainingData:
     """Resolve the fields, split, check and prepare all meshes, fit the normalisers on the training side."""
-    training, validation, train_numbers, valid_numbers = _split(meshes, options)
+    training, validation, train_numbers, valid_numbers = split(meshes, options)
     if not options.warm_start:
         first = check_item(training[0], train_numbers[0])
         frame = first.frame(0) if isinstance(first, Trajectory) else first
@@ -152,7 +152,8 @@ def _look_at(model: Any, meshes: Any, options: FitOptions, device: str) -> Train
     return TrainingData(train, valid, budget, hashlib.sha256(seen).hexdigest())
 
 
-def _split(meshes: Any, options: FitOptions) -> tuple[Items, Items | None, list[int], list[int]]:
+def split(meshes: Any, options: FitOptions) -> tuple[Items, Items | None, list[int], list[int]]:
+    """(training, validation or None, their numbers in `meshes`): the two sides that a fit with these options sees."""
     items = as_items(meshes)
     everything = list(range(len(items)))
     validation = options.validation

@@ -274,7 +274,7 @@ def test_trailing_axes_and_dtypes_are_kept():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ml.MeshToGrid(3), "shape=3 must be a whole number"),
+        (lambda: ml.MeshToGrid(3), "shape=3 is not allowed: a whole number of at least 4"),
         (lambda: ml.MeshToGrid(8, "interpolation"), "did you mean 'interpolate'"),
         (lambda: ml.MeshToGrid(8, extension="zero"), "extension='zero'"),
         (lambda: ml.MeshToGrid(8, box=((0, 0), (0, 1))), "every coordinate of the first corner"),

@@ -1,12 +1,15 @@
 import functools
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
 import meshlearn as ml
 from meshlearn.grids import GridWarning, register_core
 from meshlearn.testing import check_estimator
+from meshlearn.train.batching import mix
+from meshlearn.train.items import split_validation
 from tests.grids.adapter_cases import wave
 
 SMALL = {
@@ -222,6 +225,32 @@ def test_wrong_arguments_of_a_grid_operator_are_told(options, message):
     model = ml.GridOperator(["f"], ["u"], **{"core": "unet", "shape": 8, **options})
     with pytest.raises(ml.MeshlearnError, match=message):
         model.fit(plates(1), epochs=1, progress=False)
+
+
+def test_floors_are_those_of_meshes_that_were_trained_on():
+    """One mesh carries a field that no grid does; held out, it is not looked at."""
+    meshes = plates(5)
+    rough = meshes[0].with_point_data(u=torch.arange(meshes[0].n_points) % 2 * 1.0)
+    model = operator(shape=16)
+    for seed in range(3):
+        _, held_out = split_validation(5, 0.2, mix(seed, 1))
+        shown = list(meshes)
+        shown[held_out[0]] = rough
+        assert model.fit(iter(shown), validation=0.2, seed=seed, epochs=1, progress=False).floors_["u"] < 0.1
+    others = iter([rough])
+    assert model.fit(iter(meshes), validation=others, epochs=1, progress=False).floors_["u"] < 0.1
+
+
+def test_numbers_of_numpy_are_taken(tmp_path):
+    options = {"hidden": np.int64(8), "multipliers": (np.int64(1), np.int32(2)), "blocks": np.int8(1)}
+    model = ml.GridOperator(["f"], ["u"], core="unet", core_options=options, shape=np.int64(8))
+    meshes = plates(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GridWarning)
+        model.fit(meshes, epochs=1, progress=False).save(tmp_path / "model")
+    again = ml.load(tmp_path / "model").predict(meshes[0])
+    assert torch.equal(again.point_data["u"], model.predict(meshes[0]).point_data["u"])
+    assert ml.MeshToGrid(np.array([5, 6]), radius=np.float32(2.0)).grid(meshes[0]).shape == (5, 6)
 
 
 def test_fit_shows_the_options_of_training():

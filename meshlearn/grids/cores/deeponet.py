@@ -45,8 +45,9 @@ class DeepONetCore(nn.Module):
         layers: Any = 3,
     ) -> None:
         super().__init__()
-        for name, value in (("hidden", hidden), ("terms", terms), ("layers", layers)):
-            check_whole(name, value, 1)
+        hidden, terms, layers = (
+            check_whole(name, value, 1) for name, value in (("hidden", hidden), ("terms", terms), ("layers", layers))
+        )
         self.widths, self.terms = dict(widths), terms
         dim = len(periodic)
         self.convolutions = nn.Sequential(

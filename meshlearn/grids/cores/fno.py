@@ -41,15 +41,12 @@ class FourierCore(nn.Module):
         rank: Any = None,
     ) -> None:
         super().__init__()
-        self.periodic, self.padding = tuple(periodic), padding
-        check_whole("hidden", hidden, 1)
-        check_whole("layers", layers, 1)
-        check_share("padding", padding, 0.0, 2.0)
+        self.periodic, self.padding = tuple(periodic), check_share("padding", padding, 0.0, 2.0)
+        hidden, layers = check_whole("hidden", hidden, 1), check_whole("layers", layers, 1)
         if rank is not None:
-            check_share("rank", rank, 1e-6, 1.0)
+            rank = check_share("rank", rank, 1e-6, 1.0)
         kept = tuple(modes) if isinstance(modes, (list, tuple)) else (modes,) * len(self.periodic)
-        for n in kept:
-            check_whole("modes", n, 1)
+        kept = tuple(check_whole("modes", n, 1) for n in kept)
         if len(kept) != len(self.periodic):
             raise ParameterError(f"modes={modes!r}: one number, or one for each of the {len(periodic)} axes.")
         options: dict[str, Any] = {} if rank is None else {"factorization": "tucker", "rank": rank}

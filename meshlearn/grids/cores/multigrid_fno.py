@@ -91,8 +91,7 @@ class MultigridFourierCore(nn.Module):
         rank: Any = 0.1,
     ) -> None:
         super().__init__()
-        check_whole("levels", levels, 0)
-        check_whole("margin", margin, 0)
+        levels, margin = check_whole("levels", levels, 0), check_whole("margin", margin, 0)
         self.periodic, self.levels = tuple(periodic), levels
         self.margin = margin if levels else 0
         inner = self.periodic if not levels else (False,) * len(self.periodic)  # a patch is no period

@@ -33,7 +33,7 @@ CORES = tuple(_OWN)
 _GIVEN = ("self", "n_in", "n_out", "periodic", "widths", "n_places")
 
 
-def register_core(name: str, make: Callable[..., Any]) -> None:
+def register_core(name: Any, make: Any) -> None:
     """Make `GridOperator(core=name)` use make(n_in, n_out, periodic, **core_options), which returns an nn.Module.
 
     The module maps (batch, n_in, *shape) to (batch, n_out, *shape), or takes a time as well (`takes_time`, see the
@@ -43,10 +43,10 @@ def register_core(name: str, make: Callable[..., Any]) -> None:
     >>> from meshlearn.grids.cores import register_core
     >>> register_core("pointwise", lambda n_in, n_out, periodic: torch.nn.Conv2d(n_in, n_out, 1))
     """
-    if name in _OWN:
-        raise ParameterError(f"core {name!r} is one of meshlearn's: choose another name.")
     if not isinstance(name, str) or not callable(make):
         raise ParameterError(f"register_core({name!r}, {make!r}): a name and a function are expected.")
+    if name in _OWN:
+        raise ParameterError(f"core {name!r} is one of meshlearn's: choose another name.")
     _REGISTERED[name] = make
 
 
@@ -56,7 +56,7 @@ def core_maker(core: Any) -> Callable[..., Any]:
         return lambda *_, **__: copy.deepcopy(core)
     if callable(core):
         return core
-    if core in _OWN:
+    if isinstance(core, str) and core in _OWN:
         module, name, _ = _OWN[core]
         return getattr(import_module(f"meshlearn.grids.cores.{module}"), name)
     if isinstance(core, str) and core in _REGISTERED:

@@ -93,9 +93,10 @@ class SineNetCore(nn.Module):
         levels: Any = 3,
     ) -> None:
         super().__init__()
-        for name, value in (("hidden", hidden), ("waves", waves), ("levels", levels)):
-            check_whole(name, value, 1)
-        check_share("growth", growth, 1.0, 4.0)
+        hidden, waves, levels = (
+            check_whole(name, value, 1) for name, value in (("hidden", hidden), ("waves", waves), ("levels", levels))
+        )
+        growth = check_share("growth", growth, 1.0, 4.0)
         self.periodic, self.factor = tuple(periodic), 2**levels
         widths = [int(hidden * growth**level) for level in range(levels + 1)]
         self.lift = Convolution(n_in, hidden, periodic)

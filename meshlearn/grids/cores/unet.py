@@ -56,14 +56,12 @@ class UNetCore(nn.Module):
         blocks: Any = 2,
     ) -> None:
         super().__init__()
-        check_whole("hidden", hidden, 1)
-        check_whole("blocks", blocks, 1)
+        hidden, blocks = check_whole("hidden", hidden, 1), check_whole("blocks", blocks, 1)
         if not isinstance(multipliers, (list, tuple)) or not multipliers:
             raise ParameterError(
                 f"multipliers={multipliers!r}: a list of whole numbers is expected, such as [1, 2, 2]."
             )
-        for multiplier in multipliers:
-            check_whole("multipliers", multiplier, 1)
+        multipliers = [check_whole("multipliers", multiplier, 1) for multiplier in multipliers]
         self.periodic, self.factor = tuple(periodic), 2 ** (len(multipliers) - 1)
         self.lift = Convolution(n_in, hidden, periodic)
         width, widths = hidden, [hidden]

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from meshlearn.errors import ParameterError
+from meshlearn.train.field_network import check_loss
 from meshlearn.train.fields import FieldSet
-from meshlearn.train.loss import POINTWISE
 from meshlearn.train.steps import steps_in_time
 
 MOST_LEVELS = 12
 COORDINATES = ("centred", "absolute", "none")
 OPTIMIZERS = ("muon", "adamw")
-LOSSES = ("relative", *POINTWISE)
 
 
 def check_graphs(model: Any) -> None:
@@ -43,7 +42,7 @@ def check_build(model: Any, fields: FieldSet) -> None:
     if model.recompute is not None:
         _flag("recompute", model.recompute)
     _one_of("optimizer", model.optimizer, OPTIMIZERS)
-    _one_of("loss", model.loss, LOSSES)
+    check_loss(model.loss)
     if not isinstance(model.activation, str):
         raise ParameterError(f"activation={model.activation!r} must be the name of an activation, such as 'silu'.")
     if not isinstance(model.processor, str):

@@ -48,15 +48,14 @@ from meshlearn.models.meshgraphnet.noise import add_noise
 from meshlearn.models.meshgraphnet.sample import TRANSFERS, CoarseGraph, MultilevelSample
 from meshlearn.nn.muon import Muon
 from meshlearn.ops import Adjacency
+from meshlearn.train.field_network import FieldNetworkEstimator
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import measure_weights, row_counts
-from meshlearn.train.increments import from_changes, to_changes
-from meshlearn.train.network import NetworkEstimator
-from meshlearn.train.relative_loss import physical_zeros, relative_losses
+from meshlearn.train.relative_loss import physical_zeros
 from meshlearn.train.sample import Sample
 
 
-class MeshGraphNet(NetworkEstimator):
+class MeshGraphNet(FieldNetworkEstimator):
     """Encode, process, decode on the graph of a mesh.
 
     inputs, outputs    names of fields in point_data, cell_data or global_data; a name in both is stepped in time
@@ -290,12 +289,6 @@ class MeshGraphNet(NetworkEstimator):
             groups[0 if hidden else 1 if parameter.ndim > 1 else 2]["params"].append(parameter)
         return Muon([group for group in groups if group["params"]], lr=learning_rate)
 
-    def sample_losses(self, outputs: dict[str, Tensor], batch: MultilevelSample) -> Tensor:  # type: ignore[override]
-        """(n_meshes,) loss of every mesh."""
-        if self.loss != "relative":
-            return super().sample_losses(outputs, batch)
-        return relative_losses(outputs, batch, self.fields_, self.normalizers_)
-
     # -- files -----------------------------------------------------------------------------------------------------
 
     def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -309,14 +302,6 @@ class MeshGraphNet(NetworkEstimator):
         super().set_state(tensors, meta)
 
     # -- time steps ------------------------------------------------------------------------------------------------
-
-    def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
-        """The outputs on `target`; for outputs that are also inputs, the change since `source`."""
-        return to_changes(self.fields_, source, super().targets(source, target))
-
-    def decode(self, mesh: Mesh, tables: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The inverse of `targets`."""
-        return from_changes(self.fields_, mesh, tables)
 
     def augment(self, batch: MultilevelSample) -> MultilevelSample:  # type: ignore[override]
         """The batch with noise on the fields that are stepped in time, and targets that undo it."""

@@ -23,8 +23,8 @@ from meshlearn.models.neural_fields.geometry import DEFORMATION, NAME
 from meshlearn.models.neural_fields.modulated import ModulatedField
 from meshlearn.models.neural_fields.network import AttentionField
 from meshlearn.train import option_checks as check
+from meshlearn.train.field_network import check_loss
 from meshlearn.train.fields import FieldSet
-from meshlearn.train.loss import POINTWISE
 
 
 def shape_names(geometry: Any) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def check_pipeline(model: Any) -> None:
     check.require(good, "boundary_sets", sets, "a list of names of sets, such as ['hole_*']")
     one_of("backbone", model.backbone, ("attention", "film"))
     one_of("training", model.training, ("two-stage", "joint"))
-    one_of("loss", model.loss, ("relative", *POINTWISE))
+    check_loss(model.loss)
     check.whole(0)("blocks", model.blocks)
     check.whole(1, True)("encoder_epochs", model.encoder_epochs)
     check.number("a share strictly between 0 and 1", lambda x: 0 < x < 1)("encoder_share", model.encoder_share)

@@ -14,9 +14,9 @@ from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.neural_fields.geometry import DEFORMATION, Geometry
 from meshlearn.models.neural_fields.pipeline import make_encoder, shape_names
 from meshlearn.train import checkpoint
-from meshlearn.train.batching import mix
 from meshlearn.train.fields import describe, resolve_fields
-from meshlearn.train.items import Items, Subset, as_items, check_item, split_validation
+from meshlearn.train.fitting import split
+from meshlearn.train.items import Items, check_item
 from meshlearn.train.options import FitOptions
 
 # What the first stage takes from the options of the fit.
@@ -29,16 +29,7 @@ LEAST = 1e-3  # seconds
 
 def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | None]:
     """(training meshes, validation meshes), split as every fit does, with all fields checked before hours are spent."""
-    items = as_items(meshes)
-    validation = options.validation
-    training: Items = items
-    other: Items | None = None
-    train = list(range(len(items)))
-    if isinstance(validation, float):
-        train, held_out = split_validation(len(items), validation, mix(options.seed, 1))
-        training, other = Subset(items, train), Subset(items, held_out)
-    elif validation is not None:
-        other = as_items(validation, "validation")
+    training, other, train, _ = split(meshes, options)
     first = _still(check_item(training[0], train[0]))
     fields = resolve_fields(first, model.inputs, model.outputs, describe(first, train[0]))
     sets: set[str] = set()

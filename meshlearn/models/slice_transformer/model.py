@@ -19,25 +19,22 @@ from collections.abc import Sequence
 from typing import no_type_check
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.geometric_inputs import boundary_features, centred, check_patterns
 from meshlearn.models.slice_transformer.network import PointSample, SliceNetwork
+from meshlearn.train import option_checks
+from meshlearn.train.field_network import FieldNetworkEstimator, check_loss
 from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import measure_weights, row_counts
-from meshlearn.train.increments import from_changes, to_changes
-from meshlearn.train.loss import POINTWISE
-from meshlearn.train.network import NetworkEstimator
-from meshlearn.train.relative_loss import relative_losses
-from meshlearn.train.sample import Sample
 
 COORDINATES = ("centred", "absolute", "none")
 
 
-class SliceTransformer(NetworkEstimator):
+class SliceTransformer(FieldNetworkEstimator):
     """A transformer on the points of a mesh whose attention goes through learned slices of the domain.
 
     inputs, outputs  names of fields in point_data, cell_data or global_data; a name in both is stepped in time
@@ -129,29 +126,12 @@ class SliceTransformer(NetworkEstimator):
             cell_points=cell_points if fields.at("outputs", "cell") else None,
         )
 
-    def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
-        """The outputs on `target`; for outputs that are also inputs, the change since `source`."""
-        return to_changes(self.fields_, source, super().targets(source, target))
-
-    def decode(self, mesh: Mesh, tables: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The inverse of `targets`."""
-        return from_changes(self.fields_, mesh, tables)
-
-    def sample_losses(self, outputs: dict[str, Tensor], batch: Sample) -> Tensor:
-        """(n_meshes,) loss of every mesh."""
-        if self.loss != "relative":
-            return super().sample_losses(outputs, batch)
-        return relative_losses(outputs, batch, self.fields_, self.normalizers_)
-
     def _check(self) -> None:
         for name in ("hidden", "layers", "heads", "slices", "mlp_ratio"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ParameterError(f"{name}={value!r} must be a whole number of at least 1.")
+            option_checks.whole(1)(name, getattr(self, name))
         if self.hidden % self.heads:
             raise ParameterError(f"hidden={self.hidden} must be a multiple of heads={self.heads}.")
-        if not isinstance(self.distances, bool):
-            raise ParameterError(f"distances={self.distances!r} must be True or False.")
-        for name, known in (("coordinates", COORDINATES), ("loss", ("relative", *POINTWISE))):
-            if getattr(self, name) not in known:
-                raise ParameterError(f"{name}={getattr(self, name)!r} is not known; choose one of {list(known)}.")
+        option_checks.flag("distances", self.distances)
+        known = isinstance(self.coordinates, str) and self.coordinates in COORDINATES
+        option_checks.require(known, "coordinates", self.coordinates, f"one of {list(COORDINATES)}")
+        check_loss(self.loss)
