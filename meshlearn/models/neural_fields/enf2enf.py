@@ -37,6 +37,7 @@ from meshlearn.models.neural_fields.queries import at_points, own_queries
 from meshlearn.models.neural_fields.sample import ShapeSample, padding, thinned
 from meshlearn.models.neural_fields.stages import encoder_of, sides
 from meshlearn.train.estimator import Fields, rebuilt
+from meshlearn.train.field_network import RelativeLossEstimator
 from meshlearn.train.fields import FieldSet, check_geometry, describe
 from meshlearn.train.graph import measure_weights, row_counts
 from meshlearn.train.named import arguments_of
@@ -44,10 +45,9 @@ from meshlearn.train.network import NetworkEstimator, under
 from meshlearn.train.options import FitOptions
 from meshlearn.train.precision import narrowed
 from meshlearn.train.reach import check_reach
-from meshlearn.train.relative_loss import relative_losses
 
 
-class Enf2Enf(NetworkEstimator):
+class Enf2Enf(RelativeLossEstimator):
     """Encode the shape as latents, decode fields from them.
 
     inputs, outputs  names of fields: points and cells, global values; outputs at points or of the whole mesh
@@ -259,12 +259,6 @@ class Enf2Enf(NetworkEstimator):
 
     def _code_width(self) -> int:
         return self._encoder.latent_dim
-
-    def sample_losses(self, outputs: dict[str, Tensor], batch: ShapeSample) -> Tensor:  # type: ignore[override]
-        """(n_meshes,) loss of every mesh."""
-        if self.loss != "relative":
-            return super().sample_losses(outputs, batch)
-        return relative_losses(outputs, batch, self.fields_, self.normalizers_)
 
     # -- predict ---------------------------------------------------------------------------------------------------
 
