@@ -74,7 +74,11 @@ class CrossAttention(nn.Module):
         self.out = nn.Linear(hidden, hidden)
 
     def pairs(self, points: Float[Tensor, "b n dim"], extra: Tensor | None, latents: Latents) -> Pairs:
-        """What does not depend on the codes; see `Pairs`."""
+        """What does not depend on the codes; see `Pairs`.
+
+        Differences and invariants are taken in the dtype of the places, which may be finer than that of the network:
+        float64 places and poses, moved together, give the same numbers to its last digit.
+        """
         (b, m), n = latents.shape, points.shape[1]
         index, share = None, None
         position, frame, window = latents.position[:, None], latents.frame, latents.window[:, None]
@@ -90,8 +94,8 @@ class CrossAttention(nn.Module):
         offset = points[:, :, None] - position
         squared = self.group.squared_distance(offset)
         if k < m:
-            share = (1 - squared / (last[..., None] + TINY)).clamp(min=0).square() + TINY
-        numbers = self.group.invariants(offset, frame)
+            share = ((1 - squared / (last[..., None] + TINY)).clamp(min=0).square() + TINY).to(window)
+        squared, numbers = squared.to(window), self.group.invariants(offset, frame).to(window)
         if extra is not None:
             numbers = torch.cat([numbers, extra[:, :, None].expand(b, n, k, -1)], -1)
         gain, bias = self.modulation(self.phi_value(numbers)).chunk(2, -1)

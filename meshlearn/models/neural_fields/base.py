@@ -9,15 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from meshlearn import ops
 from meshlearn.errors import MeshError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.neural_fields.arguments import check_latents, check_point_outputs
 from meshlearn.models.neural_fields.decoding import decoded, fit_chunk
 from meshlearn.models.neural_fields.groups import Group
-from meshlearn.models.neural_fields.latents import Latents
-from meshlearn.models.neural_fields.placement import frames, spread
+from meshlearn.models.neural_fields.latents import Latents, precise
+from meshlearn.models.neural_fields.placement import frames, in_order, spread
 from meshlearn.models.neural_fields.reach import check_extent
-from meshlearn.models.neural_fields.sample import FieldSample, padding, thinned
+from meshlearn.models.neural_fields.sample import FieldSample, padding, thinned, with_places
 from meshlearn.train import option_checks as check
 from meshlearn.train.fields import FieldSet, FieldSpec, check_geometry, describe
 from meshlearn.train.graph import measure_weights, row_counts
@@ -167,16 +168,19 @@ class FieldAutodecoder(NetworkEstimator):
     def latents_of(self, mesh: Mesh, steps: int, where: str) -> tuple[FieldSample, Latents]:
         """The places of a mesh and its latents, in units of the network; see `fit_latents`."""
         self.fields_.check(mesh, where)
-        sample = self.prepare(mesh)
+        exact = mesh.replace(points=mesh.points.double())
+        sample = self.prepare(exact)
         if self.make_group(mesh.dim, self.length_).name != "Tn":
             check_extent(float(sample.points.norm(dim=1).max()), self.length_, where)
-        moved = narrowed(sample, self.dtype, self.device)
-        table = self.fields_.table(mesh, "outputs", "point", exact=True).to(self.device)
+        moved = with_places(narrowed(sample, self.dtype, self.device), sample)
+        order = in_order(sample.points)  # sums that do not depend, in their last digits either, on that of the mesh
+        weights, table = measure_weights(exact, "point"), self.fields_.table(mesh, "outputs", "point", exact=True)
+        weights, table = ops.gather(weights, order).to(self.device, self.dtype), ops.gather(table, order)
         normalizer: Any = self.normalizers_.targets["point"]
         latents = self.module_.fit(  # type: ignore[operator]
-            moved.points[None] / self.length_,
-            normalizer(table).to(self.dtype)[None],
-            measure_weights(mesh, "point").to(self.device, self.dtype)[None],
+            ops.gather(moved.points, order.to(self.device))[None] / self.length_,
+            normalizer(table.to(self.device)).to(self.dtype)[None],
+            weights[None],
             self.module_.start(*self.places(moved)),  # type: ignore[operator]
             steps,
             chunk=fit_chunk(self.module_.field, self.n_latents),
@@ -214,7 +218,7 @@ class FieldAutodecoder(NetworkEstimator):
             self.latent_dim,
             group.oriented,
         ).to(self.device, self.dtype)
-        points = ((mesh.points.double() - center) / self.length_).to(self.device, self.dtype)
+        points = precise((mesh.points.double() - center) / self.length_, self.device, self.dtype)
         values = decoded(self.module_.field, points, None, parts, chunk)
         tables = {"point": self.normalizers_.targets["point"].inverse(values.double())}  # type: ignore[operator]
         return self.fields_.split_outputs(tables)

@@ -51,7 +51,7 @@ def decoded(
             if graph:
                 parts.append(values)
                 continue
-            out = points.new_empty(len(points), values.shape[1]) if out is None else out
+            out = values.new_empty(len(points), values.shape[1]) if out is None else out
             out[part] = values
     if graph:
         return torch.cat(parts)

@@ -34,7 +34,7 @@ from meshlearn.models.neural_fields.geometry import Geometry
 from meshlearn.models.neural_fields.latents import Latents
 from meshlearn.models.neural_fields.pipeline import build_pipeline, check_pipeline, shape_names
 from meshlearn.models.neural_fields.queries import at_points, own_queries
-from meshlearn.models.neural_fields.sample import ShapeSample, padding, thinned
+from meshlearn.models.neural_fields.sample import ShapeSample, padding, thinned, with_places
 from meshlearn.models.neural_fields.stages import encoder_of, sides
 from meshlearn.train.estimator import Fields, rebuilt
 from meshlearn.train.field_network import RelativeLossEstimator
@@ -289,6 +289,8 @@ class Enf2Enf(RelativeLossEstimator):
             return self.fields_.attach(target, self._evaluate(mesh, target))
 
     def _evaluate(self, mesh: Mesh, at: Mesh | None) -> Fields:
+        dtype = mesh.dtype
+        mesh = mesh.replace(points=mesh.points.double())
         raw = self.prepare(mesh).replace(shape=None, shape_points=None)
         if at is not None:
             center = mesh.points[0].double() - raw.points[0].double()
@@ -299,7 +301,7 @@ class Enf2Enf(RelativeLossEstimator):
                 point_inputs=extra.to(mesh.points),
                 point_weights=mesh.points.new_ones(at.n_points),
             )
-        sample = narrowed(raw, self.dtype, self.device)
+        sample = with_places(narrowed(raw, self.dtype, self.device), raw)
         self.normalizers_.check(sample)
         sample = self.normalizers_.normalise(sample)  # type: ignore[assignment]
         decoder: Any = self.module_.decoder
@@ -310,7 +312,7 @@ class Enf2Enf(RelativeLossEstimator):
         if "global" in self.fields_.output_locations:
             tables["global"] = decoder.whole(decoder.field.features(latents))
         physical = self.normalizers_.physical(tables)
-        return self.fields_.split_outputs({k: v.to(mesh.points) for k, v in physical.items()})
+        return self.fields_.split_outputs({k: v.to(dtype) for k, v in physical.items()})
 
     def to(self, device: torch.device | str) -> Enf2Enf:
         """Move the fitted networks to a device; returns self."""

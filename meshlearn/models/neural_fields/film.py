@@ -45,7 +45,7 @@ class FilmField(nn.Module):
 
     def prepare(self, points: Float[Tensor, "b n dim"], extra: Tensor | None, latents: Latents) -> Places:
         """All that does not depend on the codes."""
-        offset = points - latents.position[:, :1]
+        offset = (points - latents.position[:, :1]).to(latents.window)
         parts = [self.phi(offset), offset, *([] if extra is None else [extra])]
         return Places(torch.cat(parts, -1))
 

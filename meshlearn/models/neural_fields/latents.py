@@ -45,10 +45,10 @@ class Latents:
         return Latents(self.position.detach(), self.context.detach(), self.window.detach(), frame)
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Latents:
-        """A copy on another device and in another dtype."""
-        frame = None if self.frame is None else self.frame.to(device, dtype)
-        position, context, window = (x.to(device, dtype) for x in (self.position, self.context, self.window))
-        return Latents(position, context, window, frame)
+        """A copy for a network of `dtype` on a device: codes and windows in it, positions and axes as `precise`."""
+        frame = None if self.frame is None else precise(self.frame, device, dtype)
+        context, window = self.context.to(device, dtype), self.window.to(device, dtype)
+        return Latents(precise(self.position, device, dtype), context, window, frame)
 
     def moved(self, position: Tensor | None, turn: Tensor | None, window: Tensor | None) -> Latents:
         """The latents after a step along the manifold of poses.
@@ -60,7 +60,7 @@ class Latents:
         if position is not None:
             changes["position"] = self.position + position
         if turn is not None and self.frame is not None:
-            changes["frame"] = self.frame @ rotation(turn)
+            changes["frame"] = self.frame @ rotation(turn.to(self.frame))
         if window is not None:
             changes["window"] = self.window + window
         return self.replace(**changes)
@@ -100,6 +100,13 @@ class Latents:
             (data[WINDOW] / length).log()[None],
             data[FRAME][None] if oriented else None,
         )
+
+
+def precise(x: Tensor, device: torch.device | str, dtype: torch.dtype) -> Tensor:
+    """Points or poses on the device of a network of `dtype`: float64 stays, since differences are taken of them that
+    then do not depend on where everything is, but on devices that do not have it (MPS)."""
+    keep = x.dtype == torch.float64 and torch.device(device).type != "mps"
+    return x.to(device) if keep else x.to(device, dtype)
 
 
 def rotation(turn: Float[Tensor, "*n k"]) -> Float[Tensor, "*n dim dim"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from meshlearn import ops
@@ -29,7 +29,7 @@ def spread(
     x, w = points.detach().double(), weights.detach().double()
     unit = 2.0 ** torch.ceil(torch.log2(x.abs().max().clamp(min=1e-300))) * LATTICE
     lattice = (x / unit).round()
-    order = torch.argsort(lattice @ x.new_tensor(DIRECTION[: x.shape[1]]), stable=True)
+    order = in_order(lattice)
     x, lattice = ops.gather(x, order), ops.gather(lattice, order)
     w = (ops.gather(w, order) / w.max() / LATTICE).round()
     middle = ((w @ lattice) / w.sum()).round()
@@ -41,6 +41,11 @@ def spread(
         sums = torch.zeros_like(places).index_add_(0, nearest, w[:, None] * x)
         places = torch.where(mass[:, None] > 0, sums / mass[:, None].clamp(min=1e-300) / unit, places)
     return (places * unit).to(points)
+
+
+def in_order(points: Float[Tensor, "n dim"]) -> Int[Tensor, " n"]:
+    """The numbers of the points, along a direction: an order that does not depend on how they are numbered."""
+    return torch.argsort(points @ points.new_tensor(DIRECTION[: points.shape[1]]), stable=True)
 
 
 def frames(positions: Float[Tensor, "m dim"], center: Float[Tensor, " dim"]) -> Float[Tensor, "m dim dim"]:

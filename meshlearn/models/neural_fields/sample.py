@@ -10,7 +10,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from meshlearn import ops
+from meshlearn.models.neural_fields.latents import precise
 from meshlearn.train.sample import Sample
+
+F = TypeVar("F", bound="FieldSample")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,13 @@ class FieldSample(Sample):
     def rows(self, location: str) -> int:
         """Number of rows of `location` in the batch."""
         return len(self.points) if location == "point" else super().rows(location)
+
+
+def with_places(batch: F, exact: F) -> F:
+    """The batch of a network with the places of `exact`, in float64 where these are; see `precise`."""
+    device, dtype = batch.points.device, batch.points.dtype
+    start, frame = (None if x is None else precise(x, device, dtype) for x in (exact.start, exact.frame))
+    return batch.replace(points=precise(exact.points, device, dtype), start=start, frame=frame)
 
 
 class Padding(NamedTuple):

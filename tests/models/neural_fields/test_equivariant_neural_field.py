@@ -87,11 +87,11 @@ def test_fitting_and_decoding_commute_with_motions(group):
     model = Small(["u"], group=group).fit(meshes, **QUIET)
     mesh, motion = meshes[1].double(), RigidMotion.random(2, seed=5, shift=10.0)
     before, after = model.predict(mesh).point_data["u"], model.predict(motion.mesh(mesh)).point_data["u"]
-    assert (before - after).abs().max() < 1e-4 * before.std()
+    assert (before - after).abs().max() < 1e-5 * before.abs().max()
     shared = Small(["u"], placement="shared").fit(meshes, **QUIET)  # the control: translations alone
     turned, moved = motion.mesh(mesh), mesh.replace(points=mesh.points + motion.shift)
     before = shared.predict(mesh).point_data["u"]
-    assert (before - shared.predict(moved).point_data["u"]).abs().max() < 1e-4 * before.std()
+    assert (before - shared.predict(moved).point_data["u"]).abs().max() < 1e-5 * before.abs().max()
     assert (before - shared.predict(turned).point_data["u"]).abs().max() > 0.01 * before.std()
 
 
@@ -99,7 +99,7 @@ def test_the_order_of_points_does_not_matter(fitted):
     mesh = unlike_meshes()[2]
     other, order, _ = permute_mesh(mesh)
     a, b = fitted.predict(mesh), fitted.predict(other)
-    assert_close(b.point_data["u"], a.point_data["u"][order], rtol=1e-3, atol=1e-4)
+    assert_close(b.point_data["u"], a.point_data["u"][order], rtol=1e-6, atol=1e-6)
 
 
 def test_a_list_equals_one_by_one(fitted):

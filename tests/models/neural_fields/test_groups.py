@@ -62,22 +62,25 @@ def moved_latents(latents, turn, shift):
     return latents.replace(position=latents.position @ turn.T + shift, frame=frame)
 
 
-def change(group, dtype, nearest, forget=None):
-    """Change of the outputs when points and latents are moved, relative to how they vary over the points (both as root
-    mean squares)."""
+def change(group, dtype, nearest, forget=None, places=torch.float64):
+    """Largest change of an output when points and latents are moved, over the standard deviation of the outputs."""
     field = make_field(group, dtype, nearest)
     points = torch.randn(1, 200, group.dim, generator=torch.Generator().manual_seed(4), dtype=torch.float64) / 2
     extra = points[..., :1].sin()
     latents, (turn, shift) = make_latents(group), motion_of(group)
-    after = moved_latents(latents, turn, shift)
+    after, moved = moved_latents(latents, turn, shift), points @ turn.T + shift
     if forget == "frame":
         after = after.replace(frame=latents.frame)
     if forget == "position":
         after = after.replace(position=latents.position)
-    with torch.no_grad():
-        before = field(points.to(dtype), extra.to(dtype), latents.to("cpu", dtype))
-        result = field((points @ turn.T + shift).to(dtype), extra.to(dtype), after.to("cpu", dtype))
-    return float((result - before).square().mean().sqrt() / before.std(1).square().mean().sqrt())
+    results = []
+    for x, z in ((points, latents), (moved, after)):
+        z = z.to("cpu", dtype)
+        assert (z.context.dtype, z.position.dtype) == (dtype, torch.float64)
+        z = z.replace(position=z.position.to(places), frame=None if z.frame is None else z.frame.to(places))
+        with torch.no_grad():
+            results.append(field(x.to(places), extra.to(dtype), z))
+    return float((results[1] - results[0]).abs().max() / results[0].std())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -85,6 +88,12 @@ def change(group, dtype, nearest, forget=None):
 @pytest.mark.parametrize("group", GROUPS, ids=name)
 def test_moving_latents_moves_the_field(group, nearest, dtype):
     assert change(group, dtype, nearest) < LIMIT[dtype]
+
+
+@pytest.mark.parametrize("nearest", [None, 3])
+def test_places_in_float32_would_not_do(nearest):
+    """The control of the precision: with places rounded to float32, periodic coordinates exceed the limit."""
+    assert change(GROUPS[-1], torch.float32, nearest, places=torch.float32) > LIMIT[torch.float32]
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=name)
