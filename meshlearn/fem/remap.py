@@ -24,14 +24,17 @@ from meshlearn.mesh.overlap import overlaps
 from meshlearn.mesh.reference import reference_cell
 from meshlearn.ops import SparseOperator
 
+_BLOCK = 1 << 17  # pieces at a time
+
 
 class ConservativeRemap:
-    """From the P1 fields of `source` to those of `target`: lines in 1-D, triangles in the plane; factorised once.
+    """From the P1 fields of `source` to those of `target`: lines in 1-D, triangles in the plane, tetrahedra.
 
     covered  share of the target's measure that overlaps the source: 1 for two meshes of one domain
 
-    Where the domains differ (curved boundaries), everything is meant on what they have in common: the integral over it
-    is kept, constants come back. Raises TopologyError for other cells, MeshError for a target point without overlap.
+    Overlaps and matrices are made once, for any number of fields. Where the domains differ (curved boundaries),
+    everything is meant on what they have in common: the integral over it is kept, constants come back. Raises
+    TopologyError for other cells, MeshError for a target point without overlap.
 
     >>> source, target = ml.shapes.square(n=3).double(), ml.shapes.square(n=4).double()
     >>> from meshlearn.fem.remap import ConservativeRemap
@@ -45,13 +48,19 @@ class ConservativeRemap:
         pieces = overlaps(target, source)
         (kind,) = target.domain_types
         places, weights = reference_cell(kind).quadrature(2)
-        barycentric = reference_cell(kind).shape(places).numpy()
-        points = np.einsum("qk,mkd->mqd", barycentric, pieces.corners)
-        weight = pieces.measure[:, None] * (weights / weights.sum()).numpy()
-        phi, rows = _shapes(target, pieces.first, points)
-        psi, columns = _shapes(source, pieces.second, points)
-        self.mass = _sum(weight, phi, rows, phi, rows, (target.n_points, target.n_points))
-        self.mixed = _sum(weight, phi, rows, psi, columns, (target.n_points, source.n_points))
+        barycentric, weights = reference_cell(kind).shape(places).numpy(), (weights / weights.sum()).numpy()
+        phi_of, psi_of = _Shapes(target), _Shapes(source)
+        sums: Any = [0, 0, 0]
+        for start in range(0, max(len(pieces.measure), 1), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            points = np.einsum("qk,mkd->mqd", barycentric, pieces.corners[part])
+            weight = pieces.measure[part, None] * weights
+            phi, rows = phi_of(pieces.first[part], points)
+            psi, columns = psi_of(pieces.second[part], points)
+            sums[0] += _sum(weight, phi, rows, phi, rows, (target.n_points, target.n_points))
+            sums[1] += _sum(weight, phi, rows, psi, columns, (target.n_points, source.n_points))
+            sums[2] += _sum(weight, psi, columns, psi, columns, (source.n_points, source.n_points))
+        self.mass, self.mixed, self._source = sums
         self.lumped = np.asarray(self.mixed.sum(1)).ravel()
         bare = int((self.lumped <= 0).sum())
         if bare:
@@ -59,7 +68,6 @@ class ConservativeRemap:
                 f"{bare} of {target.n_points} points of the target have no cell that overlaps the source: the meshes "
                 "are of different domains.\n  ml.interpolate(source, target) takes the closest values there."
             )
-        self._source = _sum(weight, psi, columns, psi, columns, (source.n_points, source.n_points))
         self.covered = float(pieces.measure.sum() / float(target.measure().detach()))
         self._factor = Factorization(SparseOperator.from_scipy(self.mass))
 
@@ -125,20 +133,25 @@ def _share(room: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(wanted == 0, 1.0, np.clip(room / safe, 0.0, 1.0))
 
 
-def _shapes(mesh: Mesh, cell: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """((m, q, dim + 1) values of the shape functions of the cells at the points (m, q, dim), (m, dim + 1) nodes)."""
-    (kind,) = mesh.domain_types
-    nodes = mesh.cells[kind].cpu().numpy()[cell]
-    x = mesh.points.detach().cpu().double().numpy()[nodes]
-    inverse = np.linalg.inv(x[:, 1:] - x[:, :1])
-    local = np.einsum("mqd,mdk->mqk", points - x[:, :1], inverse)
-    return np.concatenate([1 - local.sum(2, keepdims=True), local], 2), nodes
+class _Shapes:
+    """Shape functions of the cells of a mesh of simplices."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        (kind,) = mesh.domain_types
+        self.nodes = mesh.cells[kind].cpu().numpy()
+        x = mesh.points.detach().cpu().double().numpy()[self.nodes]
+        self.origin, self.inverse = x[:, :1], np.linalg.inv(x[:, 1:] - x[:, :1])
+
+    def __call__(self, cell: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """((m, q, dim + 1) values in the cells (m,) at the points (m, q, dim), (m, dim + 1) nodes)."""
+        local = (points - self.origin[cell]) @ self.inverse[cell]
+        return np.concatenate([1 - local.sum(2, keepdims=True), local], 2), self.nodes[cell]
 
 
 def _sum(w: np.ndarray, f: np.ndarray, rows: np.ndarray, g: np.ndarray, columns: np.ndarray, shape: Any) -> Any:
     from scipy.sparse import coo_array
 
-    values = np.einsum("mq,mqa,mqb->mab", w, f, g)
+    values = (w[..., None] * f).transpose(0, 2, 1) @ g
     a = np.broadcast_to(rows[:, :, None], values.shape).reshape(-1)
     b = np.broadcast_to(columns[:, None, :], values.shape).reshape(-1)
     made = coo_array((values.reshape(-1), (a, b)), shape=shape).tocsr()

@@ -1,4 +1,4 @@
-"""Where the cells of two meshes overlap: exact intersections of intervals and of triangles, all pairs at once."""
+"""Where the cells of two meshes overlap: exact intersections of intervals, triangles, tetrahedra, all pairs at once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 
 from meshlearn.errors import TopologyError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.tetra_clipping import clip_tetrahedra, volumes
 
-_KINDS = {1: "line", 2: "triangle"}
+_KINDS = {1: "line", 2: "triangle", 3: "tetra"}
 _EMPTY = 1e-14  # of the smaller cell: overlaps below are touches
-_BLOCK = 1 << 17
+_BLOCK = {1: 1 << 17, 2: 1 << 17, 3: 1 << 14}  # pairs at a time
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Overlaps:
 
     first, second  (m,) global number of the cell of either mesh
     corners        (m, dim + 1, dim) float64
-    measure        (m,) lengths or areas, positive
+    measure        (m,) lengths, areas or volumes, positive
     """
 
     first: np.ndarray
@@ -30,25 +31,25 @@ class Overlaps:
 
 
 def overlaps(first: Mesh, second: Mesh) -> Overlaps:
-    """All overlaps of two meshes of lines in 1-D, or of triangles in the plane, in either orientation.
+    """All overlaps of two meshes of lines in 1-D, triangles in the plane or tetrahedra, in either orientation.
 
     Triangles are clipped by one another's sides (Sutherland and Hodgman 1974) and the convex polygons cut into
-    triangles. Raises TopologyError for other meshes, and for two of unlike dimension.
+    triangles; tetrahedra by one another's faces, into tetrahedra. Raises TopologyError for other meshes, and for two of
+    unlike dimension.
     """
     for mesh in (first, second):
         if mesh.dim not in _KINDS or mesh.domain_types != [_KINDS[mesh.dim]]:
             raise TopologyError(
-                f"overlaps of cells are computed for lines in 1-D and triangles in the plane; got {mesh.cell_counts} "
-                f"in {mesh.dim}-D.\n  in space: ml.interpolate(source, target)."
+                f"overlaps of cells are computed for lines in 1-D, triangles in the plane and tetrahedra; got "
+                f"{mesh.cell_counts} in {mesh.dim}-D.\n  for other cells: ml.interpolate(source, target)."
             )
     if first.dim != second.dim:
         raise TopologyError(f"the meshes have {first.dim} and {second.dim} dimensions: expected the same.")
     a, b = _corners(first), _corners(second)
     pairs = _candidates(a, b)
-    clip = _clip_lines if first.dim == 1 else _clip_triangles
-    parts = [
-        clip(a, b, *(p[start : start + _BLOCK] for p in pairs)) for start in range(0, max(len(pairs[0]), 1), _BLOCK)
-    ]
+    clip = {1: _clip_lines, 2: _clip_triangles, 3: _clip_tetrahedra}[first.dim]
+    block = _BLOCK[first.dim]
+    parts = [clip(a, b, *(p[start : start + block] for p in pairs)) for start in range(0, max(len(pairs[0]), 1), block)]
     return Overlaps(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -98,6 +99,10 @@ def _clip_triangles(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) 
     least = _EMPTY * np.minimum(_areas(a)[i], _areas(b)[j])
     pair, piece = np.nonzero(exists & (area > least[:, None]))
     return i[pair], j[pair], pieces[pair, piece], area[pair, piece]
+
+
+def _clip_tetrahedra(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, ...]:
+    return clip_tetrahedra(a, b, i, j, _EMPTY * np.minimum(volumes(a[i]), volumes(b[j])))
 
 
 def _areas(x: np.ndarray) -> np.ndarray:

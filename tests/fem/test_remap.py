@@ -19,12 +19,31 @@ def shaken(mesh, amount, seed=0):
     )
 
 
+def turned(mesh):
+    """Every tetrahedron with two corners exchanged."""
+    return ml.Mesh(mesh.points, {"tetra": mesh.cells["tetra"][:, [1, 0, 2, 3]]})
+
+
+def kuhn(n):
+    """A box of tetrahedra, sheared inside so that no face of it is a face of another box."""
+    mesh = ml.shapes.box(n=n, cells="tetra").double()
+    x, y, z = mesh.points.T
+    bubble = x * (1 - x) * y * (1 - y) * z * (1 - z)
+    return mesh.replace(points=mesh.points + bubble[:, None] * torch.tensor([3.0, -2.0, 1.0]).double())
+
+
 PAIRS = {
     "unlike squares": lambda: (ml.shapes.square(n=5).double(), ml.shapes.square(size=0.13).double()),
     "moved points": lambda: (ml.shapes.square(n=8).double(), shaken(ml.shapes.square(n=8).double(), 0.1)),
     "l-shapes": lambda: (ml.shapes.l_shape(n=4).double(), ml.shapes.l_shape(size=0.2).double()),
     "intervals": lambda: (ml.shapes.interval(n=7).double(), shaken(ml.shapes.interval(n=9).double(), 0.08)),
     "the same mesh": lambda: (ml.shapes.square(n=4).double(), ml.shapes.square(n=4).double()),
+    "boxes of tetrahedra": lambda: (
+        ml.shapes.box(n=2, cells="tetra").double(),
+        shaken(ml.shapes.box(n=3, cells="tetra").double(), 0.15),
+    ),
+    "the same tetrahedra": lambda: (ml.shapes.box(n=2, cells="tetra").double(),) * 2,
+    "tetrahedra numbered both ways": lambda: (turned(ml.shapes.box(n=2, cells="tetra").double()), kuhn(3)),
     "clockwise": lambda: (
         ml.shapes.square(n=4).double(),
         shaken(
@@ -83,6 +102,24 @@ def test_the_projection_is_the_closest_field_and_has_new_extrema():
     torch.testing.assert_close(remap.mass @ free.numpy(), remap.mixed @ step.numpy())
 
 
+def tetrahedron(*corners):
+    return ml.Mesh(torch.tensor(corners).double(), {"tetra": [[0, 1, 2, 3]]})
+
+
+def test_two_tetrahedra_meet_in_what_geometry_says():
+    """A corner cut off a tetrahedron by another has the volume of the small one; those that touch share nothing."""
+    unit = tetrahedron((0.0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1))
+    large = tetrahedron((0.0, 0, 0.5), (2, 0, 0.5), (0, 2, 0.5), (0, 0, 2.5))  # z > 1/2 and x + y + z < 5/2
+    assert overlaps(unit, large).measure.sum() == pytest.approx(0.5**3 / 6, rel=1e-14)
+    mirrored = tetrahedron((1.0, 1, 1), (0, 1, 1), (1, 0, 1), (1, 1, 0))  # x + y + z > 2: both are corners of a cube
+    assert len(overlaps(unit, mirrored).measure) == 0
+    first = tetrahedron((0.0, 0, 0), (1, 1, 0), (1, 0, 1), (0, 1, 1))
+    second = tetrahedron((1.0, 1, 1), (0, 0, 1), (0, 1, 0), (1, 0, 0))
+    assert overlaps(first, second).measure.sum() == pytest.approx(1 / 6, rel=1e-14)  # the octahedron in a cube
+    inner = unit.replace(points=0.1 + 0.5 * unit.points)
+    assert overlaps(unit, inner).measure.sum() == pytest.approx(0.5**3 / 6, rel=1e-14)
+
+
 def test_smooth_fields_converge_in_second_order():
     errors = {False: [], True: []}
     for n in (8, 16):
@@ -106,8 +143,8 @@ def test_domains_that_differ_keep_what_they_share():
 
 
 def test_refusals():
-    box = ml.shapes.box(n=2)
-    with pytest.raises(ml.TopologyError, match=r"triangles in the plane; got[\s\S]*ml.interpolate"):
+    box = ml.shapes.box(n=2, cells="hexahedron")
+    with pytest.raises(ml.TopologyError, match=r"and tetrahedra; got[\s\S]*ml.interpolate"):
         ConservativeRemap(box, box)
     square = ml.shapes.square(n=2).double()
     with pytest.raises(ml.TopologyError, match="dimensions"):

@@ -22,7 +22,7 @@ def transfer(old: Mesh, new: Mesh, names: str | Sequence[str] | None = None, met
     names   point fields; all with floating-point values if None
     method  "interpolate": P1, no new extrema, integrals change. "conservative": L2 projection over the overlaps of the
             cells, integrals are kept, new extrema are possible. "bounded": the same within the bounds of the source
-            cells around each point. The last two are for lines in 1-D and triangles in the plane
+            cells around each point. The last two are for lines in 1-D, triangles in the plane and tetrahedra
 
     Raises FieldError for missing or non-finite fields, TopologyError for cells without overlaps.
 
