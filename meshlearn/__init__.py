@@ -45,6 +45,7 @@ _PUBLIC: dict[str, str] = {
     "MeshGraphNet": "models.meshgraphnet",
     "SPON": "models.spon",
     "SPONMultigrid": "models.spon",
+    "PDERefiner": "models.around",
     "MMGP": "models.mmgp",
     "Enf2Enf": "models.neural_fields.enf2enf",
     "EquivariantNeuralField": "models.neural_fields.field",

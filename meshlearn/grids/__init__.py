@@ -6,5 +6,9 @@ from meshlearn.grids.floor import GridWarning
 from meshlearn.grids.grid import RegularGrid
 from meshlearn.grids.operator import GridOperator
 from meshlearn.grids.transfer import GridTransfer
+from meshlearn.grids.writer import GridWriter
+from meshlearn.train.writer import register_writer
 
 __all__ = ["GridOperator", "GridTransfer", "GridWarning", "MeshToGrid", "RegularGrid", "register_core"]
+
+register_writer(GridOperator, GridWriter)

@@ -1,0 +1,7 @@
+"""Around other models: they work with any network that has a writer (`meshlearn.train.writer`)."""
+
+from __future__ import annotations
+
+from meshlearn.models.around.refiner import PDERefiner
+
+__all__ = ["PDERefiner"]
