@@ -7,12 +7,16 @@ import torch
 import meshlearn as ml
 from meshlearn.grids.cores.deeponet import DeepONetCore
 from meshlearn.grids.cores.fno import FourierCore
+from meshlearn.grids.cores.lsm import LatentSpectralCore, patched, unpatched
+from meshlearn.grids.cores.mgno import MultigridCore, MultigridCycle
 from meshlearn.grids.cores.multigrid_fno import MultigridFourierCore, patches, stitched
 from meshlearn.grids.cores.padding import Convolution, Doubling, pad
 from meshlearn.grids.cores.real_weights import RealWeights
 from meshlearn.grids.cores.registry import build_core, register_core
+from meshlearn.grids.cores.scot import OperatorTransformerCore
 from meshlearn.grids.cores.sinenet import SineNetCore
 from meshlearn.grids.cores.unet import UNetCore
+from meshlearn.grids.cores.windows import WindowAttention, unwindowed, windowed
 
 
 def need_neuralop():
@@ -42,12 +46,28 @@ def mgtfno(n_in=2, n_out=1, periodic=(False, False), **options):
     return MultigridFourierCore(n_in, n_out, periodic, **{**small, **options})
 
 
+def mgno(n_in=2, n_out=1, periodic=(False, False), **options):
+    return MultigridCore(n_in, n_out, periodic, **{"hidden": 6, "layers": 2, "iterations": (1, (1, 1), 2), **options})
+
+
+def lsm(n_in=2, n_out=1, periodic=(False, False), **options):
+    return LatentSpectralCore(n_in, n_out, periodic, **{"hidden": 8, "levels": 2, "heads": 4, "modes": 5, **options})
+
+
+def scot(n_in=2, n_out=1, periodic=(False, False), **options):
+    small = {"hidden": 8, "depths": (2, 2), "heads": 2, "patch": 2, "window": 2, "skips": 1}
+    return OperatorTransformerCore(n_in, n_out, periodic, **{**small, **options})
+
+
 MAKERS = {
     "fno": fno,
     "tfno": lambda *a, **k: fno(*a, rank=0.3, **k),
     "unet": unet,
     "sinenet": sinenet,
     "mgtfno": mgtfno,
+    "mgno": mgno,
+    "lsm": lsm,
+    "scot": scot,
 }
 
 
@@ -59,6 +79,28 @@ def test_the_unet_has_as_many_weights_as_the_published_one():
 def test_sinenet_has_as_many_weights_as_the_published_one():
     with torch.device("meta"):
         assert parameters(SineNetCore(12, 3, (True, True), hidden=64, waves=8, growth=1.425, levels=4)) == 35_490_219
+
+
+def test_mgno_has_the_weights_that_its_source_says():
+    """24 channels, six levels: 0.57 million, as its paper has it, with four layers."""
+    with torch.device("meta"):
+        four, five = (MultigridCore(1, 1, (False,) * 2, 24, n, (1, 1, 1, 1, 1, 2)) for n in (4, 5))
+    assert (parameters(four), parameters(five)) == (572_661, 738_573)
+    c, levels = 24, 6
+    smoothings = 2 * (levels + 1) - 1  # S and A, but for the first
+    transfers = (levels - 1) * (9 + 16)  # of u: down, and up
+    cycle = 9 * c * c * smoothings + (levels - 1) * 9 * c * c + transfers * c * c
+    thin = 9 * c * smoothings + (levels - 1) * 9 + transfers * c * c
+    assert parameters(four) == thin + 3 * cycle + (c + c) + 3 * (c * c + c) + c
+
+
+@pytest.mark.parametrize(
+    ("hidden", "depth", "published"), [(48, 4, 21e6), (96, 8, 158e6), (192, 8, 629e6)], ids=["T", "B", "L"]
+)
+def test_scot_has_about_as_many_weights_as_the_published_ones(hidden, depth, published):
+    with torch.device("meta"):
+        core = OperatorTransformerCore(4, 4, (False, False), hidden, [depth] * 4, 3, 4, 16)
+    assert abs(parameters(core) / published - 1) < 0.02
 
 
 @pytest.mark.parametrize(("modes", "hidden", "count"), [(16, 32, 1_192_801), (12, 64, 2_803_393), (8, 24, 191_881)])
@@ -82,6 +124,22 @@ def test_any_shape_goes_through_where_no_axis_is_periodic(core, shape):
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in made.parameters())
 
 
+@pytest.mark.parametrize("core", ["mgno", "lsm", "scot", "unet", "sinenet"])
+@pytest.mark.parametrize("shape", [(8, 8), (8, 9), (7, 8), (13, 4)])
+def test_axes_that_need_no_padding_are_not_cut_to_nothing(core, shape):
+    """Padding 0 along one axis and not along the other; sizes that halve exactly and that do not."""
+    made = MAKERS[core]()
+    x = torch.randn(1, 2, *shape)
+    assert made(x).shape == (1, 1, *shape)
+    assert made(x).abs().sum() > 0
+
+
+@pytest.mark.parametrize("core", ["mgno", "lsm", "scot"])
+def test_meshes_of_a_batch_do_not_see_each_other(core):
+    made, x = MAKERS[core]().double().train(), torch.randn(3, 2, 8, 9, dtype=torch.float64)
+    assert torch.allclose(made(x)[1:2], made(x[1:2]), atol=1e-12)
+
+
 @pytest.mark.parametrize("core", MAKERS)
 def test_periodic_axes_know_no_seam(core):
     """Rolling the input along periodic axes rolls the output."""
@@ -90,10 +148,121 @@ def test_periodic_axes_know_no_seam(core):
     assert torch.allclose(rolled, made(x).roll((4, 8), (2, 3)), atol=1e-12)
 
 
-def test_only_the_periodic_axis_wraps():
-    made, x = unet(2, 1, (True, False)).double(), torch.randn(1, 2, 8, 9, dtype=torch.float64)
-    assert torch.allclose(made(x.roll(2, 2)), made(x).roll(2, 2), atol=1e-12)
-    assert not torch.allclose(made(x.roll(2, 3)), made(x).roll(2, 3), atol=1e-3)
+@pytest.mark.parametrize("core", ["unet", "mgno", "lsm", "scot"])
+def test_only_the_periodic_axis_wraps(core):
+    made, x = MAKERS[core](2, 1, (True, False)).double(), torch.randn(1, 2, 8, 9, dtype=torch.float64)
+    assert torch.allclose(made(x.roll(4, 2)), made(x).roll(4, 2), atol=1e-12)
+    assert not torch.allclose(made(x.roll(4, 3)), made(x).roll(4, 3), atol=1e-3)
+
+
+def test_a_learned_cycle_can_be_multigrid():
+    """With the three-point operator, damped Jacobi, full weighting and interpolation: one cycle of 1-D Poisson."""
+    n, weight = 64, 2 / 3
+    numbers = [(2, 2), (2, 2), (2, 2), (2, 2), (60, 0)]
+    cycle = MultigridCycle(1, 1, (True,), numbers, residual=True).double()
+    operator = torch.tensor([-1.0, 2.0, -1.0], dtype=torch.float64)
+    with torch.no_grad():
+        levels = [*zip(cycle.before, cycle.after, strict=True)]
+        for level, parts in enumerate(levels):
+            scale = 4.0**-level  # of the operator on spacing 2^level
+            for smoothing in itertools.chain(*parts):
+                smoothing.smoother.kernel.weight.copy_(torch.tensor([[[0, weight / 2 / scale, 0]]]))
+                if smoothing.operator is not None:
+                    smoothing.operator.kernel.weight.copy_(scale * operator)
+        for level in range(len(levels) - 1):
+            cycle.restrict_f[level].kernel.weight.copy_(torch.tensor([[[0.25, 0.5, 0.25]]]))
+            cycle.restrict_u[level].kernel.weight.zero_()
+            cycle.operators[level].kernel.weight.copy_(4.0**-level * operator)
+            cycle.prolong[level].kernel.weight.copy_(torch.tensor([[[0.5, 1.0, 0.5, 0.0]]]))
+    apply = levels[0][0][1].operator
+    truth = torch.randn(1, 1, n, dtype=torch.float64)
+    truth -= truth.mean()
+    u, errors = torch.zeros_like(truth), []
+    for _ in range(8):
+        u = u + cycle(apply(truth - u)).detach()
+        errors.append(float((u - truth - (u - truth).mean()).norm() / truth.norm()))
+    assert errors[-1] < 1e-6, errors
+    assert errors[7] < 0.2 * errors[6], errors
+
+
+@pytest.mark.parametrize("shape", [(16,), (16, 8), (8, 4, 8)])
+@pytest.mark.parametrize("parts", [1, 2, 4])
+def test_patches_of_latent_spectra_are_put_back(shape, parts):
+    x = torch.randn(2, 3, *shape)
+    assert torch.equal(unpatched(patched(x, parts), 2, shape, parts), x)
+    y = torch.zeros(1, 1, *shape)
+    y[(0, 0, *[slice(0, n // parts) for n in shape])] = 1.0  # the first patch, and nothing of another
+    assert (patched(y, parts).amax(2) == patched(y, parts).amin(2)).all()
+
+
+@pytest.mark.parametrize("shape", [(12,), (6, 8), (4, 6, 2)])
+def test_windows_are_put_back(shape):
+    x, sizes = torch.randn(2, *shape, 3), [2] * len(shape)
+    assert torch.equal(unwindowed(windowed(x, sizes), 2, shape, sizes), x)
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("n", [6, 7, 8, 3])
+def test_tokens_see_their_window_and_nothing_else(n, shifted):
+    """Windows of 4 tokens, shifted by 2 or not; what fills the last one, and the other end, is not seen."""
+    attention = WindowAttention(4, 2, 4, (False,), shifted).double()
+    x = torch.randn(1, n, 4, dtype=torch.float64, requires_grad=True)
+    start = 2 if shifted and n > 4 else 0
+    for i in range(n):
+        (gradient,) = torch.autograd.grad(attention(x)[0, i].sum(), x)
+        seen = gradient[0].abs().sum(1) > 1e-14
+        window = [(j - start) // 4 == (i - start) // 4 for j in range(n)]
+        assert seen.tolist() == window, (i, seen)
+
+
+def test_filling_of_windows_changes_nothing():
+    """7 tokens in windows of 4: the first four as if they were alone."""
+    attention = WindowAttention(4, 2, 4, (False,), shifted=False).double()
+    x = torch.randn(1, 7, 4, dtype=torch.float64)
+    assert torch.allclose(attention(x)[:, :4], attention(x[:, :4]), atol=1e-14)
+
+
+def test_a_period_of_odd_length_in_one_window_has_no_seam():
+    attention = WindowAttention(4, 2, 8, (True, False), shifted=True).double()
+    x = torch.randn(1, 5, 3, 4, dtype=torch.float64)
+    assert torch.allclose(attention(x.roll(2, 1)), attention(x).roll(2, 1), atol=1e-14)
+    assert not torch.allclose(attention(x.roll(1, 2)), attention(x).roll(1, 2), atol=1e-6)
+
+
+def test_scot_is_conditioned_on_the_time():
+    core, x = scot(), torch.randn(3, 2, 8, 8)
+    assert core.takes_time
+    assert torch.equal(core(x), core(x, torch.zeros(3)))
+    with torch.no_grad():
+        for name, weights in core.named_parameters():
+            if name.endswith(("scale.weight", "shift.weight")):
+                weights.normal_()
+    times = torch.tensor([0.0, 1.0, 2.0])
+    made = core(x, times)
+    assert torch.allclose(made[0], core(x)[0], atol=1e-5)
+    assert (made[1:] - core(x)[1:]).flatten(1).norm(dim=1).min() > 0.1
+    assert torch.allclose(made[1], core(x[1:2], times[1:2])[0], atol=1e-5)  # each mesh has its own
+    gradients = torch.autograd.grad(core(x, times).square().sum(), [core.norm.scale.weight, core.norm.shift.weight])
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("core", ["mgno", "lsm", "scot"])
+def test_gradients_of_the_learned_cores_are_exact(core):
+    tiny = {"mgno": {"hidden": 2, "layers": 1, "iterations": (1, 1)}, "lsm": {"hidden": 2, "levels": 1, "heads": 1}}
+    options = tiny.get(core, {"hidden": 2, "depths": (2,), "heads": 1})
+    made, x = MAKERS[core](1, 1, (True, False), **options).double(), torch.randn(1, 1, 4, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(made, x.requires_grad_(), atol=1e-6)
+
+
+@pytest.mark.parametrize("core", ["mgno", "lsm", "scot"])
+def test_learned_cores_take_grids_they_were_not_trained_on(core):
+    """On a grid twice as fine the output stays of one size: nothing grows with the number of nodes."""
+    made = MAKERS[core](1, 1).eval()
+    sizes = []
+    for n in (16, 32):
+        x, y = torch.meshgrid(*[torch.linspace(0, 1, n)] * 2, indexing="ij")
+        sizes.append(float(made((x * y)[None, None]).detach().std()))
+    assert 0.3 < sizes[1] / sizes[0] < 3.0
 
 
 def test_a_fourier_core_is_one_operator_on_all_resolutions():
@@ -201,6 +370,16 @@ def test_the_trunk_of_a_deeponet_is_read_at_any_place():
         (lambda: sinenet(2, 1, (True, False))(torch.zeros(1, 2, 10, 8)), "multiple of 4 nodes, not 10"),
         (lambda: UNetCore(1, 1, (False,), multipliers=()), "multipliers=()"),
         (lambda: DeepONetCore(1, {"point": 1}, 2, (False,), terms=0), "terms=0"),
+        (lambda: mgno(iterations=3), "a number of smoothings for every level"),
+        (lambda: mgno(iterations=(0, 1)), "level 0 has no smoothing on the way down"),
+        (lambda: mgno(iterations=(1, (0, 0))), "level 1 has no smoothing;"),
+        (lambda: mgno(iterations=(1, 2.5)), "each entry of iterations=2.5"),
+        (lambda: mgno(2, 1, (True, False))(torch.zeros(1, 2, 10, 8)), "multiple of 4 nodes, not 10"),
+        (lambda: lsm(hidden=6, heads=4), "hidden=6 must be a multiple of heads=4"),
+        (lambda: lsm(2, 1, (False, True))(torch.zeros(1, 2, 8, 6)), "multiple of 4 nodes, not 6"),
+        (lambda: scot(hidden=9, heads=3), "hidden=9 must be even"),
+        (lambda: scot(depths=4), "depths=4"),
+        (lambda: scot(2, 1, (True, False))(torch.zeros(1, 2, 12, 8)), "has 3 tokens, which windows of 2 do not"),
     ],
 )
 def test_wrong_core_arguments_are_told(make, message):

@@ -19,6 +19,9 @@ SMALL = {
     "sinenet": {"hidden": 8, "waves": 2, "levels": 2},
     "mgtfno": {"hidden": 8, "modes": 4, "layers": 2, "rank": 0.5, "margin": 2},
     "deeponet": {"hidden": 8, "terms": 8},
+    "mgno": {"hidden": 8, "layers": 2, "iterations": (1, 1, 2)},
+    "lsm": {"hidden": 8, "levels": 2, "heads": 4},
+    "scot": {"hidden": 16, "depths": (2, 2), "window": 4},
 }
 
 

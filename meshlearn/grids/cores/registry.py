@@ -26,6 +26,9 @@ _OWN: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mgtfno": ("multigrid_fno", "MultigridFourierCore", {}),
     "unet": ("unet", "UNetCore", {}),
     "sinenet": ("sinenet", "SineNetCore", {}),
+    "mgno": ("mgno", "MultigridCore", {}),
+    "lsm": ("lsm", "LatentSpectralCore", {}),
+    "scot": ("scot", "OperatorTransformerCore", {}),
     "deeponet": ("deeponet", "DeepONetCore", {}),
 }
 _REGISTERED: dict[str, Callable[..., Any]] = {}

@@ -15,13 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from meshlearn.grids.arguments import check_share, check_whole
-from meshlearn.grids.cores.padding import POOLINGS, Convolution, crop, pad_all, to_multiple
-
-_MODES = {1: "linear", 2: "bicubic", 3: "trilinear"}
-_AROUND = 2  # nodes that bicubic interpolation looks at beside a point
+from meshlearn.grids.cores.padding import POOLINGS, Convolution, crop, doubled, to_multiple
 
 
 class WaveBlock(nn.Module):
@@ -60,15 +56,9 @@ class Wave(nn.Module):
             now, start = self.pool(now), self.pool(start)
             now = block(torch.cat([now, start], dim=1) if level else now, now)
         for block in self.up:
-            now = self._doubled(now)
+            now = doubled(now, self.periodic, cubic=True)
             now = block(torch.cat([now, skips.pop()], dim=1), now)
         return x + now
-
-    def _doubled(self, x: Tensor) -> Tensor:
-        wanted = [2 * n for n in x.shape[2:]]
-        padded = pad_all(x, _AROUND, self.periodic)
-        larger = functional.interpolate(padded, scale_factor=2, mode=_MODES[len(wanted)], align_corners=False)
-        return crop(larger, wanted, start=2 * _AROUND)
 
 
 class SineNetCore(nn.Module):
