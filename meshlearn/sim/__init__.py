@@ -1,5 +1,6 @@
 """Reference simulators that make training data: heat, solids, flows, fronts, and sets of varied domains."""
 
+from meshlearn.sim.airfoil_files import read_airfoil
 from meshlearn.sim.airfoils import make_airfoils
 from meshlearn.sim.burgers import burgers
 from meshlearn.sim.burgers_data import make_burgers
@@ -50,6 +51,7 @@ __all__ = [
     "plate_mesh",
     "poisson",
     "potential_flow",
+    "read_airfoil",
     "solve_darcy",
     "solve_elasticity",
     "solve_heat",

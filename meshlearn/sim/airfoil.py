@@ -43,7 +43,7 @@ def naca(camber: float, position: float, thickness: float, n: int = 80) -> Float
     slope = 2 * camber * (position - x) / np.where(ahead, position, 1 - position) ** 2
     normal = np.stack([-slope, np.ones_like(x)], 1) / np.hypot(1.0, slope)[:, None]
     middle, off = np.stack([x, line], 1), half[:, None] * normal
-    return _corners(np.concatenate([middle + off, (middle - off)[-2::-1]]), n)
+    return resampled(np.concatenate([middle + off, (middle - off)[-2::-1]]), n)
 
 
 def karman_trefftz(thickness: float, camber: float, tail: float = 12.0, n: int = 80) -> Float[np.ndarray, "n 2"]:
@@ -59,7 +59,7 @@ def karman_trefftz(thickness: float, camber: float, tail: float = 12.0, n: int =
     center = complex(-thickness, camber)
     angle = np.angle(1 - center) + np.linspace(0.0, 2 * math.pi, DENSE + 1)
     z = mapped(center + abs(1 - center) * np.exp(1j * angle), tail)
-    return _corners(np.stack([z.real, z.imag], 1), n)
+    return resampled(np.stack([z.real, z.imag], 1), n)
 
 
 def mapped(zeta: np.ndarray, tail: float) -> np.ndarray:
@@ -70,7 +70,7 @@ def mapped(zeta: np.ndarray, tail: float) -> np.ndarray:
     return k * (1 + ratio) / (1 - ratio)
 
 
-def _corners(curve: np.ndarray, n: int) -> np.ndarray:
+def resampled(curve: np.ndarray, n: int) -> np.ndarray:
     """n corners on a closed curve that begins and ends at the trailing edge, scaled to chord 1 with that at (1, 0)."""
     if n < 16 or n % 2:
         raise ParameterError(f"n is the number of corners of a section, an even number of at least 16, not {n}.")

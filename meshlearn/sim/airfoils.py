@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.shapes import planar
 from meshlearn.sim.airfoil import CLUSTER, karman_trefftz, naca, placed
+from meshlearn.sim.airfoil_files import check_coordinates, read_airfoil
 from meshlearn.sim.collection import bounds, collect, design, mesher_seed
 from meshlearn.sim.plate import Range
 from meshlearn.sim.potential_flow import potential_flow
@@ -31,6 +33,7 @@ def make_airfoils(
     angle: Range = (-2.0, 8.0),
     flap: Range = (0.0, 30.0),
     progress: bool = False,
+    coordinates: Any = None,
 ) -> list[Mesh]:
     """Draw, mesh and solve `n` airfoils with a flap in a channel; written as `airfoil_0000.vtu` … to a folder.
 
@@ -44,11 +47,14 @@ def make_airfoils(
                  of it three and a half times as many
     angle, flap  angle of attack and of the flap in degrees, numbers or ranges; the flap turns down, 0 to 45
     progress     show a progress bar (on a terminal)
+    coordinates  paths of files with the coordinates of real sections, which are drawn from with equal chances in the
+                 place of the two families; see `read_airfoil`
 
     Every mesh is planar, float32, of triangles, with the boundaries "outline", "airfoil" and "flap" as cell sets, and
       point_data   stream (), velocity (2,), over the speed far away; pressure (): its coefficient
       global_data  angle, flap: degrees; circulation (2,) of the airfoil and the flap; lift: its coefficient
-    Raises ParameterError for impossible requests, and for a folder that holds other airfoils.
+    Raises ParameterError for impossible requests, and for a folder that holds other airfoils; MeshReadError for files
+    that hold no section.
 
     >>> airfoil, = ml.sim.make_airfoils(1, size=0.3)
     >>> sorted(airfoil.cell_sets), list(airfoil.global_data)
@@ -60,10 +66,13 @@ def make_airfoils(
         "flap": bounds("flap", flap, 0.0, 45.0),
         **dict.fromkeys(("kind", "camber", "position", "thickness", "flap_thickness"), (0.0, 1.0)),
     }
+    files = [] if coordinates is None else check_coordinates(coordinates)
+    for path in files:
+        read_airfoil(path)  # before hours are spent
     drawn = design(n, seed, ranges)
 
     def make(i: int) -> Mesh:
-        return solve_airfoil(**_sections(drawn[i]), seed=mesher_seed(seed, i))
+        return solve_airfoil(**_sections(drawn[i], files), seed=mesher_seed(seed, i))
 
     return collect(make, n, folder, "airfoil", progress)
 
@@ -99,11 +108,13 @@ def trailing_edge(section: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "2 2"]
     return np.stack([edge, edge - BEHIND * chord * inward / np.linalg.norm(inward)])
 
 
-def _sections(drawn: dict[str, float]) -> dict:
+def _sections(drawn: dict[str, float], files: list[Path]) -> dict[str, Any]:
     """Arguments of `solve_airfoil` from what was drawn; a third of the size between the last corners of a section."""
     step = FINER * drawn["size"]
     count = 2 * max(math.ceil(CLUSTER / step), 12)
-    if drawn["kind"] < 0.5:
+    if files:
+        main = read_airfoil(files[min(int(drawn["kind"] * len(files)), len(files) - 1)], count)
+    elif drawn["kind"] < 0.5:
         main = naca(0.06 * drawn["camber"], 0.3 + 0.3 * drawn["position"], 0.08 + 0.12 * drawn["thickness"], count)
     else:
         main = karman_trefftz(0.04 + 0.1 * drawn["thickness"], 0.14 * drawn["camber"], n=count)
