@@ -46,6 +46,7 @@ _PUBLIC: dict[str, str] = {
     "SPON": "models.spon",
     "SPONMultigrid": "models.spon",
     "PDERefiner": "models.around",
+    "GIOROM": "models.giorom",
     "MMGP": "models.mmgp",
     "Enf2Enf": "models.neural_fields.enf2enf",
     "EquivariantNeuralField": "models.neural_fields.field",

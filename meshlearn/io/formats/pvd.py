@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -51,11 +52,19 @@ def read(path: Path) -> Any:
 def write(mesh: Any, path: Path, **options: Any) -> list[str]:
     """Write one .vtu per time into the folder NAME_steps (NAME_steps_1 ... if that is taken), then the list; options
     as for .vtu. The folder of the version that is replaced is removed at the end."""
+    if isinstance(mesh, Mesh):
+        frames = [(float(mesh.global_data.get("time", 0.0)), mesh)]
+        return write_frames(frames, path, **options)
+    return write_frames(((float(time), mesh[k]) for k, time in enumerate(mesh.times.tolist())), path, **options)
+
+
+def write_frames(frames: Iterable[tuple[float, Mesh]], path: Path, **options: Any) -> list[str]:
+    """`write` of (time, Mesh) pairs as they come: only one is held at a time."""
     from meshlearn.io import beside
 
     old = beside.previous(path)
     with beside.claimed(path.with_name(f"{path.stem}_steps"), "", Path.mkdir, shutil.rmtree) as folder:
-        _write_frames(mesh, path, folder, options)
+        _write_frames(frames, path, folder, options)
     if old is not None and old.is_dir() and old.name.startswith(f"{path.stem}_steps"):
         for frame in old.glob(f"{glob.escape(path.stem)}_{'[0-9]' * 5}*.vtu"):
             frame.unlink()
@@ -64,15 +73,11 @@ def write(mesh: Any, path: Path, **options: Any) -> list[str]:
     return []
 
 
-def _write_frames(mesh: Any, path: Path, folder: Path, options: dict[str, Any]) -> None:
+def _write_frames(frames: Iterable[tuple[float, Mesh]], path: Path, folder: Path, options: dict[str, Any]) -> None:
     from meshlearn.io.beside import mark
     from meshlearn.io.write import atomic
     from meshlearn.io.write import write as write_file
 
-    if isinstance(mesh, Mesh):
-        frames = [(float(mesh.global_data.get("time", 0.0)), mesh)]
-    else:
-        frames = [(float(time), mesh[k]) for k, time in enumerate(mesh.times.tolist())]
     lines = [
         '<?xml version="1.0"?>',
         mark(folder),

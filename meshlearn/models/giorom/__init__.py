@@ -1,13 +1,15 @@
-"""Few points that stand for many: sampling, graphs of one component, and the motion of all points from that of a few.
+"""Few points that stand for many: sampling, graphs of one component, steppers, and the motion of all points.
 
-The two ends of a reduced-order simulation on sparse Lagrangian graphs (Viswanath et al., Reduced-Order Neural
-Operators: Learning Lagrangian Dynamics on Highly Sparse Graphs, arXiv 2407.03925): `SparseNodes` samples, and
-reconstructs. What moves the nodes in between is the caller's. The reconstruction is not the published one (a learned
-integral transform) but moving least squares, which is exact for affine motions.
+Reduced-order simulation on sparse Lagrangian graphs (Viswanath et al., Reduced-Order Neural Operators: Learning
+Lagrangian Dynamics on Highly Sparse Graphs, arXiv 2407.03925): `SparseNodes` samples, and reconstructs; `GIOROM` learns
+to step the nodes in between. The reconstruction is not the published one (a learned integral transform) but moving
+least squares, which is exact for affine motions.
 """
 
 from meshlearn.models.giorom.least_squares import moving_least_squares
+from meshlearn.models.giorom.model import GIOROM
 from meshlearn.models.giorom.nodes import SparseNodes
 from meshlearn.models.giorom.radius import connecting_radius
+from meshlearn.models.giorom.rollout import RolloutWarning
 
-__all__ = ["SparseNodes", "connecting_radius", "moving_least_squares"]
+__all__ = ["GIOROM", "RolloutWarning", "SparseNodes", "connecting_radius", "moving_least_squares"]

@@ -14,19 +14,20 @@ from meshlearn.ops import SparseOperator, gather, knn
 
 BLOCK = 2**15  # queries whose small systems are solved at once
 DEPENDENT = 1e-9  # relative size of directions in which neighbours do not extend
+NEAR = 1e-6  # share of (r/R)^2 below which a point is the query itself
 
 
 def moving_least_squares(
-    points: Float[Tensor, "n dim"], queries: Float[Tensor, "m dim"], neighbours: int | None = None
+    points: Float[Tensor, "n dim"], queries: Float[Tensor, "m dim"], neighbors: int | None = None
 ) -> SparseOperator:
     """The sparse (m, n) map from values at points to values at queries, in the dtype of the points.
 
     Every query takes the value there of the affine function that fits its nearest neighbours best, with weights
-    (1 - (r/R)^2)^2 that vanish at R, just beyond the farthest of them. Rows sum to one, and affine fields come back
-    exactly (rigid motions, too: the map acts on each coordinate). Where neighbours lie in a line or a plane, this holds
-    along it.
+    (1 - (r/R)^2)^2 / ((r/R)^2 + 1e-6) that vanish at R, just beyond the farthest of them, and are so large close by
+    that a query in the place of a point takes its value. Rows sum to one, and affine fields come back exactly (rigid
+    motions, too: the map acts on each coordinate). Where neighbours lie in a line or a plane, this holds along it.
 
-    neighbours  of each query, at least dim + 1; default 8 in 2-D, 14 in 3-D, or all points if there are fewer
+    neighbors   of each query, at least dim + 1; default 8 in 2-D, 14 in 3-D, or all points if there are fewer
 
     Computed in float64, once: applying it costs one sparse product. Not differentiable in the places.
     Raises ParameterError for fewer points than neighbours.
@@ -37,10 +38,10 @@ def moving_least_squares(
     tensor([1.5000])
     """
     n, dim = points.shape
-    count = min({1: 4, 2: 8}.get(dim, 14), n) if neighbours is None else neighbours
+    count = min({1: 4, 2: 8}.get(dim, 14), n) if neighbors is None else neighbors
     if isinstance(count, bool) or not isinstance(count, int) or not dim + 1 <= count <= n:
         raise ParameterError(
-            f"neighbours={count}: in {dim}-D each query needs at least {dim + 1} of the {n} points there are."
+            f"neighbors={count}: in {dim}-D each query needs at least {dim + 1} of the {n} points there are."
         )
     place, asked = points.detach().double(), queries.detach().double()
     rows, columns = [], []
@@ -64,9 +65,12 @@ def _weights(points: Tensor, queries: Tensor, count: int) -> tuple[Tensor, Tenso
     radius = distance[:, -1:] if reach > count else 1.1 * distance[:, -1:]
     radius = radius.clamp(min=1e-300)
     distance, index = distance[:, :count], index[:, :count]
-    weight = (1 - (distance / radius).square()).clamp(min=1e-6).square()
+    share = (distance / radius).square()
+    weight = (1 - share).clamp(min=1e-6).square() / (share + NEAR)
     apart = (gather(points, index) - queries[:, None]) / radius[:, None]
     basis = torch.cat([torch.ones_like(apart[:, :, :1]), apart], 2)  # (m, count, 1 + dim)
     moments = basis.transpose(1, 2) @ (weight[:, :, None] * basis)
     first = torch.linalg.pinv(moments, rtol=DEPENDENT, hermitian=True)[:, :, :1]
-    return weight * (basis @ first)[:, :, 0], index
+    made = weight * (basis @ first)[:, :, 0]
+    same = (distance == 0).double()
+    return torch.where(same.any(1, keepdim=True), same / same.sum(1, keepdim=True).clamp(min=1), made), index

@@ -28,11 +28,11 @@ class SparseNodes:
 
     points      (n_points, dim), or a Mesh: the body at rest
     n_nodes     how many points to choose, at least dim + 1
-    method      "farthest" (evenly spread, from a start that is drawn) or "random"
+    method      "farthest" (evenly spread, from a start that is drawn) or "random"; or the numbers of the points
     seed        of the draw: other seeds give other nodes, to train on many of them
     radius      of the graph of nodes; default the larger of the smallest that makes it one piece, and the one with
                 some 12 neighbours each in 2-D, 16 in 3-D
-    neighbours  nodes that a point follows; default 8 in 2-D, 14 in 3-D
+    neighbors   nodes that a point follows; default 8 in 2-D, 14 in 3-D
 
     nodes (n_nodes,) int64 are their numbers, ascending; `graph` connects them; `operator` (n_points, n_nodes) is the
     map of values at nodes to values at points by moving least squares in the body at rest: its rows sum to one, and
@@ -51,10 +51,10 @@ class SparseNodes:
         self,
         points: Any,
         n_nodes: Any,
-        method: str = "farthest",
+        method: Any = "farthest",
         seed: int = 0,
         radius: float | None = None,
-        neighbours: int | None = None,
+        neighbors: int | None = None,
     ) -> None:
         places = points.points if isinstance(points, Mesh) else checks.tensor(points, "points")
         if places.dim() != 2 or not places.is_floating_point() or not 1 <= places.shape[1] <= 3:
@@ -64,15 +64,9 @@ class SparseNodes:
         n_nodes = whole(1)("n_nodes", n_nodes)
         if not dim + 1 <= n_nodes <= n:
             raise ParameterError(f"n_nodes is a number from {dim + 1} to the {n} points of the body, not {n_nodes!r}.")
-        if method not in METHODS:
-            raise ParameterError(f"there is no method {method!r}{did_you_mean(str(method), METHODS)}")
-        draw = torch.Generator().manual_seed(seed)
-        if method == "random":
-            chosen = torch.randperm(n, generator=draw)[:n_nodes].to(self.points.device)
-        else:
-            chosen = farthest_point_sampling(self.points, n_nodes, int(torch.randint(n, (1,), generator=draw)))
+        chosen = self._chosen(method, n_nodes, seed)
         self.nodes: Int64[Tensor, " n_nodes"] = chosen.sort().values
-        self.neighbours = neighbours
+        self.neighbors = neighbors
         smallest = connecting_radius(self.node_points)
         if radius is None:
             radius = max(smallest, _radius_of(self.node_points))
@@ -82,6 +76,25 @@ class SparseNodes:
                 "on.\n  Leave radius out, or take more nodes."
             )
         self.radius = float(radius)
+
+    def _chosen(self, method: Any, count: int, seed: int) -> Tensor:
+        n = len(self.points)
+        if isinstance(method, Tensor):
+            if (
+                method.dtype != torch.int64
+                or len(method.unique()) != count
+                or not 0 <= method.min() <= method.max() < n
+            ):
+                raise ParameterError(f"nodes by number are {count} different int64 numbers of the {n} points.")
+            return method.to(self.points.device)
+        if method not in METHODS:
+            raise ParameterError(f"there is no method {method!r}{did_you_mean(str(method), METHODS)}")
+        draw = torch.Generator().manual_seed(seed)
+        if method == "random":
+            return torch.randperm(n, generator=draw)[:count].to(self.points.device)
+        if count == n:
+            return torch.arange(n, device=self.points.device)
+        return farthest_point_sampling(self.points, count, int(torch.randint(n, (1,), generator=draw)))
 
     @property
     def node_points(self) -> Float[Tensor, "n_nodes dim"]:
@@ -108,7 +121,7 @@ class SparseNodes:
     def operator_to(self, queries: Any) -> SparseOperator:
         """(n_queries, n_nodes): from nodes to any points (n_queries, dim) or a Mesh, placed in the body at rest."""
         queries = queries.points if isinstance(queries, Mesh) else queries
-        return moving_least_squares(self.node_points, queries.detach().to(self.points), self.neighbours)
+        return moving_least_squares(self.node_points, queries.detach().to(self.points), self.neighbors)
 
     def carry(self, moved: Float[Tensor, "*times n_nodes dim"], query: Any = None) -> Float[Tensor, "*times m dim"]:
         """Places of all points from those of the nodes, at one time (n_nodes, dim) or many (n_times, n_nodes, dim).

@@ -1,0 +1,210 @@
+"""Motions led on, frame by frame: the nodes by the stepper, all points by the nodes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from meshlearn.errors import FieldError, ParameterError
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.models.giorom.body import Body, Nodes
+from meshlearn.models.giorom.carriers import FlowCarrier, RestCarrier
+from meshlearn.models.giorom.diagnostics import Diagnostics
+from meshlearn.models.giorom.film import window_of
+from meshlearn.models.giorom.sample import Window
+from meshlearn.train.option_checks import whole
+from meshlearn.train.precision import narrowed
+from meshlearn.train.time_steps import check_step
+
+
+class RolloutWarning(UserWarning):
+    """A rollout that ended before its time."""
+
+
+@dataclass
+class Start:
+    """What is known at the beginning: the body, the places of all its points (history + 1, n_points, dim), the time."""
+
+    body: Body
+    known: Float[Tensor, "n_known n_points dim"]
+    time: float
+
+
+def roll_out(
+    model: Any,
+    initial: Any,
+    steps: int | None,
+    query: Any,
+    forced: Any,
+    n_nodes: Any,
+    seed: int,
+    out: Any,
+    progress: bool,
+) -> Trajectory:
+    """See `GIOROM.rollout`."""
+    start = start_of(model, initial)
+    if steps is None:
+        if isinstance(initial, Mesh):
+            raise ParameterError("rollout from one mesh needs the number of steps: rollout(mesh, steps=…).")
+        steps = len(initial) - len(start.known)
+    count = int(whole(1)("steps", steps))  # type: ignore[arg-type]
+    nodes = nodes_of(model, start.body, n_nodes, seed)
+    asked = start.body.rest if query is None else query_mesh(query, start.body)
+    march = March(model, start, nodes, forced)
+    cloud = Mesh(start.body.rest.points.index_select(0, nodes.index), source=start.body.rest.source)
+    solid = model.kind == "solid"
+    rest = start.body.rest.points.double()
+    now = start.known[-1] if not solid and query is None else asked.points.double()
+    origin = (rest if solid else start.known[-1]).index_select(0, nodes.index)
+    make = RestCarrier if solid else FlowCarrier
+    carrier = make(origin, now, model.reconstruction, model.neighbors, asked.dtype)
+    diagnostics = Diagnostics(start.body, nodes, asked.n_points, solid, float(model.time_step_))
+    times = [start.time + float(model.time_step_) * k for k in range(count + 1)]
+    few: list[Tensor] = []
+
+    def frames() -> Iterator[tuple[float, Mesh]]:
+        for time, state in zip(times, _tracked(march.states(count), count + 1, progress), strict=False):
+            if not bool(torch.isfinite(state.places).all()):
+                diagnostics.first_nonfinite = len(few)
+                warnings.warn(
+                    f"the rollout of {start.body.where} ends after {len(few) - 1} of {count} steps: places are no "
+                    "longer finite.\n  The motion has left what the model knows: start from states like those of the "
+                    "training, or train longer, with noise or unroll.",
+                    RolloutWarning,
+                    stacklevel=5,
+                )
+                return
+            points = carrier(state.places)
+            diagnostics.see(state, points)
+            few.append(state.places)
+            yield time, asked.replace(points=points)
+
+    if out is not None:
+        from meshlearn.io.formats.pvd import write_frames
+
+        write_frames(frames(), Path(out))
+        moving, mesh = torch.stack(few).to(cloud.dtype), cloud
+    else:
+        moving, mesh = torch.stack([frame.points for _, frame in frames()]), asked
+    mesh = mesh.with_global_data(first_nonfinite=torch.tensor(diagnostics.first_nonfinite))
+    mesh = mesh.replace(global_data={name: value for name, value in mesh.global_data.items() if name != "time"})
+    return Trajectory(mesh, times[: len(few)], global_data=diagnostics.series(), moving_points=moving)
+
+
+@dataclass(frozen=True)
+class State:
+    """Places and last displacements of the nodes, float64, and the sample they were stepped from."""
+
+    places: Float[Tensor, "n dim"]
+    displacement: Float[Tensor, "n dim"]
+    sample: Window | None
+
+
+class March:
+    """The nodes, led on by the stepper in float64."""
+
+    def __init__(self, model: Any, start: Start, nodes: Nodes, forced: Any) -> None:
+        self.model, self.start, self.nodes = model, start, nodes
+        if forced is not None and not callable(forced):
+            raise ParameterError(f"forced={forced!r:.60} must be a function (time, rest) -> places, or None.")
+        if forced is not None and not bool(nodes.held.any()):
+            raise ParameterError(
+                "forced moves nodes whose motion is given, but there are none: name their sets when the model is made, "
+                "GIOROM(fixed=['left'])."
+            )
+        self.forced = forced
+        self.held = nodes.held.nonzero()[:, 0]
+        rest = start.body.rest.points.index_select(0, nodes.index).double()
+        self.rest_of_held = rest.index_select(0, self.held)
+
+    def states(self, steps: int) -> Iterator[State]:
+        """The present, and `steps` states that follow."""
+        known = self.start.known.index_select(1, self.nodes.index)
+        model, dt = self.model, float(self.model.time_step_)
+        sample: Window | None = None
+        for step in range(steps + 1):
+            places = known[-1]
+            yield State(places, places - known[-2], sample)
+            if step == steps:
+                return
+            sample = window_of(self.start.body, self.nodes, known, model.kind == "solid")
+            moved = torch.zeros_like(places)
+            if self.forced is not None:
+                aim = self._aim(self.start.time + (step + 1) * dt)
+                moved[self.held] = aim - places.index_select(0, self.held)
+            batch = model.normalizers_.normalise(narrowed(sample.replace(driven=moved), model.dtype, model.device))
+            acceleration = model.module_(batch).double().cpu() * model.scales_.acceleration + self.start.body.gravity
+            free = places - known[-2] + acceleration
+            known = torch.cat([known[1:], (places + torch.where(sample.free > 0, free, moved))[None]])
+
+    def _aim(self, time: float) -> Tensor:
+        aim = torch.as_tensor(self.forced(time, self.rest_of_held.clone())).detach().cpu().double()
+        if aim.shape != self.rest_of_held.shape or not bool(torch.isfinite(aim).all()):
+            raise ParameterError(
+                f"forced(time={time:g}, rest) gave {tuple(aim.shape)}: finite places {tuple(self.rest_of_held.shape)} "
+                "of the nodes whose motion is given are expected."
+            )
+        return aim
+
+
+def start_of(model: Any, initial: Any) -> Start:
+    """The body and its last frames; raises for what a rollout cannot start from."""
+    reading, history = model._reading(model.types_), model._history()
+    dt = float(model.time_step_)
+    if isinstance(initial, Trajectory):
+        where = "the trajectory that the rollout starts from"
+        check_step(dt, initial, where, used=history)
+        film = reading.film(initial[: history + 1], where, history + 1, model.fields_, dt)
+        return Start(film.body, film.places, float(initial.times[history]))
+    if not isinstance(initial, Mesh):
+        raise ParameterError(f"a rollout starts from a Trajectory or a Mesh, not from {type(initial).__name__}.")
+    body = reading.body(initial, "the mesh that the rollout starts from", dt, model.fields_)
+    name = model.velocity
+    if name not in initial.point_data:
+        raise FieldError(
+            f"the mesh that the rollout starts from has no velocities {name!r} at its points.\n  Add them, or start "
+            f"from a Trajectory of {history + 1} frames."
+        )
+    speed = initial.point_data[name].detach().cpu().double()
+    if speed.shape != initial.points.shape or not bool(torch.isfinite(speed).all()):
+        raise FieldError(f"velocities {name!r} are finite {tuple(initial.points.shape)}, got {tuple(speed.shape)}.")
+    back = torch.arange(history, -1, -1, dtype=torch.float64)[:, None, None]
+    known = initial.points.detach().cpu().double() - back * dt * speed + 0.5 * back.square() * body.gravity
+    known = torch.where(body.held[:, None], known[-1], known)
+    time = initial.global_data.get("time")
+    return Start(body, known, 0.0 if time is None else float(time))
+
+
+def nodes_of(model: Any, body: Body, n_nodes: Any, seed: int) -> Nodes:
+    """Nodes for a rollout; `n_nodes` None as in training."""
+    count = model.n_nodes if n_nodes is None else n_nodes
+    if count == "all":
+        return body.nodes(None, model.sampling, 0, model.radius, model.neighbors)
+    count = whole(body.rest.dim + 1)("n_nodes", count)
+    return body.nodes(count, model.sampling, int(whole(0)("seed", seed)), model.radius, model.neighbors)  # type: ignore[arg-type]
+
+
+def query_mesh(query: Any, body: Body) -> Mesh:
+    """Points or a mesh as a mesh, of the dimension of the body."""
+    mesh = query.cpu() if isinstance(query, Mesh) else Mesh(torch.as_tensor(query).detach().cpu())
+    if mesh.dim != body.rest.dim:
+        raise ParameterError(f"query lies in {mesh.dim} dimensions, the body in {body.rest.dim}.")
+    return mesh
+
+
+def _tracked(states: Iterator[State], total: int, progress: bool) -> Iterator[State]:
+    if not progress:
+        return states
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return iter(track(states, "rollout", total=total, console=console, disable=not console.is_terminal, transient=True))
