@@ -29,7 +29,9 @@ def reconstruct(
     report: Annotated[
         Path | None, typer.Option(help="Page with numbers and a picture (.html), or numbers (.json).")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Time for learning.")] = 60.0,
+    seconds: Annotated[
+        float, typer.Option(help="Time for learning: what is not expected to be done by then is not tried.")
+    ] = 60.0,
     base: Annotated[str, typer.Option(help="auto, linear, cubic, distance, rbf, hermite or mean.")] = "auto",
     network: Annotated[bool, typer.Option("--network/--no-network", help="Try a neural network on top.")] = True,
     cap: Annotated[
@@ -38,6 +40,12 @@ def reconstruct(
     axis: Annotated[int | None, typer.Option(help="Of volumes: the axis across the slices, 0, 1 or 2.")] = None,
     every: Annotated[int | None, typer.Option(help="Of volumes: take every n-th slice.")] = None,
     model: Annotated[Path | None, typer.Option(help="Folder to keep the fitted model in.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder to keep every step of the fit in, and the fitted model in the end.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint where there is one; else begin.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of samples and network.")] = 0,
 ) -> None:
     """Make a closed surface from planar sections, in the frame and unit of the file.
@@ -47,11 +55,20 @@ def reconstruct(
       meshlearn reconstruct sections.csl -o shape.stl --resolution 256 --report report.html
 
       meshlearn reconstruct labels.nii.gz --every 4 -o organs.ply
+
+      meshlearn reconstruct sections.csl --seconds 600 --checkpoint run --resume
+
+    Drawings (.svg, .dxf) hold one plane each, and need several: put them together in Python, write a .csl, and
+    reconstruct that; the guide shows how.
     """
     import meshlearn as ml
     from meshlearn.models.cross_sections.progress import bar
 
     common.writable(output)
+    if resolution < 8:
+        raise ParameterError(f"--resolution {resolution}: a whole number of at least 8 is expected.")
+    if resume and checkpoint is None:
+        raise ParameterError("--resume needs the folder to go on from: --checkpoint FOLDER.")
     if report is not None and report.suffix.lower() not in (".html", ".json"):
         raise ParameterError(f"--report {report}: a page .html or a file .json is expected.")
     found = ml.CrossSections.read(sections, **_options(axis, every))
@@ -59,7 +76,7 @@ def reconstruct(
     if label is not None and label not in found.labels:
         raise ParameterError(f"--label {label}: the sections have the labels {list(found.labels)}.")
     estimator = ml.CrossSectionReconstructor(time_budget=seconds, base=base, network=network, cap=cap, seed=seed).fit(
-        found, progress=True
+        found, progress=True, checkpoint=checkpoint, resume="auto" if resume else False
     )
     typer.echo(_choice(estimator))
     if model is not None:
@@ -95,5 +112,11 @@ def _options(axis: int | None, every: int | None) -> dict[str, Any]:
 def _choice(estimator: Any) -> str:
     scores = ", ".join(f"{name} {score:.3f}" for name, score in estimator.base_scores_.items())
     text = f"base: {estimator.base_}" + (f" (on planes left out: {scores})" if scores else "")
-    share = estimator.network_share_
-    return text + (f"; network: {share:.0%} of it" if share else "; network: not used, it would not have helped")
+    share, skipped = estimator.network_share_, dict(estimator.skipped_)
+    if share:
+        text += f"; network: {share:.0%} of it"
+    elif "network" in skipped:
+        text += f"; network: not tried, {skipped.pop('network')}"
+    else:
+        text += "; network: tried, and not used, as it does not help on planes left out"
+    return text + "".join(f"\nnot tried: {name}: {why}" for name, why in skipped.items())

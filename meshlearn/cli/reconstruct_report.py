@@ -19,12 +19,13 @@ STYLE = (
 def write_report(path: Path, sections: Any, meshes: dict[int, Any], numbers: dict[str, Any]) -> Path:
     """Write `numbers` (of `CrossSectionReconstructor.report`) as .json, or with pictures of all labels as .html."""
     from meshlearn.errors import MeshWriteError
+    from meshlearn.io.write import atomic
 
     try:
-        if path.suffix.lower() == ".json":
-            path.write_text(json.dumps(_plain(numbers), indent=1) + "\n", encoding="utf-8")
-        else:
-            path.write_text(page(sections, meshes, numbers), encoding="utf-8")
+        numbers_only = path.suffix.lower() == ".json"
+        text = json.dumps(_plain(numbers), indent=1) + "\n" if numbers_only else page(sections, meshes, numbers)
+        with atomic(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     except OSError as error:
         raise MeshWriteError(f"{path}: the report cannot be written ({error.strerror or error}).") from error
     return path
@@ -56,6 +57,9 @@ def page(sections: Any, meshes: dict[int, Any], numbers: dict[str, Any]) -> str:
     parts.append("<h2>How it was made</h2>")
     scores = [[name, f"{score:.4f}"] for name, score in numbers["base_scores"].items()]
     parts.append(f"<p>Base field: {numbers['base']}; share of the network: {numbers['network_share']:.0%}.</p>")
+    if numbers["skipped"]:
+        parts.append("<p>Not tried:</p>")
+        parts.append(_table(["", "why"], [list(pair) for pair in numbers["skipped"].items()]))
     if scores:
         parts.append("<p>Points with the right label on planes that were left out:</p>")
         parts.append(_table(["base", "overlap"], scores))

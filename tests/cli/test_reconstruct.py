@@ -48,11 +48,14 @@ def test_every_label_of_a_volume_gets_a_file(tmp_path):
         (["-o", "x.unknown"], 2, "x.unknown"),
         (["--label", "9"], 2, "--label 9"),
         (["--report", "r.txt"], 2, "--report"),
+        (["--resolution", "4"], 2, "--resolution 4"),
+        (["--resume"], 2, "--checkpoint"),
         (["--every", "2"], 2, "no option"),
     ],
 )
-def test_wrong_reconstruct_commands_are_told(sphere, more, code, told, capsys):
-    assert run(["reconstruct", str(sphere), *more, *QUICK]) == code
+def test_wrong_reconstruct_commands_are_told(sphere, more, code, told, capsys, monkeypatch):
+    monkeypatch.setattr(ml.CrossSectionReconstructor, "fit", None)  # told before any work
+    assert run(["reconstruct", str(sphere), *QUICK, *more]) == code
     assert told in capsys.readouterr().err
 
 
@@ -60,3 +63,29 @@ def test_files_that_are_no_sections_are_data_errors(tmp_path, capsys):
     (tmp_path / "a.csl").write_text("CSLC\n3 2\n")
     assert run(["reconstruct", str(tmp_path / "a.csl"), *QUICK]) == 1
     assert "a.csl" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("default:the fit in")
+def test_a_fit_is_kept_and_gone_on_with(sphere, tmp_path, capsys):
+    command = ["reconstruct", str(sphere), "-o", str(tmp_path / "a.stl"), "--checkpoint", str(tmp_path / "run"), *QUICK]
+    assert run(command) == 0
+    assert "network: not tried, not asked for" in capsys.readouterr().out
+    assert ml.load(tmp_path / "run").base_ == "linear"
+    assert run(command) == 1  # the folder holds a fit already
+    assert "run" in capsys.readouterr().err
+    assert run([*command, "--resume"]) == 0
+    assert "is finished" in capsys.readouterr().err
+
+
+def test_what_was_tried_is_told_apart_from_what_was_not():
+    from types import SimpleNamespace
+
+    from meshlearn.cli.reconstruct import _choice
+
+    given = {"base_": "rbf", "base_scores_": {"rbf": 0.9}, "network_share_": 0.0}
+    tried = _choice(SimpleNamespace(**given, skipped_={"hermite": "no time: about 9 s needed, 2 s left"}))
+    assert "network: tried, and not used" in tried
+    assert "not tried: hermite: no time" in tried
+    assert "network: not tried, not asked for" in _choice(
+        SimpleNamespace(**given, skipped_={"network": "not asked for"})
+    )

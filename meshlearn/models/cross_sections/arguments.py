@@ -11,6 +11,8 @@ import numpy as np
 
 from meshlearn.errors import ParameterError
 from meshlearn.io.sections import CrossSections
+from meshlearn.models.cross_sections.contest import FEW
+from meshlearn.models.cross_sections.priors import SMOOTH
 from meshlearn.train.option_checks import number, require, whole
 from meshlearn.train.survey import FitWarning
 
@@ -26,6 +28,27 @@ def check(model: Any) -> None:
     number("a positive number of seconds, or None", lambda x: x > 0, optional=True)("time_budget", model.time_budget)
     number("a positive length in the unit of the sections, or None", lambda x: x > 0, optional=True)("cap", model.cap)
     whole(0)("seed", model.seed)
+
+
+def check_base(base: str, sections: CrossSections) -> None:
+    """Raise ParameterError for a base that is not to be had for these sections."""
+    able = ["linear", "cubic"] if sections.is_parallel else ["distance"]
+    few = len(sections.labels) <= FEW
+    if base in SMOOTH and not few:
+        raise ParameterError(f"base={base!r} is for up to {FEW} labels, there are {len(sections.labels)}.")
+    able += [*SMOOTH] if few else []
+    if base != "auto" and base not in able:
+        kind = "parallel planes have" if sections.is_parallel else "planes that are not parallel have"
+        raise ParameterError(f"base={base!r} is not allowed here: {kind} {able}.")
+
+
+def check_cap(cap: Any, size: float) -> None:
+    """Raise ParameterError for bodies that would reach farther beyond the planes than their contours measure."""
+    if cap is not None and cap > size:
+        raise ParameterError(
+            f"cap={cap:g} is farther than the contours measure across, {size:.4g}: nothing is known there.\n"
+            "  Give at most that, in the unit of the sections, or leave cap= out: bodies then end about a gap beyond."
+        )
 
 
 def as_sections(sections: Any) -> CrossSections:

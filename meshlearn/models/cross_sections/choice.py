@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -62,8 +64,13 @@ def share_right(rows: list[list[int]]) -> float:
     return sum(row[0] for row in rows) / either if either else 1.0
 
 
-def score_plane(body: Body, plane: int, names: list[str], centres: int, seed: int) -> dict[str, list[int]]:
-    """{base: `counts` on a plane that was left out}."""
+def score_plane(
+    body: Body, plane: int, names: list[str], centres: int, seed: int, clock: dict[str, tuple[float, float]]
+) -> dict[str, list[int]]:
+    """{base: `counts` on a plane that was left out}.
+
+    clock  is told {base: (seconds to make it, seconds per point)} of those in `SMOOTH` that are made
+    """
     part = body.only([k for k in range(len(body.sections)) if k != plane])
     points, truth = plane_points(body, plane), shown(body, plane)
     values: dict[str, Tensor] = {}
@@ -71,7 +78,12 @@ def score_plane(body: Body, plane: int, names: list[str], centres: int, seed: in
         if name == "mean" and {"rbf", "hermite"} <= set(values):
             values[name] = 0.5 * (values["rbf"] + values["hermite"])
         elif name in SMOOTH:
-            values[name] = Field(part, blend_of(body)).closed(points, SMOOTH[name](part, centres, seed=seed)(points))
+            start = time.perf_counter()
+            smooth = SMOOTH[name](part, centres, seed=seed)
+            made = time.perf_counter()
+            found = smooth(points)
+            clock[name] = made - start, (time.perf_counter() - made) / len(points)
+            values[name] = Field(part, blend_of(body)).closed(points, found)
         else:
             values[name] = Field(part, name)(points)
     return {name: counts(labels_of(found, body.channels), truth) for name, found in values.items()}

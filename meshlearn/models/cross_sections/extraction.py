@@ -3,49 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from meshlearn.models.cross_sections.field import Field
+from meshlearn.models.cross_sections.grid import STRIDE, Grid
 from meshlearn.models.cross_sections.marching import marching_cubes
 
-STRIDE = 4
-"""Nodes of a block along each side."""
 CHUNK = 200_000
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A regular grid of the unit frame: node (i, j, k) is at low + voxel * (i, j, k); sizes are multiples of STRIDE
-    plus one."""
-
-    low: np.ndarray
-    voxel: float
-    shape: tuple[int, int, int]
-
-    @classmethod
-    def of(cls, field: Field, resolution: int, labels: list[int]) -> Grid:
-        """The grid around the contours of some labels, with `resolution` voxels along the longest side of all."""
-        every = field.body.sections.points
-        voxel = float(np.ptp(every, axis=0).max()) / resolution
-        corner = every.min(0)
-        own = np.concatenate(
-            [p.lift(ring.points) for p in field.body.sections for ring in p.rings if ring.label in labels] or [every]
-        )
-        room = field.room + 3 * voxel
-        # grids of all labels share their nodes, so that neighbours meet
-        first = np.floor((own.min(0) - room - corner) / voxel / STRIDE) * STRIDE
-        blocks = np.ceil((own.max(0) + room - corner) / voxel / STRIDE - first / STRIDE).astype(int)
-        n0, n1, n2 = (int(b) * STRIDE + 1 for b in blocks)
-        return cls(corner + first * voxel, voxel, (n0, n1, n2))
-
-    def nodes(self, flat: np.ndarray) -> Tensor:
-        """(n, 3) float32 places of nodes by their numbers."""
-        index = np.stack(np.unravel_index(flat, self.shape), axis=1)
-        return torch.from_numpy((self.low + self.voxel * index).astype(np.float32))
 
 
 def surface(values_at: Callable[[Tensor], Tensor], grid: Grid, seeds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +40,7 @@ def surface(values_at: Callable[[Tensor], Tensor], grid: Grid, seeds: np.ndarray
     values.reshape(-1)[coarse_nodes] = coarse.reshape(-1)
 
     active = _near(coarse, 0.6 * np.sqrt(3) * STRIDE * voxel)
-    at = np.clip(((seeds - grid.low) / (voxel * STRIDE)).astype(int), 0, blocks - 1)
+    at = np.clip((grid.numbers(seeds) / STRIDE).astype(int), 0, blocks - 1)
     active[tuple(at.T)] = True
     fresh = active
     while fresh.any():
@@ -87,8 +53,13 @@ def surface(values_at: Callable[[Tensor], Tensor], grid: Grid, seeds: np.ndarray
         for end in (0, -1):
             border = values.swapaxes(0, axis)[end]
             np.minimum(border, -voxel, out=border)
-    points, triangles = marching_cubes(values)
-    return grid.low + voxel * points, triangles
+
+    def between(numbers: np.ndarray) -> np.ndarray:
+        single = torch.from_numpy(grid.places(numbers).astype(np.float32))
+        return np.concatenate([values_at(part).numpy() for part in single.split(CHUNK)])
+
+    points, triangles = marching_cubes(values, between)
+    return grid.places(points), triangles
 
 
 def _near(coarse: np.ndarray, reach: float) -> np.ndarray:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from meshlearn.models.cross_sections.marching_table import EDGES, marching_table
 
+STEPS = 6
+SETTLED = 0.05
+"""Crossings that a step moves by less than this share of an edge are where they belong."""
 
-def marching_cubes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+
+def marching_cubes(
+    values: np.ndarray, values_at: Callable[[np.ndarray], np.ndarray] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """((n, 3) points in grid numbers, (m, 3) triangles facing away from positive values) of the level zero.
 
     values  (n0, n1, n2) floating; positive is inside, zero counts as outside. Where no inside value lies on the border
             the surface is closed; it is always manifold. Points stay a hundredth of an edge away from its ends, so that
             triangles have an area
+    values_at  values (n,) at points (n, 3) in grid numbers. Points are then where these are zero; by default, where a
+               linear function along the edge is, which makes parts too thick that are thinner than an edge
     """
     inside = values > 0
     low = np.zeros(tuple(n - 1 for n in values.shape), dtype=np.uint8)
@@ -38,15 +48,58 @@ def marching_cubes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     keys = (base[owner, None] + start[local]) * 3 + axis[local]
     used, number = np.unique(keys, return_inverse=True)
-    return _crossings(values, used, strides), number.reshape(keys.shape)
+    return _crossings(values, used, strides, values_at), number.reshape(keys.shape)
 
 
-def _crossings(values: np.ndarray, keys: np.ndarray, strides: np.ndarray) -> np.ndarray:
-    """(n, 3) places on grid edges where the value is zero, by linear interpolation."""
+def _crossings(
+    values: np.ndarray,
+    keys: np.ndarray,
+    strides: np.ndarray,
+    values_at: Callable[[np.ndarray], np.ndarray] | None,
+) -> np.ndarray:
+    """(n, 3) places on grid edges where the value is zero."""
     node, axis = keys // 3, keys % 3
     flat = values.reshape(-1)
     here, there = flat[node].astype(np.float64), flat[node + strides[axis]].astype(np.float64)
-    t = np.clip(here / (here - there), 0.01, 0.99)
     points = np.stack(np.unravel_index(node, values.shape), axis=1).astype(np.float64)
-    points[np.arange(len(points)), axis] += t
-    return points
+
+    def at(rows: np.ndarray, share: np.ndarray) -> np.ndarray:
+        place = points[rows]
+        place[np.arange(len(rows)), axis[rows]] += share
+        return place
+
+    every = np.arange(len(keys))
+    t = here / (here - there)
+    if values_at is not None and len(keys):
+        t = _zeros(lambda rows, share: values_at(at(rows, share)), here, there)
+    return at(every, np.clip(t, 0.01, 0.99))
+
+
+def _zeros(
+    values_at: Callable[[np.ndarray, np.ndarray], np.ndarray], here: np.ndarray, there: np.ndarray
+) -> np.ndarray:
+    """(n,) zeros of functions on [0, 1] with values of opposite sign at the ends: regula falsi (Illinois variant).
+
+    values_at  values at places of some of the functions: (their numbers, places)
+    """
+    rows = np.arange(len(here))
+    low, high = np.zeros(len(here)), np.ones(len(here))
+    f_low, f_high = here.copy(), there.copy()
+    t = here / (here - there)
+    kept = np.zeros(len(here), dtype=np.int8)  # which end stayed in the step before
+    for _ in range(STEPS):
+        at = t[rows]
+        value = np.asarray(values_at(rows, at), dtype=np.float64)
+        same = np.sign(value) == np.sign(here[rows])
+        up, down = rows[same], rows[~same]
+        f_high[up] *= np.where(kept[up] == 1, 0.5, 1.0)
+        f_low[down] *= np.where(kept[down] == -1, 0.5, 1.0)
+        low[up], f_low[up], kept[up] = at[same], value[same], 1
+        high[down], f_high[down], kept[down] = at[~same], value[~same], -1
+        span = f_low[rows] - f_high[rows]
+        span = np.where(span == 0, 1.0, span)
+        t[rows] = low[rows] + f_low[rows] / span * (high[rows] - low[rows])
+        rows = rows[np.abs(t[rows] - at) > SETTLED]
+        if not len(rows):
+            break
+    return t

@@ -12,6 +12,7 @@ import hashlib
 import time
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, no_type_check
 
@@ -26,11 +27,13 @@ from meshlearn.models.cross_sections import arguments
 from meshlearn.models.cross_sections.body import Body, Frame
 from meshlearn.models.cross_sections.cleaning import seen_parts
 from meshlearn.models.cross_sections.ensemble import Ensemble
-from meshlearn.models.cross_sections.extraction import Grid, surface
-from meshlearn.models.cross_sections.field import Field, margin_of
+from meshlearn.models.cross_sections.extraction import surface
+from meshlearn.models.cross_sections.field import Field
+from meshlearn.models.cross_sections.grid import Grid
 from meshlearn.models.cross_sections.label_volume import fill_volume
 from meshlearn.models.cross_sections.learning import Learner
 from meshlearn.models.cross_sections.recut import compare
+from meshlearn.models.cross_sections.resolved import Unresolved, unresolved
 from meshlearn.models.cross_sections.resuming import Notes, fingerprint
 from meshlearn.models.cross_sections.state import sections_from_state, sections_state
 from meshlearn.train import option_checks
@@ -44,7 +47,8 @@ from meshlearn.train.survey import FitWarning
 class CrossSectionReconstructor(Estimator):
     """Bodies from planar sections, in the frame and unit of the input.
 
-    time_budget         seconds for `fit`; None: as long as the steps take, the same result every time
+    time_budget         seconds for `fit`: bases and the network are tried, the cheapest first, as far as they are
+                        expected to be done in that time. None: all of them, the same result every time
     base                classical field: "linear" or "cubic" (parallel planes), "distance" (weighted by distance),
                         "rbf", "hermite" (surfaces that lean out of the planes as they bend least), "mean" of
                         these two, or "auto": the best on planes that were left out
@@ -57,7 +61,8 @@ class CrossSectionReconstructor(Estimator):
 
     After `fit`
       base_           the base in use; base_scores_ {base: share of points with the right label on planes left out}
-      network_share_  share of the network in use, 0 to 1; network_scores_ the same scores by share
+      network_share_  share of the network in use, 0 to 1; network_scores_ the same scores by share, empty if not tried
+      skipped_        {base or "network": why it was not tried}, for example for lack of time
       conflicts_      places where planes contradict each other
       seconds_        {step: seconds}
 
@@ -88,6 +93,7 @@ class CrossSectionReconstructor(Estimator):
     network_share_: float
     network_scores_: dict[float, float]
     conflicts_: list[Conflict]
+    skipped_: dict[str, str]
     steps_: int
     seconds_: dict[str, float]
 
@@ -149,12 +155,14 @@ class CrossSectionReconstructor(Estimator):
         if option_checks.resume("resume", resume) and folder is None:
             raise ParameterError(f"resume={resume!r} needs the folder to resume from: checkpoint='folder'.")
         sections = arguments.as_sections(sections)
+        arguments.check_base(self.base, sections)
+        frame = Frame.of(sections)
+        arguments.check_cap(self.cap, 2 * frame.size)
         conflicts = sections.conflicts()
         notes = Notes(folder, resume, self._head(), fingerprint(sections, self.get_params()))
         if notes.finished:
             return self._take_finished(folder)
         arguments.warn_of_conflicts(conflicts, sections.defects())
-        frame = Frame.of(sections)
         body = Body.of(sections, frame, self.cap)
         learner = Learner(self, body, start + (budget or float("inf")), progress, notes)
         learner.run()
@@ -163,7 +171,7 @@ class CrossSectionReconstructor(Estimator):
         self.field_ = learner.field
         self.base_, self.base_scores_ = learner.base, learner.base_scores
         self.network_share_, self.network_scores_ = learner.share, learner.share_scores
-        self.steps_ = learner.steps
+        self.steps_, self.skipped_ = learner.steps, learner.skipped
         self.seconds_ = {**learner.seconds, "fit": time.perf_counter() - start}
         self.__dict__.pop("_ensemble", None)
         notes.finish(*self.saved())
@@ -260,8 +268,9 @@ class CrossSectionReconstructor(Estimator):
         label       which one; None: all, side by side, with the cell field "label" where there are several
         resolution  voxels along the longest side of all contours
 
-        Bodies and cavities that no plane crosses are left out. Raises ParameterError for a label that the sections do
-        not have, and for one that is thinner than a voxel everywhere.
+        Bodies and cavities that no plane crosses are left out. A FitWarning names planes that the surface does not
+        agree with because parts are thinner than voxels, and the resolution to use. Raises ParameterError for a label
+        that the sections do not have, and for one that is thinner than a voxel everywhere.
         """
         self.check_fitted("to_mesh")
         resolution = whole(8)("resolution", resolution)
@@ -269,19 +278,41 @@ class CrossSectionReconstructor(Estimator):
             return _together({k: self.to_mesh(k, resolution) for k in self.labels_})
         channel = self._channel(label)
         name = self.field_.body.channels[channel]
-        grid = Grid.of(self.field_, resolution, [name])
+        grid = Grid.of(self.field_, resolution, [name], on_planes=True)
         planes = self.field_.body.sections
         seeds = np.concatenate([p.lift(ring.points) for p in planes for ring in p.rings if ring.label == name])
-        points, triangles = surface(lambda x: margin_of(self.field_(x), channel), grid, seeds)
+        margin = partial(self.field_.margin, channel=channel)
+        points, triangles = surface(margin, grid, seeds)
         body = self.field_.body
         points, triangles = seen_parts(points, triangles, body.normals, body.offsets, 0.5 * grid.voxel)
         if not len(triangles):
             raise ParameterError(f"label {name} is thinner than a voxel everywhere: raise resolution={resolution}.")
+        contradicted = {k for conflict in self.conflicts_ for k in conflict.planes}
+        thin = unresolved(margin, body, name, points, triangles, grid.voxel, contradicted)
+        self._warn_of_thin_parts(thin, name, grid, resolution)
         places = self.frame_.from_unit(points)
         # rounding of single precision must be far below the shortest edges, a hundredth of a voxel
         if np.abs(places).max() * 6e-8 < 1e-3 * grid.voxel * self.frame_.size:
             places = places.astype(np.float32)
         return Mesh(places, {"triangle": triangles}, source=self.sections_.source)
+
+    def _warn_of_thin_parts(self, found: Unresolved | None, label: int, grid: Grid, resolution: int) -> None:
+        if found is None:
+            return
+        # parallel planes are kept in their order along the normal, and do not contradict each other
+        number = np.arange(len(self.sections_))
+        if self.field_.body.parallel:
+            heights = self.frame_.to_unit(np.array([plane.origin for plane in self.sections_]))[:, 2]
+            number = np.argsort(heights, kind="stable")
+        planes = sorted(int(number[k]) for k in found.planes)
+        better = max(int(np.ceil(resolution * grid.voxel / found.voxel)), 2 * resolution)
+        warnings.warn(
+            f"label {label} has parts thinner than the voxels of resolution={resolution}: on {len(planes)} plane"
+            f"{'s' * (len(planes) > 1)} ({', '.join(map(str, planes[:6]))}{', …' * (len(planes) > 6)}) the surface is "
+            f"not what the plane shows; parts are too thick or missing. Use resolution={better}.",
+            FitWarning,
+            stacklevel=3,
+        )
 
     @no_type_check
     def to_solid(self, label: int | None = None, resolution: int = 24) -> Mesh:
@@ -353,8 +384,8 @@ class CrossSectionReconstructor(Estimator):
         """What was made, in numbers.
 
         "labels": for every label volume, area, Euler characteristic, number of closed surfaces, and per plane Dice and
-        contour error of the surface cut again; "base", "base_scores", "network_share", "network_scores", "conflicts",
-        "seconds".
+        contour error of the surface cut again; "base", "base_scores", "network_share", "network_scores", "skipped",
+        "conflicts", "seconds".
 
         meshes  {label: mesh} of `to_mesh`, those to report on; default: all, at this resolution
         """
@@ -381,6 +412,7 @@ class CrossSectionReconstructor(Estimator):
             "base_scores": self.base_scores_,
             "network_share": self.network_share_,
             "network_scores": self.network_scores_,
+            "skipped": self.skipped_,
             "conflicts": [str(conflict) for conflict in self.conflicts_],
             "seconds": self.seconds_,
         }
@@ -400,6 +432,7 @@ class CrossSectionReconstructor(Estimator):
             "local": self.field_.local,
             "network_share": self.network_share_,
             "network_scores": [[share, score] for share, score in self.network_scores_.items()],
+            "skipped": self.skipped_,
             "steps": self.steps_,
             "seconds": self.seconds_,
         }
@@ -416,7 +449,7 @@ class CrossSectionReconstructor(Estimator):
         self.base_, self.base_scores_ = meta["base"], meta["base_scores"]
         self.network_share_ = float(meta["network_share"])
         self.network_scores_ = {float(share): score for share, score in meta["network_scores"]}
-        self.steps_, self.seconds_ = int(meta["steps"]), meta["seconds"]
+        self.steps_, self.seconds_, self.skipped_ = int(meta["steps"]), meta["seconds"], meta.get("skipped", {})
         self.conflicts_ = self.sections_.conflicts()
 
 

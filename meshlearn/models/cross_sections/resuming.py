@@ -98,8 +98,9 @@ class Notes:
 
 
 def fingerprint(sections: CrossSections, arguments: dict[str, Any]) -> str:
-    """Tells sections and arguments from others."""
-    digest = hashlib.sha256(repr(sorted(arguments.items())).encode())
+    """Tells sections and arguments from others; seconds count anew, and may be others."""
+    kept = sorted((name, value) for name, value in arguments.items() if name != "time_budget")
+    digest = hashlib.sha256(repr(kept).encode())
     for plane in sections:
         digest.update(np.concatenate([plane.origin[None], plane.axes]).tobytes())
         for ring in plane.rings:

@@ -7,6 +7,7 @@ from section_bodies import ball, iou, peanut, surface_of
 import meshlearn as ml
 from meshlearn.io.sections import parallel_planes, random_planes
 from meshlearn.models.cross_sections.body import Body, Frame
+from meshlearn.models.cross_sections.grid import Grid
 from meshlearn.models.cross_sections.samples import along_contours
 
 SMALL = {"base": "hermite", "network": False, "centres": 500}
@@ -106,3 +107,66 @@ def test_volume_files_keep_oblique_affines(tmp_path):
         read = ml.CrossSections.read(tmp_path / name)
         np.testing.assert_allclose(read.points, plain.points, atol=1e-4)
         np.testing.assert_allclose([p.normal for p in read], [p.normal for p in plain], atol=1e-5)
+
+
+def plates(side, gap):
+    """A square plate on a plane between two empty ones."""
+    ring = [[0.0, 0.0, 0.0], [side, 0.0, 0.0], [side, side, 0.0], [0.0, side, 0.0]]
+    return ml.CrossSections.from_contours([[], [ring], []], planes=[((0, 0, z), (0, 0, 1)) for z in (-gap, 0.0, gap)])
+
+
+@pytest.mark.parametrize("resolution", [32, 48, 64])
+def test_thin_parts_between_empty_planes_stay_thin(resolution):
+    model = ml.CrossSectionReconstructor(base="linear", network=False).fit(plates(1.0, 0.01))
+    mesh = model.to_mesh(resolution=resolution)
+    assert float(mesh.points[:, 2].abs().max()) < 0.01
+    assert float(mesh.volume()) == pytest.approx(0.0146, rel=0.06)
+
+
+def test_parts_that_voxels_do_not_resolve_are_told_with_the_resolution_to_use():
+    volume = np.zeros((30, 30, 201), int)
+    volume[5:25, 5:25, [10, 101, 190]] = 1
+    model = ml.CrossSectionReconstructor(base="linear", network=False).fit(ml.CrossSections.from_volume(volume))
+    with pytest.warns(ml.FitWarning, match=r"thinner than the voxels of resolution=16: .* Use resolution=\d+") as told:
+        rough = model.to_mesh(resolution=16)
+    better = int(str(told[0].message).rpartition("=")[2].strip("."))
+    assert better < 1000
+    mesh = model.to_mesh(resolution=better)  # without a warning
+    assert mesh.topology.euler_characteristic == 6 > rough.topology.euler_characteristic - 1
+    assert model.report(meshes={1: mesh})["labels"][1]["worst_dice"] > 0.7
+
+
+def test_contradicting_planes_are_not_taken_for_thin_parts():
+    ring = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    planes = [((0, 0, z), (0, 0, 1)) for z in (0.0, 0.5, 1.0)] + [((0.5, 0, 0), (1, 0, 0))]
+    stack = [[np.add(ring, (0, 0, z)).tolist()] for z in (0.0, 0.5, 1.0)]
+    sections = ml.CrossSections.from_contours([*stack, []], planes=planes)
+    with pytest.warns(ml.FitWarning, match="contradict"):
+        model = ml.CrossSectionReconstructor(base="distance", network=False).fit(sections)
+    assert model.to_mesh(resolution=32).is_watertight
+
+
+def test_wide_caps_cost_what_the_body_needs_and_have_a_bound():
+    ring = [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]
+    sections = ml.CrossSections.from_contours([[np.add(ring, (0, 0, z)).tolist()] for z in (0.0, 0.5, 1.0)])
+    model = ml.CrossSectionReconstructor(base="linear", network=False, cap=1.7).fit(sections)
+    grid = Grid.of(model.field_, 64, [1], on_planes=True)
+    assert np.prod(grid.shape) < 170**3  # with a room of the cap on all sides it would be 280 ** 3
+    mesh = model.to_mesh(resolution=32)
+    assert mesh.is_watertight
+    assert float(mesh.points[:, 2].max()) > 1.3
+    with pytest.raises(ml.ParameterError, match=r"cap=10 is farther than the contours measure across, 1.732"):
+        ml.CrossSectionReconstructor(base="linear", network=False, cap=10).fit(sections)
+
+
+def test_grids_between_parallel_planes_have_levels_on_them():
+    sections = cuts(peanut, lambda mesh: parallel_planes(mesh, 7))
+    model = ml.CrossSectionReconstructor(base="linear", network=False).fit(sections)
+    grid = Grid.of(model.field_, 24, [1], on_planes=True)
+    heights = model.field_.body.offsets
+    assert np.abs(grid.levels[:, None] - heights).min(0).max() < 1e-12
+    assert np.diff(grid.levels).max() <= grid.voxel * (1 + 1e-9)
+    numbers = np.random.default_rng(0).uniform(0, np.array(grid.shape) - 1, size=(50, 3))
+    np.testing.assert_allclose(grid.numbers(grid.places(numbers)), numbers, atol=1e-9)
+    report = model.report(meshes={1: model.to_mesh(resolution=24)})["labels"][1]
+    assert report["worst_dice"] > 0.985

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from section_bodies import peanut, ring, shell, surface_of
 
 import meshlearn as ml
 from meshlearn.models.cross_sections.cleaning import seen_parts
-from meshlearn.models.cross_sections.extraction import Grid, surface
+from meshlearn.models.cross_sections.extraction import surface
+from meshlearn.models.cross_sections.grid import Grid
 from meshlearn.models.cross_sections.marching import marching_cubes
 from meshlearn.models.cross_sections.marching_table import marching_table
 
@@ -57,6 +59,22 @@ def test_volume_converges_at_second_order():
     assert np.log2(errors[0] / errors[1]) > 1.6
 
 
+def test_points_are_where_the_function_is_zero_and_not_its_linear_interpolant():
+    def steep(x):  # in grid numbers: a sheet of a twentieth of an edge round x = 4, ten times as high as the floor
+        return 1.0 - 1.1 * np.clip(np.abs(x[:, 0] - 4) / 0.05, 0, 1) - 0.1 * (np.abs(x[:, 1:] - 4).max(1) > 2.5)
+
+    nodes = np.stack(np.indices((9, 9, 9)), axis=-1).reshape(-1, 3).astype(float)
+    values = steep(nodes)
+    values[np.abs(nodes[:, 1:] - 4).max(1) > 2.5] = -1.0
+    values = values.reshape(9, 9, 9)
+    linear, triangles = marching_cubes(values)
+    exact, same = marching_cubes(values, steep)
+    assert (same == triangles).all()
+    on = np.abs(exact[:, 1:] - 4).max(1) < 2.2
+    assert np.abs(np.abs(exact[on, 0] - 4) - 0.05 / 1.1).max() < 0.05
+    assert np.abs(linear[on, 0] - 4).min() > 0.8
+
+
 def test_looking_near_the_surface_only_changes_nothing():
     grid = Grid(np.full(3, -1.0), 2 / 80, (81, 81, 81))
     calls = []
@@ -67,10 +85,11 @@ def test_looking_near_the_surface_only_changes_nothing():
 
     points, triangles = surface(values_at, grid, np.zeros((0, 3)))
     values = values_at(grid.nodes(np.arange(81**3))).numpy().reshape(81, 81, 81)
-    full_points, full_triangles = marching_cubes(values)
+    exact = lambda x: values_at(torch.from_numpy((-1 + x / 40).astype(np.float32))).numpy()  # noqa: E731
+    full_points, full_triangles = marching_cubes(values, exact)
     np.testing.assert_allclose(points, -1 + full_points / 40, atol=1e-6)
     assert (triangles == full_triangles).all()
-    assert sum(calls[:-1]) < 0.4 * 81**3
+    assert sum(calls[: calls.index(81**3)]) < 0.4 * 81**3
 
 
 def test_thin_parts_between_coarse_nodes_are_followed_from_seeds():
