@@ -41,9 +41,9 @@ class GridOperator(FieldNetworkEstimator):
 
     inputs, outputs  names of fields in point_data, cell_data or global_data; a name in both is stepped in time
     core             "fno", "tfno", "mgtfno" (these need `pip install "meshlearn[grids]"`), "unet", "sinenet", "mgno",
-                     "lsm", "scot" (conditioned on `time`) or "deeponet"; a name given to `meshlearn.grids.register_core`; a function of (n_in, n_out, periodic)
-                     that returns an nn.Module; or an nn.Module from (batch, n_in, *shape) to (batch, n_out, *shape).
-                     Only named cores can be saved
+                     "lsm", "scot" (conditioned on `time`) or "deeponet"; a name given to
+                     `meshlearn.grids.register_core`; a function of (n_in, n_out, periodic) that returns an nn.Module;
+                     or an nn.Module from (batch, n_in, *shape) to (batch, n_out, *shape). Only named cores can be saved
     core_options     arguments of the core, such as {"modes": 16, "hidden": 48}
     shape            nodes along the longest side of the box, or a number per axis: see `ml.MeshToGrid`, also for
                      transfer, extension, periodic, box

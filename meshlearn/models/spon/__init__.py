@@ -1,6 +1,7 @@
-"""Structure-preserving operator networks: see `meshlearn.models.spon.model` and `meshlearn.models.spon.multigrid`."""
+"""Operator networks on finite-element spaces: `SPON`, `SPONMultigrid`, `MgNO`, each in a module of its own."""
 
+from meshlearn.models.spon.mgno import MgNO
 from meshlearn.models.spon.model import SPON
 from meshlearn.models.spon.multigrid import SPONMultigrid
 
-__all__ = ["SPON", "SPONMultigrid"]
+__all__ = ["SPON", "MgNO", "SPONMultigrid"]
