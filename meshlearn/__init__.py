@@ -45,6 +45,7 @@ _PUBLIC: dict[str, str] = {
     "MeshGraphNet": "models.meshgraphnet",
     "SPON": "models.spon",
     "SPONMultigrid": "models.spon",
+    "MgNO": "models.spon",
     "PDERefiner": "models.around",
     "GIOROM": "models.giorom",
     "MMGP": "models.mmgp",
