@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from meshlearn.models.around.refiner import PDERefiner
+from meshlearn.models.around.unrolled import Unrolled
 
-__all__ = ["PDERefiner"]
+__all__ = ["PDERefiner", "Unrolled"]
