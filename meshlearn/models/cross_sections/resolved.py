@@ -20,7 +20,7 @@ OFF = 0.6
 ALIKE = 0.7
 """Dice below which a cut of the surface is not what the plane shows, however small the voxels."""
 RASTER = 48
-PER_PART = 0.4
+PER_PART = 0.75
 """Voxels must be smaller than this share of the thinnest part."""
 
 
@@ -66,9 +66,8 @@ def unresolved(
         if 2 * len(wrong) > int((surface != shown).sum()):  # else the field gives way to other planes there
             found.append(k)
             width = _width(section, label, wrong)
-            # the grid has levels on parallel planes: what is thin there is so within them
-            along = body.parallel and np.isfinite(width)
-            thin.append(width if along else min(width, _room(body, k, section.lift(wrong))))
+            # where a part is too thin within its plane, that says it; on planes that it should not reach, the next one
+            thin.append(width if np.isfinite(width) else _room(body, k, section.lift(wrong)))
     return Unresolved(tuple(found), PER_PART * min(thin)) if found else None
 
 
