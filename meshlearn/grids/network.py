@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from meshlearn import ops
 from meshlearn.grids.sample import GridSample
+from meshlearn.grids.surroundings import KernelEncoder
 
 
 class GridNetwork(nn.Module):
@@ -17,18 +18,29 @@ class GridNetwork(nn.Module):
     core    one that works on grids; or one with `at_places = True`, called with the grids and the places of the
             outputs: see `meshlearn.grids.cores.deeponet`
     widths  {location: channels of the output}; global outputs are means over the domain
+    encoders  {"point" or "cell": learned kernels}, whose channels the core sees beside the inputs on the grid
     time    the column of the global inputs that goes to a core with `takes_time = True` as its time; None: no column
 
     Meshes with grids of one shape go through the core together, whatever their points and cells are.
     """
 
-    def __init__(self, core: nn.Module, widths: dict[str, int], time: int | None = None) -> None:
+    def __init__(
+        self,
+        core: nn.Module,
+        widths: dict[str, int],
+        time: int | None = None,
+        encoders: dict[str, KernelEncoder] | None = None,
+    ) -> None:
         super().__init__()
         self.core, self.widths, self.time = core, widths, time
+        self.encoders = nn.ModuleDict(encoders or {})
 
     def forward(self, batch: GridSample) -> dict[str, Tensor]:
         """{location: (rows, width)}."""
         shapes = [tuple(shape) for shape in batch.grid_shape.tolist()]
+        if len(self.encoders):
+            learned = [encoder(batch.around[place]) for place, encoder in self.encoders.items()]
+            batch = batch.replace(grid_inputs=torch.cat([batch.grid_inputs, *learned], dim=1))
         if getattr(self.core, "at_places", False):
             return self._at_places(batch, shapes)
         made = self._on_grids(batch, shapes)

@@ -21,6 +21,7 @@ from meshlearn.grids.cores.registry import build_core
 from meshlearn.grids.floor import GridWarning, told_of_floors
 from meshlearn.grids.network import GridNetwork
 from meshlearn.grids.sample import GridSample
+from meshlearn.grids.surroundings import KernelEncoder, surroundings
 from meshlearn.grids.transfer import GridTransfer
 from meshlearn.hints import did_you_mean
 from meshlearn.mesh.mesh import Mesh
@@ -31,9 +32,12 @@ from meshlearn.train.graph import row_counts
 from meshlearn.train.items import as_items
 from meshlearn.train.named import arguments_of
 from meshlearn.train.network import NetworkEstimator
+from meshlearn.train.option_checks import whole
 from meshlearn.train.options import FitOptions
 
 __all__ = ["GridOperator", "GridWarning"]
+
+PLACES = ("point", "cell")  # where input fields live that go to the grid
 
 
 class GridOperator(FieldNetworkEstimator):
@@ -52,6 +56,8 @@ class GridOperator(FieldNetworkEstimator):
     loss             "relative" (what `score` reports, see `ml.MeshGraphNet`), "mse", "mae" or "huber"
     time             the name of a global input that cores with `takes_time = True` are conditioned on (how far ahead to
                      predict, say); for others it is one of the inputs, and no more
+    learned          channels that a learned kernel makes of the input fields around each node of the grid, beside the
+                     transferred ones; 0: none. They do not depend on how fine or graded the mesh is
 
     Meshes of a batch may have different grids. Boundary conditions choose the padding of the core: periodic axes wrap,
     the others are continued by their last values.
@@ -78,6 +84,7 @@ class GridOperator(FieldNetworkEstimator):
     coordinates: bool
     distance: bool
     time: str | None
+    learned: int
     floors_: dict[str, float]
 
     @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
@@ -96,6 +103,7 @@ class GridOperator(FieldNetworkEstimator):
         distance: bool = True,
         loss: str = "relative",
         time: str | None = None,
+        learned: int = 0,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
@@ -110,6 +118,7 @@ class GridOperator(FieldNetworkEstimator):
         self.distance = distance
         self.loss = loss
         self.time = time
+        self.learned = learned
 
     @property
     def adapter(self) -> MeshToGrid:
@@ -148,10 +157,16 @@ class GridOperator(FieldNetworkEstimator):
             raise ParameterError(f"core_options={options!r} must be a dictionary of arguments by name, or None.")
         sizes = self.normalizers_.sizes["features"]
         widths = {location: fields.width("outputs", location) for location in fields.output_locations}
-        n_in = sizes["grid_inputs"] + sizes["global_inputs"]
+        width = whole(0)("learned", self.learned)
+        encoders = {
+            place: KernelEncoder(sizes[f"{place}_values"], fields.dim, width)
+            for place in PLACES
+            if width and fields.at("inputs", place)
+        }
+        n_in = sizes["grid_inputs"] + sizes["global_inputs"] + width * len(encoders)
         places = sizes.get("point_places", sizes.get("cell_places", 0))
         core = build_core(self.core, n_in, widths, places, self.adapter.flags(fields.dim), options)
-        return GridNetwork(core, widths, self._time_column(fields))
+        return GridNetwork(core, widths, self._time_column(fields), encoders)
 
     def _time_column(self, fields: FieldSet) -> int | None:
         """The column of the global inputs that holds the time."""
@@ -173,7 +188,10 @@ class GridOperator(FieldNetworkEstimator):
         """Inputs on the grid, in physical units, and the matrices back to the mesh."""
         fields, adapter = self.fields_, self.adapter
         pair = adapter.transfer(mesh)
-        columns = [self._on_grid(mesh, place) for place in ("point", "cell") if fields.at("inputs", place)]
+        tables = {
+            place: fields.table(mesh, "inputs", place, exact=True) for place in PLACES if fields.at("inputs", place)
+        }
+        columns = [adapter.transfer(mesh, place).to_grid(table).flatten(0, -2) for place, table in tables.items()]
         columns.append(pair.mask.reshape(-1, 1).to(mesh.points))
         if self.distance:
             columns.append(pair.signed_distance.reshape(-1, 1).to(mesh.points))
@@ -196,12 +214,11 @@ class GridOperator(FieldNetworkEstimator):
             grid_weights=(weights / weights.sum()).to(mesh.points),
             sampling={place: matrix.adjacency for place, matrix in matrices.items()},
             shares={place: matrix.values.detach().to(mesh.points.dtype) for place, matrix in matrices.items()},
+            around={place: surroundings(adapter.transfer(mesh, place), table) for place, table in tables.items()}
+            if self.learned
+            else {},
             **places,
         )
-
-    def _on_grid(self, mesh: Mesh, place: str) -> Tensor:
-        table = self.fields_.table(mesh, "inputs", place, exact=True)
-        return self.adapter.transfer(mesh, place).to_grid(table).reshape(-1, table.shape[1])
 
     def _coordinates(self, pair: GridTransfer, points: Tensor) -> Tensor:
         """From the low corner of the box; along periodic axes the sine and cosine of one period."""

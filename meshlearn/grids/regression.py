@@ -9,6 +9,8 @@ exact, linear functions wherever the neighbours span the space. Lengths are meas
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -21,7 +23,30 @@ _ROUNDS, _THIN = 5, 1e-3  # doublings of a radius; least over largest spread of 
 _WIDER = 1.5  # of the distance of the last neighbour that must be there: it then has a weight that counts
 
 
-def regression_operator(
+class Around(NamedTuple):
+    """The values around each node of a grid.
+
+    shares   (n_nodes, n) w_j k(|x_i - y_j| / r_i), rows adding up to 1
+    offsets  (n_pairs, dim) y_j - x_i of its entries, in grid spacings
+    reach    (n_pairs,) r_i in grid spacings
+    """
+
+    shares: SparseOperator
+    offsets: Float[Tensor, "n_pairs dim"]
+    reach: Float[Tensor, " n_pairs"]
+
+
+def regression_operator(around: Around) -> SparseOperator:
+    """(n_nodes, n): local linear regression at the nodes."""
+    shares, offset = around.shares, around.offsets
+    rows, mass, query = shares.adjacency, shares.values, shares.adjacency.receivers
+    centre = segment_sum(mass[:, None] * offset, rows)  # of the neighbours, from the node
+    deviation = offset - gather(centre, query)
+    slope = torch.linalg.pinv(_moment(mass, deviation, rows), hermitian=True, rtol=1e-8) @ -centre[:, :, None]
+    return shares.with_values(mass * (1 + (gather(slope[:, :, 0], query) * deviation).sum(1)))
+
+
+def values_around(
     places: Float[Tensor, "n dim"],
     weights: Float[Tensor, " n"],
     grid: RegularGrid,
@@ -29,8 +54,8 @@ def regression_operator(
     radius: float,
     neighbors: int,
     spanning: bool,
-) -> SparseOperator:
-    """(n_nodes, n): local linear regression at the places `at` of the nodes of a grid.
+) -> Around:
+    """The values around the places `at` of the nodes of a grid.
 
     radius     of the kernel in grid spacings; wider, node by node, until `neighbors` values lie well inside
     neighbors  so many values at least are looked at (all, where there are fewer)
@@ -53,11 +78,7 @@ def regression_operator(
         wider = _spanning(sources, queries, masses, radius, wider)
     query, found, reach = _neighbourhoods(sources, queries, radius, wider)
     offset, mass, rows = _weighted(sources, queries, masses, query, found, reach)
-    centre = segment_sum(mass[:, None] * offset, rows)  # of the neighbours, from the node
-    deviation = offset - gather(centre, query)
-    slope = torch.linalg.pinv(_moment(mass, deviation, rows), hermitian=True, rtol=1e-8) @ -centre[:, :, None]
-    values = mass * (1 + (gather(slope[:, :, 0], query) * deviation).sum(1))
-    return SparseOperator(rows.ptr, gather(owner, found), values, n, validate=False)
+    return Around(SparseOperator(rows.ptr, gather(owner, found), mass, n, validate=False), offset, reach)
 
 
 def _weighted(

@@ -14,7 +14,7 @@ from meshlearn.fem.solve import solve
 from meshlearn.grids.distance import distance_to_boundary
 from meshlearn.grids.evaluation import Evaluation, cell_values, evaluation, point_values
 from meshlearn.grids.grid import RegularGrid
-from meshlearn.grids.regression import regression_operator
+from meshlearn.grids.regression import Around, regression_operator, values_around
 from meshlearn.grids.sites import Sites, sites_of
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.ops import SparseOperator, gather_receivers
@@ -128,10 +128,15 @@ class GridTransfer:
     @cached_property
     def regressing(self) -> SparseOperator:
         """(n_nodes, n): local linear regression around the nodes."""
+        return regression_operator(self.around)
+
+    @cached_property
+    def around(self) -> Around:
+        """The values around every node, within the radius of the kernel."""
         sites, least = self.sites, self._settings.neighbors or NEIGHBORS[self.grid.dim]
         radius, spanning = self._settings.radius, self._mesh.cell_dim in (0, self._mesh.dim)
         places = sites.places.detach()
-        return regression_operator(places, sites.weights, self.grid, self.known.nearby, radius, least, spanning)
+        return values_around(places, sites.weights, self.grid, self.known.nearby, radius, least, spanning)
 
     @cached_property
     def filling(self) -> SparseOperator:

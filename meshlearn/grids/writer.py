@@ -48,19 +48,22 @@ class GridWriter:
     def write(self, batch: GridSample, tables: dict[str, Tensor], carriers: dict[str, Matrix]) -> GridSample:
         """A normalised batch with the input fields {name: (rows, size)}, in physical units, in the place of its own."""
         fields, normalizers = self.operator.fields_, self.operator.normalizers_.features
-        made = {"grid_inputs": batch.grid_inputs, "global_inputs": batch.global_inputs}
+        made = batch.feature_tensors()
         first = {"point": 0, "cell": fields.width("inputs", "point"), "global": 0}
         for location, start in first.items():
             name = "global_inputs" if location == "global" else "grid_inputs"
             for spec in fields.at("inputs", location):
                 values = tables.get(spec.name)
                 if values is not None:
+                    if location in batch.around:  # rows of the mesh itself, for learned kernels
+                        own = f"{location}_values"
+                        made[own] = with_columns(made[own], start - first[location], values, normalizers[own])
                     if location != "global":
                         matrix, shares = carriers[location]
                         values = ops.neighbor_sum(values, matrix, shares.to(values.dtype))
                     made[name] = with_columns(made[name], start, values, normalizers[name])
                 start += spec.size
-        return batch.replace(**made)
+        return batch.with_feature_tensors(made)
 
     def noise_counts(self, batch: GridSample, location: str) -> Tensor:
         """(n_meshes,) how many independent numbers noise has at a location: one per node of the grid."""
