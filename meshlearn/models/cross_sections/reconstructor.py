@@ -32,8 +32,8 @@ from meshlearn.models.cross_sections.field import Field
 from meshlearn.models.cross_sections.grid import Grid
 from meshlearn.models.cross_sections.label_volume import fill_volume
 from meshlearn.models.cross_sections.learning import Learner
-from meshlearn.models.cross_sections.recut import compare
-from meshlearn.models.cross_sections.resolved import Unresolved, unresolved
+from meshlearn.models.cross_sections.recut import facts
+from meshlearn.models.cross_sections.resolved import told, unresolved
 from meshlearn.models.cross_sections.resuming import Notes, fingerprint
 from meshlearn.models.cross_sections.state import sections_from_state, sections_state
 from meshlearn.train import option_checks
@@ -287,32 +287,24 @@ class CrossSectionReconstructor(Estimator):
         points, triangles = seen_parts(points, triangles, body.normals, body.offsets, 0.5 * grid.voxel)
         if not len(triangles):
             raise ParameterError(f"label {name} is thinner than a voxel everywhere: raise resolution={resolution}.")
-        contradicted = {k for conflict in self.conflicts_ for k in conflict.planes}
+        contradicted = {k for conflict in self.conflicts_ for k in conflict.planes}  # parallel planes are in none
         thin = unresolved(margin, body, name, points, triangles, grid.voxel, contradicted)
-        self._warn_of_thin_parts(thin, name, grid, resolution)
+        if thin is not None:
+            text = told(name, self._number_of(thin.planes), resolution, grid.voxel / thin.voxel)
+            warnings.warn(text, FitWarning, stacklevel=3)
         places = self.frame_.from_unit(points)
         # rounding of single precision must be far below the shortest edges, a hundredth of a voxel
         if np.abs(places).max() * 6e-8 < 1e-3 * grid.voxel * self.frame_.size:
             places = places.astype(np.float32)
         return Mesh(places, {"triangle": triangles}, source=self.sections_.source)
 
-    def _warn_of_thin_parts(self, found: Unresolved | None, label: int, grid: Grid, resolution: int) -> None:
-        if found is None:
-            return
-        # parallel planes are kept in their order along the normal, and do not contradict each other
+    def _number_of(self, planes: tuple[int, ...]) -> list[int]:
+        """The numbers that planes of the body have in the sections: parallel ones are kept in order of their height."""
         number = np.arange(len(self.sections_))
         if self.field_.body.parallel:
             heights = self.frame_.to_unit(np.array([plane.origin for plane in self.sections_]))[:, 2]
             number = np.argsort(heights, kind="stable")
-        planes = sorted(int(number[k]) for k in found.planes)
-        better = max(int(np.ceil(resolution * grid.voxel / found.voxel)), 2 * resolution)
-        warnings.warn(
-            f"label {label} has parts thinner than the voxels of resolution={resolution}: on {len(planes)} plane"
-            f"{'s' * (len(planes) > 1)} ({', '.join(map(str, planes[:6]))}{', …' * (len(planes) > 6)}) the surface is "
-            f"not what the plane shows; parts are too thick or missing. Use resolution={better}.",
-            FitWarning,
-            stacklevel=3,
-        )
+        return sorted(int(number[k]) for k in planes)
 
     @no_type_check
     def to_solid(self, label: int | None = None, resolution: int = 24) -> Mesh:
@@ -393,19 +385,7 @@ class CrossSectionReconstructor(Estimator):
         found = {}
         for label in self.labels_ if meshes is None else meshes:
             mesh = self.to_mesh(label, resolution) if meshes is None else meshes[label]
-            planes = [(plane.origin, plane.normal) for plane in self.sections_]
-            again = CrossSections.from_mesh(mesh, planes)
-            rows = compare(self.sections_, again, label)
-            found[label] = {
-                "name": self.sections_.label_names.get(label),
-                "volume": float(mesh.volume()),
-                "area": float(mesh.measure()),
-                "euler": mesh.topology.euler_characteristic,
-                "surfaces": mesh.topology.n_components,
-                "watertight": mesh.is_watertight,
-                "worst_dice": min(row["dice"] for row in rows),
-                "planes": rows,
-            }
+            found[label] = facts(self.sections_, mesh, label)
         return {
             "labels": found,
             "base": self.base_,

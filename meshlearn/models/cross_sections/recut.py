@@ -8,9 +8,26 @@ import numpy as np
 
 from meshlearn.io.sections import CrossSections, Section
 from meshlearn.io.sections.polygons import distance, pieces_of
+from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.cross_sections.raster import parity
 
 GRID = 400
+
+
+def facts(sections: CrossSections, mesh: Mesh, label: int) -> dict[str, Any]:
+    """A label's surface in numbers: volume, area, topology, and "planes" as `compare` has them."""
+    again = CrossSections.from_mesh(mesh, [(plane.origin, plane.normal) for plane in sections])
+    rows = compare(sections, again, label)
+    return {
+        "name": sections.label_names.get(label),
+        "volume": float(mesh.volume()),
+        "area": float(mesh.measure()),
+        "euler": mesh.topology.euler_characteristic,
+        "surfaces": mesh.topology.n_components,
+        "watertight": mesh.is_watertight,
+        "worst_dice": min(row["dice"] for row in rows),
+        "planes": rows,
+    }
 
 
 def compare(sections: CrossSections, again: CrossSections, label: int) -> list[dict[str, Any]]:

@@ -71,6 +71,17 @@ def unresolved(
     return Unresolved(tuple(found), PER_PART * min(thin)) if found else None
 
 
+def told(label: int, planes: list[int], resolution: int, finer: float) -> str:
+    """What is to be told of planes on which a surface is not what they show; `finer`: how much smaller voxels do."""
+    better = max(int(np.ceil(resolution * finer)), 2 * resolution)
+    shown = ", ".join(map(str, planes[:6])) + ", …" * (len(planes) > 6)
+    return (
+        f"label {label} has parts thinner than the voxels of resolution={resolution}: on {len(planes)} plane"
+        f"{'s' * (len(planes) > 1)} ({shown}) the surface is not what the plane shows; parts are too thick or missing. "
+        f"Use resolution={better}."
+    )
+
+
 def _raster(section: Section, label: int, rings: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """((n, 2) places around all contours, whether the surface is around them, whether the label is)."""
     every = [*rings, *(ring.points for ring in section.rings if ring.label == label)]

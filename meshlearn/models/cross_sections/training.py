@@ -77,8 +77,10 @@ def fit_network(
             few = torch.randint(len(between), (BETWEEN,), generator=shuffle)
             turn = nn.functional.normalize(torch.randn(BETWEEN, 3, generator=shuffle), dim=1)
             channel = done % network.channels
-            loss = _loss(network, points[rows], base[rows], targets[rows], softness)
-            loss = loss + _smoothness(network, between[few], slopes[few, channel], turn, channel)
+            x, below, wanted = (part.index_select(0, rows) for part in (points, base, targets))
+            loss = _loss(network, x, below, wanted, softness)
+            slope = slopes[:, channel].index_select(0, few)
+            loss = loss + _smoothness(network, between.index_select(0, few), slope, turn, channel)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
