@@ -57,6 +57,7 @@ _PUBLIC: dict[str, str] = {
     "ModulatedField": "models.neural_fields.modulated",
     "ExtrapolationWarning": "models.neural_fields.reach",
     "CrossSectionReconstructor": "models.cross_sections",
+    "ConstitutiveNet": "models.constitutive",
     "MMPDE": "models.mmpde",
     "MongeAmpereMover": "models.movers",
     "DataFreeMeshMover": "models.movers",

@@ -1,0 +1,197 @@
+"""Laws learned from one film inside the simulator, beside the true law and fitted laws of two constants.
+
+    python benchmarks/constitutive.py [--parts stiffening,neo-hookean,metal] [--seeds 0,1,2] [--updates 120]
+
+The film: a block of 130 particles is thrown into a box and stretched (30 frames). Every law sees its places and
+velocities only, and is then used in two other scenes: an angle that stands on a sticky floor and is struck, twice as
+long; and a clamped beam of finite elements.
+
+stiffening   the truth has an exponential energy: none of the laws that are fitted contains it
+neo-hookean  the truth is `mpm.NeoHookean`
+metal        the truth is `mpm.VonMises`, and flows; scenes are the thrown block and the angle
+
+stress       relative L2 error of first Piola-Kirchhoff stresses; "seen": in the film; "angle": at the deformations of
+             the struck angle; "random": principal stretches between 0.8 and 1.3, turned
+place        root mean square distance over root mean square displacement, all points and frames
+moment       drift of angular momentum of a body that flies freely, over its largest, in float64
+Seconds are CPU time of the fit (one thread). Results: benchmarks/results/constitutive.json.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from common import RESULTS, write_results
+
+import meshlearn as ml
+from meshlearn.models.constitutive.moduli import first_piola
+from meshlearn.sim import dynamics, mpm
+from meshlearn.sim.mpm.elastic import matrices
+from meshlearn.sim.mpm.material import lame
+from meshlearn.sim.mpm.tensors import determinant, identity, product_transposed
+
+H, STEP, SIZE = 1 / 16, 2.5e-3, 1.5
+YOUNG, POISSON = 2e4, 0.3
+BLOCK = mpm.Body.fill(ml.shapes.rectangle(0.4, 0.3, n=1), mpm.NeoHookean(), H / 2, shift=(0.3, 0.25))
+ANGLE = mpm.Body.fill(ml.shapes.l_shape(0.5), mpm.NeoHookean(), H / 2, shift=(0.25, 0.0))
+BEAM = ml.shapes.rectangle(0.6, 0.1, n=(18, 3))
+
+
+class Stiffening(mpm.NeoHookean):
+    """mu / (2 SIZE) (exp(SIZE x) - 1) + lambda / 4 (J^2 - 1 - 2 ln J), x = tr C - dim - 2 ln J."""
+
+    def stress(self, memory: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+        f = matrices(memory)
+        mu, bulk = lame(self.young, self.poisson)
+        volume = determinant(f)
+        growth = (SIZE * (memory.square().sum(0) - len(f) - 2 * volume.log())).exp()
+        shear = mu * growth * (product_transposed(f, f) - identity(f))
+        return shear + 0.5 * bulk * (volume.square() - 1) * identity(f)
+
+    def energy(self, memory: torch.Tensor) -> torch.Tensor:
+        f = matrices(memory)
+        mu, bulk = lame(self.young, self.poisson)
+        volume = determinant(f)
+        x = memory.square().sum(0) - len(f) - 2 * volume.log()
+        return mu / (2 * SIZE) * torch.expm1(SIZE * x) + 0.25 * bulk * (volume.square() - 1 - 2 * volume.log())
+
+
+def block(law: Any) -> mpm.MPM:
+    away = BLOCK.points - BLOCK.points.mean(0)
+    velocity = torch.tensor([0.4, -1.2]) + 5.0 * away.flip(1)
+    body = mpm.Body(BLOCK.points, law, BLOCK.volume, velocity=velocity)
+    return mpm.MPM(body, H, (0, 0), (1, 1), gravity=(0.0, -4.0))
+
+
+def angle(law: Any) -> mpm.MPM:
+    height = ANGLE.points[:, 1]
+    body = mpm.Body(ANGLE.points, law, ANGLE.volume, velocity=torch.stack([3.0 * height, 0 * height], 1))
+    return mpm.MPM(body, H, (0, 0), (1, 1), {"bottom": "sticky"}, gravity=(0.0, -4.0))
+
+
+def beam(law: Any) -> dynamics.ElasticDynamics:
+    return dynamics.ElasticDynamics(
+        BEAM, law, velocity=lambda x: torch.stack([0 * x[:, 0], 3.0 * x[:, 0] ** 2], 1), fixed={"left": 0.0}, safety=0.5
+    )
+
+
+def free(law: Any) -> mpm.MPM:
+    points = BLOCK.points.double()
+    body = mpm.Body(points, law, BLOCK.volume.double(), velocity=3.0 * (points - points.mean(0)).flip(1))
+    return mpm.MPM(body, H, (0, 0), (1, 1))
+
+
+def deformations(film: ml.Trajectory, scene: Callable[[Any], Any]) -> torch.Tensor:
+    """Deformation gradients of a film, (n, 2, 2) float64."""
+    from meshlearn.models.constitutive.observed import Observed
+
+    world = scene(mpm.NeoHookean())
+    observed = Observed(film, world)
+    found = torch.cat([observed.deformation(i, world) for i in range(0, observed.n_frames, 3)], 2).permute(2, 0, 1)
+    return found[torch.linalg.det(found) > 0.2].double()
+
+
+def random_deformations(n: int = 1000) -> torch.Tensor:
+    random = torch.Generator().manual_seed(7)
+    stretches = 0.8 + 0.5 * torch.rand(n, 2, generator=random, dtype=torch.float64)
+    angles = 2 * math.pi * torch.rand(2, n, generator=random, dtype=torch.float64)
+    left, right = (
+        torch.stack([torch.stack([a.cos(), -a.sin()], -1), torch.stack([a.sin(), a.cos()], -1)], -2) for a in angles
+    )
+    return left @ torch.diag_embed(stretches) @ right
+
+
+def piola(law: Any, f: torch.Tensor) -> torch.Tensor:
+    f = f.permute(1, 2, 0)
+    return first_piola(law.stress(f.flatten(0, 1), torch.zeros_like(f)), f)
+
+
+def methods(part: str) -> dict[str, dict[str, Any]]:
+    nets = {"isotropic": {}, "isotropic, convex": {"convex": True}, "energy": {}, "stress": {}}
+    if part == "metal":
+        return {"isotropic with flow": {"plasticity": True, "young": 3e4}, "isotropic": {"young": 3e4}}
+    chosen = nets if part == "stiffening" else {"isotropic": {}}
+    return {"corotated": {}, "neo-hookean": {}, **chosen}
+
+
+def truth(part: str) -> Any:
+    known = {"stiffening": Stiffening(YOUNG, POISSON), "neo-hookean": mpm.NeoHookean(YOUNG, POISSON)}
+    return known[part] if part in known else mpm.VonMises(5e4, POISSON, yield_stress=2e3)
+
+
+def one(
+    part: str, name: str, options: dict[str, Any], seed: int, updates: int, films: dict[str, Any]
+) -> dict[str, Any]:
+    law, metal = truth(part), part == "metal"
+    model = ml.ConstitutiveNet(name.split(",")[0].split(" ")[0], seed=seed, **{"young": 1e4, "poisson": 0.2, **options})
+    two = name in ("corotated", "neo-hookean")
+    begin = time.process_time()
+    model.fit(films["block"], block, updates // 3 if two else updates, 10, 0.1 if two else 0.03, STEP)
+    found: dict[str, Any] = {"fit_s": time.process_time() - begin, "updates": len(model.history_)}
+    fitted = model.law()
+    scenes = {"block": block, "angle": angle, **({} if metal else {"beam": beam})}
+    for where, scene in scenes.items():
+        try:
+            step = None if where == "beam" else STEP
+            found[f"place_{where}"] = model.score(films[where], scene, step)["position"]
+        except ml.SimulationError as error:
+            found[f"place_{where}"] = None
+            print("failed:", str(error).splitlines()[0])
+    if not metal:
+        for where, f in films["deformations"].items():
+            true = piola(law, f)
+            found[f"stress_{where}"] = float((piola(fitted, f) - true).norm() / true.norm())
+    flying = mpm.simulate(free(fitted), 0.2, 10, STEP).global_data["angular_momentum"]
+    spin = 3.0 * float((BLOCK.volume * 1000 * (BLOCK.points - BLOCK.points.mean(0)).square().sum(1)).sum())
+    found["moment_drift"] = float((flying - flying[0]).abs().max()) / spin
+    if two:
+        found["young"], found["poisson"] = float(fitted.young), float(fitted.poisson)
+    return found
+
+
+def run(part: str, seeds: list[int], updates: int, results: dict[str, Any]) -> None:
+    law, metal = truth(part), part == "metal"
+    films: dict[str, Any] = {"block": mpm.simulate(block(law), 0.45, 30, STEP)}
+    films["angle"] = mpm.simulate(angle(law), 0.9, 60, STEP)
+    if not metal:
+        films["beam"] = dynamics.simulate(beam(law), 0.6, 40)
+        scenes = {"seen": ("block", block), "angle": ("angle", angle)}
+        films["deformations"] = {name: deformations(films[film], scene) for name, (film, scene) in scenes.items()}
+        films["deformations"]["random"] = random_deformations()
+        for name, f in films["deformations"].items():
+            s = torch.linalg.svdvals(f)
+            print(part, name, "stretches", float(s.quantile(0.01)), float(s.quantile(0.99)), flush=True)
+    found: dict[str, Any] = results.setdefault(part, {})
+    for seed in seeds:
+        for name, options in methods(part).items():
+            found.setdefault(name, {})[f"seed {seed}"] = one(part, name, options, seed, updates, films)
+            print(part, name, seed, found[name][f"seed {seed}"], flush=True)
+            write_results("constitutive", results)
+    for name, by_seed in found.items():
+        rows = [row for key, row in by_seed.items() if key.startswith("seed")]
+        keys = [key for key in rows[0] if all(isinstance(row.get(key), (int, float)) for row in rows)]
+        by_seed["mean"] = {key: sum(row[key] for row in rows) / len(rows) for key in keys}
+        print(part, name, "mean", by_seed["mean"], flush=True)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--parts", default="stiffening,neo-hookean,metal", help="the others keep their results")
+    arguments.add_argument("--seeds", default="0,1,2")
+    arguments.add_argument("--updates", type=int, default=120, help="of networks; laws of two constants take a third")
+    options = arguments.parse_args()
+    torch.set_num_threads(1)
+    path = RESULTS / "constitutive.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    results.pop("machine", None)
+    for part in options.parts.split(","):
+        run(part, [int(seed) for seed in options.seeds.split(",")], options.updates, results)
+        write_results("constitutive", results)
+
+
+if __name__ == "__main__":
+    main()
