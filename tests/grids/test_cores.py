@@ -215,6 +215,15 @@ def test_tokens_see_their_window_and_nothing_else(n, shifted):
         assert seen.tolist() == window, (i, seen)
 
 
+def test_windows_that_were_first_seen_in_inference_can_be_trained():
+    attention, x = WindowAttention(4, 2, 4, (False,), shifted=True), torch.randn(1, 11, 4)
+    with torch.inference_mode():
+        made = attention(x)
+    again = attention(x)
+    again.sum().backward()
+    assert torch.allclose(made, again)
+
+
 def test_filling_of_windows_changes_nothing():
     """7 tokens in windows of 4: the first four as if they were alone."""
     attention = WindowAttention(4, 2, 4, (False,), shifted=False).double()

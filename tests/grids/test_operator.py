@@ -63,6 +63,18 @@ def test_every_core_learns_a_few_meshes_by_heart(core):
     assert model.score(meshes)["u"] < 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::meshlearn.grids.GridWarning")
+@pytest.mark.parametrize("core", ["mgno", "lsm", "scot"])
+def test_learned_cores_beat_the_mean_field_on_unseen_darcy_flow(core):
+    meshes = ml.sim.make_darcy(40, seed=1, holes=0, size=(0.09, 0.1), finer=0)
+    train, test = meshes[:32], meshes[32:]
+    mean = ml.MeanField([], ["u"]).fit(train).score(test)["u"]
+    model = operator(core, ["permeability", "source"], shape=16)
+    model.fit(train, epochs=60, learning_rate=5e-3, progress=False)
+    assert model.score(test)["u"] < 0.5 * mean
+
+
 def test_on_nodes_that_are_the_grid_the_operator_is_its_core():
     """B = P = I: the mesh model equals the core on the grid, exactly."""
     core = torch.nn.Conv2d(2, 1, 3, padding=1)

@@ -41,7 +41,7 @@ def test_channels_do_not_depend_on_the_grading_of_the_mesh_to_second_order(dim):
     assert gaps[-1] < 5e-3, gaps
 
 
-def test_a_point_that_is_counted_twice_with_half_the_measure_changes_nothing():
+def test_shares_are_means_over_what_lies_within_the_radius():
     pair = ml.MeshToGrid(6).transfer(graded(6))
     around = surroundings(pair, wave(graded(6).points)[:, None])
     sums = torch.zeros(36, dtype=torch.float64).index_add_(0, around.edges.receivers, around.shares)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +42,9 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(batch, *shape, width) -> the same."""
         shape = tuple(x.shape[1:-1])
-        sizes = [min(self.window, n) for n in shape]
-        shifts = [w // 2 if self.shifted and w < n else 0 for w, n in zip(sizes, shape, strict=True)]
-        grid = [n + -n % w for n, w in zip(shape, sizes, strict=True)]
+        sizes = tuple(min(self.window, n) for n in shape)
+        shifts = tuple(w // 2 if self.shifted and w < n else 0 for w, n in zip(sizes, shape, strict=True))
+        grid = tuple(n + -n % w for n, w in zip(shape, sizes, strict=True))
         self._check(shape, grid)
         axes = list(range(1, len(shape) + 1))
         filled = functional.pad(x, [0, 0, *_ends(shape, grid)])
@@ -53,10 +54,10 @@ class WindowAttention(nn.Module):
         )
         logits = functional.normalize(query, dim=-1) @ functional.normalize(key, dim=-1).transpose(2, 3)
         logits = logits * self.temperature.clamp(max=_MOST).exp() + self._biases(shape, sizes)
-        apart = self._apart(shape, grid, sizes, shifts)
-        if apart is not None:
+        strangers = apart(shape, grid, sizes, shifts, self.periodic)
+        if strangers is not None:
             by_mesh = logits.unflatten(0, (len(x), -1))
-            logits = by_mesh.masked_fill(apart[:, None].to(x.device), -math.inf).flatten(0, 1)
+            logits = by_mesh.masked_fill(strangers[:, None].to(x.device), -math.inf).flatten(0, 1)
         read = (torch.softmax(logits, dim=-1) @ value).transpose(1, 2).flatten(2)
         made = unwindowed(self.out(read), len(x), grid, sizes).roll(shifts, axes)
         for axis, n in zip(axes, shape, strict=True):
@@ -90,22 +91,29 @@ class WindowAttention(nn.Module):
         biases = table.index_select(0, row.reshape(-1)).reshape(*row.shape, self.heads)
         return _BIAS * torch.sigmoid(biases).permute(2, 0, 1)
 
-    def _apart(
-        self, shape: Sequence[int], grid: Sequence[int], sizes: Sequence[int], shifts: Sequence[int]
-    ) -> Tensor | None:
-        """(windows, tokens, tokens) bool: pairs of a window that are no neighbours; None where there are none.
 
-        Those are the end and the beginning of an axis that is not periodic, and a token and filling.
-        """
-        label = torch.zeros(1, *grid, 1, dtype=torch.int64)
-        for axis, (n, end, shift) in enumerate(zip(shape, grid, shifts, strict=True)):
-            place = torch.arange(end)
-            side = (place >= n).long() + 2 * (place < shift).long() * (not self.periodic[axis])
-            label = label * 3 + side.roll(-shift).reshape([-1 if k == axis + 1 else 1 for k in range(label.ndim)])
-        if not bool(label.any()):
-            return None
-        seen = windowed(label, sizes)[:, :, 0]
-        return seen[:, :, None] != seen[:, None, :]
+@lru_cache(maxsize=64)
+@torch.inference_mode(mode=False)  # what is kept serves training as well
+def apart(
+    shape: tuple[int, ...],
+    grid: tuple[int, ...],
+    sizes: tuple[int, ...],
+    shifts: tuple[int, ...],
+    periodic: tuple[bool, ...],
+) -> Tensor | None:
+    """(windows, tokens, tokens) bool: pairs of a window that are no neighbours; None where there are none.
+
+    Those are the end and the beginning of an axis that is not periodic, and a token and filling. Kept by its arguments.
+    """
+    label = torch.zeros(1, *grid, 1, dtype=torch.int64)
+    for axis, (n, end, shift) in enumerate(zip(shape, grid, shifts, strict=True)):
+        place = torch.arange(end)
+        side = (place >= n).long() + 2 * (place < shift).long() * (not periodic[axis])
+        label = label * 3 + side.roll(-shift).reshape([-1 if k == axis + 1 else 1 for k in range(label.ndim)])
+    if not bool(label.any()):
+        return None
+    seen = windowed(label, sizes)[:, :, 0]
+    return seen[:, :, None] != seen[:, None, :]
 
 
 def windowed(x: Tensor, sizes: Sequence[int]) -> Tensor:
