@@ -4,6 +4,7 @@ from meshlearn.sim.airfoil_files import read_airfoil
 from meshlearn.sim.airfoils import make_airfoils
 from meshlearn.sim.burgers import burgers
 from meshlearn.sim.burgers_data import make_burgers
+from meshlearn.sim.cavity import make_cavities, steady_cavity
 from meshlearn.sim.cylinder import make_cylinder_flows
 from meshlearn.sim.darcy import make_darcy, solve_darcy
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
@@ -20,9 +21,12 @@ from meshlearn.sim.plate import Plate, draw_plate
 from meshlearn.sim.plates import make_plates, plate_mesh, solve_elasticity, solve_heat, solve_hyperelasticity
 from meshlearn.sim.poisson import poisson
 from meshlearn.sim.potential_flow import potential_flow
+from meshlearn.sim.shallow_water import shallow_water
+from meshlearn.sim.shallow_water_data import make_shallow_water
 from meshlearn.sim.solid import von_mises
 from meshlearn.sim.star import make_stars
 from meshlearn.sim.tensile import make_tensile
+from meshlearn.sim.vorticity import make_vorticity, vorticity_flow
 
 __all__ = [
     "Plate",
@@ -36,6 +40,7 @@ __all__ = [
     "make_airfoils",
     "make_bodies",
     "make_burgers",
+    "make_cavities",
     "make_cylinder_flows",
     "make_darcy",
     "make_kuramoto_sivashinsky",
@@ -43,8 +48,10 @@ __all__ = [
     "make_mpm",
     "make_peaks",
     "make_plates",
+    "make_shallow_water",
     "make_stars",
     "make_tensile",
+    "make_vorticity",
     "navier_stokes",
     "peaks_error",
     "plasticity",
@@ -52,11 +59,14 @@ __all__ = [
     "poisson",
     "potential_flow",
     "read_airfoil",
+    "shallow_water",
     "solve_darcy",
     "solve_elasticity",
     "solve_heat",
     "solve_hyperelasticity",
     "solve_peaks",
+    "steady_cavity",
     "steady_navier_stokes",
     "von_mises",
+    "vorticity_flow",
 ]
