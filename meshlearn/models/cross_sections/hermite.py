@@ -43,7 +43,8 @@ SHRINK, LOOSE = 0.85, 0.8
 LOOSE the noise, of what the field is."""
 STRAY = 120
 """Points of planes, at most, that are added where the field has the wrong sign."""
-CHUNK = 2048
+CHUNK = 256
+"""Points at a time: their distances to all centres stay in the cache."""
 
 
 class HermiteField:
