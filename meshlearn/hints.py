@@ -9,10 +9,19 @@ from difflib import get_close_matches
 def near_names(name: str, known: Iterable[str], cutoff: float = 0.6, count: int = 1) -> list[str]:
     """The known names most like this one, best first; those less like it than `cutoff` (0 to 1) are left out.
 
+    Upper and lower case are alike, but the name in the right case comes first.
+
     >>> near_names("pressur", ["velocity", "pressure"]), near_names("load", ["velocity"])
     (['pressure'], [])
+    >>> near_names("u", ["U", "p"])
+    ['U']
     """
-    return get_close_matches(name, list(known), n=count, cutoff=cutoff)
+    folded: dict[str, list[str]] = {}
+    for one in known:
+        folded.setdefault(one.casefold(), []).append(one)
+    near = get_close_matches(name.casefold(), list(folded), n=count, cutoff=cutoff)
+    cased = [get_close_matches(name, folded[one], n=len(folded[one]), cutoff=0.0) for one in near]
+    return [one for group in cased for one in group][:count]
 
 
 def did_you_mean(

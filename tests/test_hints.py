@@ -27,3 +27,8 @@ def test_near_names_come_best_first_and_no_more_than_asked():
     known = ["plate_1", "plate_12", "beam", "plate"]
     assert near_names("plate_1", known, count=2) == ["plate_1", "plate_12"]
     assert near_names("plate_1", known, cutoff=1.0, count=3) == ["plate_1"]
+
+
+def test_the_case_of_letters_is_a_slip_too():
+    assert did_you_mean("u", ["U", "p"]) == ": did you mean 'U'?"
+    assert near_names("U1", ["u1", "U1"], count=2) == ["U1", "u1"]

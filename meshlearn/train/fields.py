@@ -12,6 +12,7 @@ from jaxtyping import Num
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError, ParameterError
+from meshlearn.hints import did_you_mean
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.train.precision import float32_suffices
 
@@ -220,7 +221,8 @@ def resolve_one(mesh: Mesh, name: str, where: str | None = None, location: str |
     where = where or describe(mesh)
     found = [place for place in LOCATIONS if name in _data(mesh, place)]
     if not found:
-        raise FieldError(f"{where} has no field {name!r}.\n{available(mesh)}")
+        known = [other for place in LOCATIONS for other in _data(mesh, place)]
+        raise FieldError(f"{where} has no field {name!r}{did_you_mean(name, known)}\n{available(mesh)}")
     if len(found) > 1:
         places = " and ".join(f"{place}_data" for place in found)
         raise FieldError(
@@ -280,7 +282,7 @@ def _data(mesh: Mesh, location: str) -> Any:
 def _lookup(mesh: Mesh, name: str, location: str, where: str) -> Tensor:
     data = _data(mesh, location)
     if name not in data:
-        raise FieldError(f"{where} has no {location} field {name!r}.\n{available(mesh)}")
+        raise FieldError(f"{where} has no {location} field {name!r}{did_you_mean(name, data)}\n{available(mesh)}")
     if location != "cell":
         return data[name]
     parts = data[name]

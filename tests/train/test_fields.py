@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import meshlearn as ml
-from meshlearn.train.fields import FieldSet, FieldSpec, resolve_fields
+from meshlearn.errors import FieldError
+from meshlearn.train.fields import FieldSet, FieldSpec, resolve_fields, resolve_one
 
 from .tiny import Tiny, heat, quick, wave, waves
 
@@ -151,3 +152,8 @@ def test_values_and_restore_are_inverse():
         spec = resolve_fields(mesh, [], [name]).outputs[0]
         again = FieldSet((), (spec,), 2).attach(mesh, {spec: spec.restore(spec.values(mesh))})
         assert torch.equal(spec.values(again), spec.values(mesh))
+
+
+def test_a_slip_in_the_name_of_a_field_is_told():
+    with pytest.raises(FieldError, match="has no field 'Load': did you mean 'load'"):
+        resolve_one(ml.shapes.square(n=2).with_global_data(load=1.0), "Load")

@@ -16,7 +16,6 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
-from meshlearn.models.mmgp.family import Placed
 from meshlearn.models.mmgp.pod import POD
 
 ROUNDING = 1e-12
@@ -26,36 +25,14 @@ CALIBRATIONS = (False, "scale", "conformal")
 
 
 def field_variance(
-    pod: POD, coefficients: Float64[Tensor, "n r"], variances: Float64[Tensor, "n r"], transfer: Float64[Tensor, "*n N"]
+    pod: POD, coefficients: Float64[Tensor, "n r"], variances: Float64[Tensor, "n r"]
 ) -> Float64[Tensor, "n N"]:
-    """Variance of fields on the common mesh: of the coefficients, of what the modes leave, and of the transfer."""
+    """Variance of fields on the common mesh: of the coefficients, and of what the modes leave."""
     if pod.lift_ is None:
         inside = variances @ pod.modes_.square()
     else:
         inside = torch.stack([v @ pod.tangent(a).square() for a, v in zip(coefficients, variances, strict=True)])
-    return inside + pod.residual_ + transfer
-
-
-def trip_square(placed: Placed, flat: Float64[Tensor, " N"], location: str, size: int) -> float:
-    """Mean square of what a field of the common mesh loses on the way to a mesh and back: the scale of its transfer.
-
-    The transfer is linear in the field: it loses more of larger fields, of steeper ones, and on coarser meshes. Values
-    of the whole mesh are not carried anywhere.
-    """
-    if location == "global":
-        return 0.0
-    loss = flat - placed.to_common(placed.from_common(flat[None], location, size)[0], location)
-    square = float(placed.family.weights(location, size) @ loss.square())
-    whole = float(placed.family.weights(location, size) @ flat.square())
-    return square if square > ROUNDING**2 * whole else 0.0
-
-
-def round_trip(placed: Placed, table: Tensor, location: str) -> tuple[Tensor, Tensor]:
-    """(error (rows, size) of a field carried to the common mesh and back, its square carried to the common mesh)."""
-    size = table.shape[1]
-    there = placed.to_common(table, location)
-    error = table.double().cpu() - placed.from_common(there[None], location, size)[0]
-    return error, placed.to_common(error.square(), location).clamp(min=0)
+    return inside + pod.residual_
 
 
 @dataclass

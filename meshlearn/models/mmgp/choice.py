@@ -158,13 +158,17 @@ def _log_error(placed: Placed, work: Work, fields: FieldSet) -> float:
 
 
 def _round_trip(placed: Placed, table: Tensor, location: str) -> float | None:
-    """Error of a table (rows, size) after the way to the common mesh and back, relative to its spread."""
+    """Error of a table (rows, size) after the way to the common mesh and back, relative to its spread.
+
+    Without slopes: what they mend is the meshes', and no reason to take another morphing.
+    """
     table = table.detach().double().cpu()
     weights = measure_weights(placed.mesh, location).detach().double().cpu()[:, None]
     spread = float(((table - (weights * table).sum(0) / weights.sum()).square() * weights).sum())
     if spread <= 1e-24 * float((table.square() * weights).sum()):
         return None
-    back = placed.from_common(placed.to_common(table, location)[None], location, table.shape[1])[0]
+    there = placed.to_common(table, location, plain=True)
+    back = placed.from_common(there[None], location, table.shape[1], plain=True)[0]
     return max((float(((table - back).square() * weights).sum()) / spread) ** 0.5, EXACT)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.models.mmgp.bands import ROUNDING, field_variance, trip_square
+from meshlearn.models.mmgp.bands import ROUNDING, field_variance
 from meshlearn.models.mmgp.family import Placed
 from meshlearn.models.mmgp.pod import POD
 from meshlearn.models.mmgp.regressors import Unlike
 from meshlearn.models.mmgp.series import entry_weights
+from meshlearn.models.mmgp.transfer_loss import TransferLoss
 from meshlearn.train.fields import FieldSpec
 
 Fields = dict[FieldSpec, Tensor]
@@ -26,7 +27,7 @@ class Decoder:
     outputs   in the order of their columns
     pods      modes of those that are compressed
     factors   of the bands
-    transfer  (N,) mean square errors of the transfer relative to `trip_square`
+    losses    of the transfer
     spread    (m,) variance of every column on the training set: inputs that no mode describes may do as much as all
               known ones together do by an equal change
     """
@@ -34,7 +35,7 @@ class Decoder:
     outputs: Sequence[FieldSpec]
     pods: Mapping[str, POD]
     factors: Mapping[str, float]
-    transfer: Mapping[str, Tensor]
+    losses: Mapping[str, TransferLoss]
     spread: Tensor
 
     def split(self, *tables: Tensor) -> Iterator[Any]:
@@ -47,7 +48,11 @@ class Decoder:
 
     def values(self, placed: Placed, mean: Tensor) -> Fields:
         """Outputs on a mesh for one row (1, m)."""
-        return {spec: spec.restore(self._rows(placed, spec, part)[0]) for spec, part in self.split(mean)}
+        parts = dict(self.split(mean))
+        rows = {spec: part[0][None] for spec, part in parts.items() if spec.name not in self.pods}
+        flat = {spec: self.pods[spec.name].decode(part)[0] for spec, part in parts.items() if spec.name in self.pods}
+        rows |= placed.fields_from_common(flat)
+        return {spec: spec.restore(rows[spec]) for spec in parts}
 
     def deviations(self, placed: Placed, mean: Tensor, variance: Tensor, unlike: Unlike) -> Fields:
         """Standard deviations of what would be observed, for one row with its variances (1, m)."""
@@ -57,16 +62,16 @@ class Decoder:
             if spec.name in self.pods:
                 pod = self.pods[spec.name]
                 decoded = pod.decode(part)
-                scale = trip_square(placed, decoded[0], spec.location, spec.size)
-                flat = field_variance(pod, part, inside, scale * self.transfer[spec.name][None])
+                flat = field_variance(pod, part, inside)
                 known = spread @ pod.modes_.square()
                 anywhere = (
                     entry_weights(placed.family, spec) @ known[0] / spec.size
                 )  # not only where it is known to vary
                 flat = flat * self._square(spec, unlike) + unlike.unknown * (known + anywhere)
-                total = placed.from_common(flat, spec.location, spec.size)[0].clamp(min=0)
+                total = placed.from_common(flat, spec.location, spec.size, plain=True)[0].clamp(min=0)
+                lost = self.losses[spec.name].square(placed, decoded[0], spec.location, spec.size)
                 # what is exactly zero is so up to rounding
-                total = total + (ROUNDING * decoded.abs().amax()).square() * self._square(spec, unlike)
+                total = total + (lost + (ROUNDING * decoded.abs().amax()).square()) * self._square(spec, unlike)
             found[spec] = spec.restore(total.clamp(min=0).sqrt())
         return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import torch
 from jaxtyping import Float64, Int8
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.mmgp.morphing import Morph, Morpher, admissible_morphings, make_morpher, same_topology
 from meshlearn.models.mmgp.morphing.morph import plain
 from meshlearn.models.mmgp.transfer import CommonMesh, Link
+from meshlearn.train.fields import FieldSpec
 from meshlearn.train.graph import measure_weights
 
 TANGLED = 0.1  # of the cells
@@ -25,7 +27,7 @@ class Family:
     `place(mesh)` morphs a mesh and links it to the common mesh.
     """
 
-    def __init__(self, morpher: Morpher, transfer: str = "interpolation", others: bool = False) -> None:
+    def __init__(self, morpher: Morpher, transfer: str = "recovery", others: bool = False) -> None:
         self.morpher = morpher
         self.common = CommonMesh(morpher.common, transfer)
         self.others = others
@@ -36,6 +38,10 @@ class Family:
     def weights(self, location: str, size: int) -> Float64[Tensor, " N"]:
         """Weights of a flattened table (rows, size) on the common mesh; they add up to `size`."""
         return self._weights[location].repeat_interleave(size)
+
+    def roughness(self, flat: Float64[Tensor, " N"], location: str, size: int) -> float:
+        """How curved a flattened field of the common mesh is within its cells (`CommonMesh.roughness`)."""
+        return 0.0 if location == "global" else self.common.roughness(flat.reshape(-1, size), location)
 
     def place(self, mesh: Mesh, novelty: Callable[[Placed], float] | None = None) -> Placed:
         """Morph a mesh.
@@ -88,20 +94,49 @@ class Placed:
         orders = (("point", None if rows is None else rows.points), ("cell", None if rows is None else rows.cells))
         self._links = {location: Link(family.common, self.morphed, location, same, order) for location, order in orders}
 
-    def to_common(self, table: Tensor, location: str) -> Float64[Tensor, " N"]:
-        """A table (rows, size) of this mesh, carried over and flattened; "global" ones are the same everywhere."""
+    def to_common(self, table: Tensor, location: str, plain: bool = False) -> Float64[Tensor, " N"]:
+        """A table (rows, size) of this mesh, carried over and flattened; "global" ones are the same everywhere.
+
+        plain  without slopes (`Map.plain`)
+        """
         if location == "global":
             return table.detach().double().cpu().reshape(-1)
-        return self._links[location].to_common(table.detach().double().cpu()).reshape(-1)
+        return self._links[location].to_common(table.detach().double().cpu(), plain).reshape(-1)
 
-    def from_common(self, flat: Float64[Tensor, "k N"], location: str, size: int) -> Float64[Tensor, "k rows size"]:
-        """Flattened tables of the common mesh, at the rows of this one."""
+    def from_common(
+        self, flat: Float64[Tensor, "k N"], location: str, size: int, plain: bool = False
+    ) -> Float64[Tensor, "k rows size"]:
+        """Flattened tables of the common mesh, at the rows of this one; `plain` without slopes."""
         k = len(flat)
         if location == "global":
             return flat.reshape(k, 1, size)
         table = flat.reshape(k, -1, size).permute(1, 0, 2).reshape(-1, k * size)
-        back = self._links[location].from_common(table)
+        back = self._links[location].from_common(table, plain)
         return back.reshape(len(back), k, size).permute(1, 0, 2)
+
+    def fields_from_common(self, flats: Mapping[FieldSpec, Float64[Tensor, " N"]]) -> dict[FieldSpec, Tensor]:
+        """Flattened fields of the common mesh as (rows, size) on this one; those of one location go together."""
+        found: dict[FieldSpec, Tensor] = {}
+        for location in dict.fromkeys(spec.location for spec in flats):
+            specs = [spec for spec in flats if spec.location == location]
+            if location == "global":
+                found |= {spec: flats[spec].reshape(1, -1) for spec in specs}
+                continue
+            table = torch.cat([flats[spec].reshape(-1, spec.size) for spec in specs], 1)
+            back = self._links[location].from_common(table)
+            found |= dict(zip(specs, back.split([spec.size for spec in specs], 1), strict=True))
+        return found
+
+    def missed_to_common(self, table: Tensor, location: str) -> Float64[Tensor, " N"]:
+        """An estimate of what `to_common` loses of the field that has these values on the mesh, flattened."""
+        if location == "global":
+            return torch.zeros(table.numel(), dtype=torch.float64)
+        return self._links[location].missed_to_common(table.detach().double().cpu()).reshape(-1)
+
+    def missed_from_common(self, flat: Float64[Tensor, " N"], location: str, size: int) -> Float64[Tensor, "rows size"]:
+        """An estimate of what `from_common` loses of the field that has these values on the common mesh."""
+        table = flat.reshape(-1, size)
+        return torch.zeros_like(table) if location == "global" else self._links[location].missed_from_common(table)
 
     def shape(self) -> Float64[Tensor, " N"]:
         """The coordinates of the mesh as a field on the common mesh, flattened."""

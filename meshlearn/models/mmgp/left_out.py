@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from meshlearn.models.mmgp.bands import Ratios, concatenate, factor_of, field_variance, round_trip, trip_square
+from meshlearn.models.mmgp.bands import Ratios, concatenate, factor_of, field_variance
 from meshlearn.models.mmgp.gaussian import GaussianProcesses, Processes
 from meshlearn.models.mmgp.pod import POD
 from meshlearn.models.mmgp.training_set import TrainingSet
+from meshlearn.models.mmgp.transfer_loss import TransferLoss, learned_loss, round_trip
 from meshlearn.train.fields import FieldSpec
 from meshlearn.train.graph import measure_weights
 from meshlearn.train.metrics import relative_l2
@@ -26,13 +27,13 @@ class Checks:
     scores    relative L2 error of samples left out; modes of the shape are those of all samples
     floors    {"round_trip", "truncation"}: the same of the transfer alone, and of the modes alone
     factors   of the standard deviations
-    transfer  (N,) mean square error of the transfer, on the common mesh, relative to `bands.trip_square`
+    losses    of the transfer
     """
 
     scores: dict[str, float] = field(default_factory=dict)
     floors: dict[str, dict[str, float]] = field(default_factory=dict)
     factors: dict[str, float] = field(default_factory=dict)
-    transfer: dict[str, Tensor] = field(default_factory=dict)
+    losses: dict[str, TransferLoss] = field(default_factory=dict)
 
 
 def check_left_out(
@@ -92,29 +93,28 @@ def _check_field(
     truths = {i: data.fields[spec][i].reshape(1, -1) for i in data.checked}
     if spec.location != "global":
         truths = {i: data.truth[i][spec].detach().double().cpu() for i in data.checked}
-    trips = [round_trip(data.placed[i], truths[i], spec.location) for i in data.checked]
+    placed = [data.placed[i] for i in data.checked]
+    owns = [round_trip(p, truths[i], spec.location) for p, i in zip(placed, data.checked, strict=True)]
     there = pod.decode(left_out)
-    sizes = torch.tensor(
-        [trip_square(data.placed[i], row, spec.location, spec.size) for i, row in zip(data.checked, there, strict=True)]
-    ).double()
-    transfer = torch.stack([square for _, square in trips]).mean(0)
-    transfer = transfer / sizes.mean() if bool(sizes.any()) else torch.zeros_like(transfer)
-    bands = field_variance(pod, left_out, variance, sizes[:, None] * transfer)
+    loss = learned_loss(spec, placed, list(truths.values()), owns, there)
+    bands = field_variance(pod, left_out, variance)
     known = pod.coefficients_[torch.tensor(data.checked)]
     errors = pod.rest_ + pod.decode(known) - there
     scores, round_trips, truncations = [], [], []
     ratios: list[tuple[Tensor, Tensor, int]] = []
     for k, i in enumerate(data.checked):
-        placed, truth, own = data.placed[i], truths[i], trips[k][0]
-        stacked = torch.stack([errors[k], bands[k], pod.rest_[k]])
-        error, band, rest = placed.from_common(stacked, spec.location, spec.size)
-        weights = measure_weights(placed.mesh, spec.location).detach().double().cpu()
+        truth, own = truths[i], owns[k]
+        stacked = torch.stack([errors[k], pod.rest_[k]])
+        error, rest = placed[k].from_common(stacked, spec.location, spec.size)
+        band = placed[k].from_common(bands[k][None], spec.location, spec.size, plain=True)[0]
+        band = band.clamp(min=0) + loss.square(placed[k], there[k], spec.location, spec.size)
+        weights = measure_weights(placed[k].mesh, spec.location).detach().double().cpu()
         scores.append(relative_l2(truth - error - own, truth, weights))
         round_trips.append(relative_l2(truth - own, truth, weights))
         truncations.append(relative_l2(truth - rest, truth, weights))
-        values = ((error + own).abs() / band.clamp(min=0).sqrt()).reshape(-1)
+        values = ((error + own).abs() / band.sqrt()).reshape(-1)
         ratios.append((values, weights.repeat_interleave(spec.size) / spec.size, int(data.groups[i])))
-    checks.transfer[spec.name] = transfer
+    checks.losses[spec.name] = loss
     checks.scores[spec.name] = _mean(scores)
     checks.floors[spec.name] = {"round_trip": _mean(round_trips), "truncation": _mean(truncations)}
     return concatenate(ratios)

@@ -10,6 +10,7 @@ finite-element interpolation to a common mesh, POD of coordinates and fields, Ma
 a reason measured by its authors' successors or by us:
 - Tutte maps use mean-value weights and anchored boundaries (uniform weights depend on the triangulation);
 - POD is centred; every mode has length scales and noise of its own (`tied=True` shares them within a field);
+- interpolation adds what recovered gradients say of fields between the points: a third of the floor or less;
 - the variance of fields is exact instead of sampled, holds truncation and transfer too, and is calibrated on
   predictions that were left out; it widens for shapes unlike the training set.
 """
@@ -42,6 +43,7 @@ from meshlearn.models.mmgp.reference import mesh_from_state, mesh_state
 from meshlearn.models.mmgp.regressors import Regressors, Unlike
 from meshlearn.models.mmgp.series import Frames, Series, SpaceTime, make_series
 from meshlearn.models.mmgp.training_set import place_all
+from meshlearn.models.mmgp.transfer_loss import TransferLoss
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.fields import FieldSpec
 from meshlearn.train.items import as_items
@@ -62,7 +64,9 @@ class MMGP(Estimator):
                       fields with fronts (`meshlearn.models.mmgp.lift`)
     shape_modes       as `modes`, for the coordinates, and for every input field
     tied              one set of length scales for all modes of a field (the published method) instead of one per mode
-    transfer          "interpolation", or "projection" in L2, which keeps integrals
+    transfer          to the common mesh and back: "recovery", interpolation with recovered gradients, third order for
+                      first-order cells; "interpolation", second order, which never leaves the range of the values;
+                      "projection" in L2, which keeps integrals
     restarts          starts of the search for length scales
     inducing          points of sparse processes: None for exact ones, a number, or "auto": exact up to 2000 samples
     series            "frames": every frame of a Trajectory is a sample (name "time" as an input); "modes": a Trajectory
@@ -106,7 +110,7 @@ class MMGP(Estimator):
     pods_: dict[str, POD]
     processes_: Processes
     series_: Series
-    transfer_variance_: dict[str, Tensor]
+    losses_: dict[str, TransferLoss]
     factors_: dict[str, float]
     cv_score_: dict[str, float]
     floors_: dict[str, dict[str, float]]
@@ -124,7 +128,7 @@ class MMGP(Estimator):
         modes: int | float | str = "cv",
         shape_modes: int | float | str = 0.9999,
         tied: bool = False,
-        transfer: str = "interpolation",
+        transfer: str = "recovery",
         restarts: int = 4,
         calibrate: str | bool = "scale",
         morphing_options: Mapping[str, Any] = {},
@@ -162,7 +166,9 @@ class MMGP(Estimator):
         self.series_ = make_series(self.series, items, fields)
         works = self.series_.works(items, Survey())
         if len(works) < 2:
-            raise ParameterError("MMGP learns from the differences between meshes: give at least two, better fifty.")
+            raise ParameterError(
+                f"MMGP learns from the differences between meshes: got {len(works)}, give at least two, better fifty."
+            )
         arguments.check_landmarks(works, self.landmarks)
         if self.calibrate == "conformal":
             check_conformal(len(items))
@@ -185,7 +191,7 @@ class MMGP(Estimator):
         self.processes_ = make_processes(len(x), self.inducing, int(self.restarts), int(self.seed)).fit(x, y, groups)
         checks = check_left_out(data, inner.outputs, self.pods_, self.processes_, self.calibrate)
         self.cv_score_, self.floors_, self.factors_ = checks.scores, checks.floors, checks.factors
-        self.transfer_variance_ = checks.transfer
+        self.losses_ = checks.losses
         self.ranks_ = {name: pod.rank_ for name, pod in self.pods_.items()}
         self.fields_ = fields
         return self
@@ -309,7 +315,7 @@ class MMGP(Estimator):
 
     def _decoder(self) -> Decoder:
         spread = self.processes_.spread_
-        return Decoder(self.series_.inner.outputs, self.pods_, self.factors_, self.transfer_variance_, spread)
+        return Decoder(self.series_.inner.outputs, self.pods_, self.factors_, self.losses_, spread)
 
     def _place(self, mesh: Mesh) -> tuple[Placed, Float64[Tensor, "1 d"], Unlike]:
         """(the mesh on the common shape, its regressors, how unlike the training set it is)."""
@@ -330,15 +336,16 @@ class MMGP(Estimator):
             "reference": mesh_state(self.family_.morpher.reference),
             "processes": self.processes_.get_state(),
             "shape": self.regressors_.shape.get_state(),
-            "transfer": self.transfer_variance_,
+            "transfer": {name: loss.template for name, loss in self.losses_.items()},
             "range": {name: getattr(self.regressors_, name) for name in ("centre", "reach", "size")},
             "series": {"times": self.series_.times} if isinstance(self.series_, SpaceTime) else {},
         }
         groups |= {f"input.{name}": pod.get_state() for name, pod in self.regressors_.inputs.items()}
         groups |= {f"output.{name}": pod.get_state() for name, pod in self.pods_.items()}
         tensors = {f"{group}:{name}": value for group, named in groups.items() for name, value in named.items()}
-        more = {"limit": self.regressors_.limit, "limits": self.regressors_.limits}
+        more: dict[str, Any] = {"limit": self.regressors_.limit, "limits": self.regressors_.limits}
         more["changing"] = sorted(self.series_.changing)
+        more["losses"] = {name: loss.factor for name, loss in self.losses_.items()}
         return tensors, {name: getattr(self, name) for name in self.SUMMARY} | more
 
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
@@ -360,7 +367,8 @@ class MMGP(Estimator):
         shape, limit, limits = _pod(groups["shape"]), float(meta["limit"]), meta["limits"]
         self.regressors_ = Regressors(self.series_, self.family_, shape, inputs, limit, limits, groups["range"])
         self.processes_ = load_processes(groups["processes"])
-        self.transfer_variance_ = groups.get("transfer", {})
+        templates = groups.get("transfer", {})  # of no field if all outputs are scalars
+        self.losses_ = {name: TransferLoss(templates[name], float(factor)) for name, factor in meta["losses"].items()}
         self.pods_ = {k.partition(".")[2]: _pod(g) for k, g in groups.items() if k.startswith("output.")}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -9,6 +12,8 @@ from torch import Tensor
 
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.reference import reference_cell
+from meshlearn.models.mmgp.slopes import Slopes
+from meshlearn.ops import SparseOperator
 
 
 class Projection:
@@ -24,7 +29,9 @@ class Projection:
         from scipy.sparse import diags_array
         from scipy.sparse.linalg import splu
 
+        self.mesh = mesh
         self.points, shape, weights = quadrature(mesh)
+        self.shape: Any = shape
         self.right = (diags_array(weights) @ shape).T.tocsr()
         mass = (self.right @ shape).tocsc()
         self.factor = splu(mass + diags_array((mass.diagonal() <= 0).astype(float), format="csc"))
@@ -32,6 +39,14 @@ class Projection:
     def __call__(self, values: Float64[Tensor, "q k"]) -> Float64[Tensor, "n k"]:
         """Values at the points of the mesh."""
         return torch.from_numpy(self.factor.solve(self.right @ values.numpy()))
+
+    def bent(self, values: Float64[Tensor, "n k"]) -> Float64[Tensor, "n k"]:
+        """An estimate of the projection of a field less its values at the points, which are given."""
+        return self(self._slopes.missed(SparseOperator.from_scipy(self.shape), self.points, values))
+
+    @cached_property
+    def _slopes(self) -> Slopes:
+        return Slopes(self.mesh)
 
 
 def quadrature(mesh: Mesh) -> tuple[Tensor, object, np.ndarray]:

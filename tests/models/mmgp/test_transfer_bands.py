@@ -1,9 +1,9 @@
 """The error of the transfer is in the error bands, as large as the field, the mesh and the shape make it."""
 
+import pytest
 import torch
 
 import meshlearn as ml
-from meshlearn.models.mmgp.bands import trip_square
 
 
 def plate(a, b, n, scale=1.0):
@@ -35,11 +35,12 @@ def test_what_the_transfer_loses_scales_with_the_field():
     model = ml.MMGP(["scale"], ["u"], morphing="rbf", restarts=1).fit(meshes)
     placed = model.family_.place(meshes[3])
     curved = model.pods_["u"].decode(model.pods_["u"].coefficients_[:1])[0]
-    lost = trip_square(placed, curved, "point", 1)
-    assert lost > 0
-    assert abs(trip_square(placed, 3 * curved, "point", 1) / lost - 9) < 1e-9
+    loss = model.losses_["u"]
+    lost = loss.square(placed, curved, "point", 1)
+    assert float(lost.amax()) > 0
+    assert torch.allclose(loss.square(placed, 3 * curved, "point", 1), 9 * lost, rtol=1e-9)
     linear = model.family_.common.mesh.points @ torch.tensor([2.0, -1.0], dtype=torch.float64)
-    assert trip_square(placed, linear, "point", 1) < 1e-24
+    assert float(loss.square(placed, linear, "point", 1).amax()) < 1e-24
     scales = torch.tensor([float(m.global_data["scale"]) for m in meshes])
     large, small = meshes[int(scales.argmax())], meshes[int(scales.argmin())]
     wide, narrow = (model.predict(m, return_std=True).point_data["u_std"].square().mean() for m in (large, small))
@@ -54,3 +55,42 @@ def test_values_that_are_exactly_zero_are_in_the_band():
     assert int(zero.sum()) > 10
     assert bool((p.point_data["u"].abs() <= 1.96 * p.point_data["u_std"])[zero].all())
     assert float(p.point_data["u_std"][zero].min()) > 0
+
+
+def waves(n, seed, fine=False):
+    """Grids whose rows lie at the same heights: what is lost between the rows is not lost at their points."""
+    g = torch.Generator().manual_seed(seed)
+    meshes = []
+    for k, (a, c) in enumerate(torch.rand(n, 2, generator=g).tolist()):
+        mesh = ml.shapes.rectangle(1 + a, 1.0, n=(40, 30) if fine else (6 + k % 3, 6), dtype=torch.float64)
+        x, y = mesh.points.T
+        values = torch.sin((1 + c) * x) * torch.cos(2 * y)
+        meshes.append(mesh.with_point_data(u=values).with_global_data(scale=torch.tensor(1 + c).double()))
+    return meshes
+
+
+@pytest.mark.parametrize(("transfer", "without"), [("recovery", 0.8), ("interpolation", 0.6), ("projection", 0.6)])
+def test_bands_hold_on_meshes_finer_than_those_of_the_training(transfer, without):
+    model = ml.MMGP(["scale"], ["u"], morphing="rbf", transfer=transfer, restarts=1).fit(waves(30, 0))
+    usual, finer = (model.calibration(waves(12, 1, fine))["u"] for fine in (False, True))
+    assert usual["coverage"][0.95] > 0.9
+    assert finer["coverage"][0.95] > 0.85
+    model.losses_["u"].factor = 0.0  # without what the transfer loses they do not
+    assert model.calibration(waves(12, 1, True))["u"]["coverage"][0.95] < without
+
+
+def test_recovery_loses_a_fraction_of_what_interpolation_loses():
+    train, test = waves(30, 0), waves(12, 1)
+    errors = {}
+    for transfer in ("recovery", "interpolation"):
+        model = ml.MMGP(["scale"], ["u"], morphing="rbf", transfer=transfer, restarts=1).fit(train)
+        errors[transfer] = model.score(test)["u"], model.floors_["u"]["round_trip"]
+    assert errors["recovery"][0] < 0.3 * errors["interpolation"][0]
+    assert errors["recovery"][1] < 0.3 * errors["interpolation"][1]
+
+
+def test_bands_hold_on_finer_meshes_of_a_family_that_shares_its_cells():
+    meshes = waves(24, 2)[::3]
+    model = ml.MMGP(["scale"], ["u"], restarts=1).fit(meshes)
+    assert model.morphing_ == "identity"
+    assert model.calibration(waves(8, 3, True))["u"]["coverage"][0.95] > 0.85
