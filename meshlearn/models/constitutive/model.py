@@ -23,6 +23,7 @@ from meshlearn.models.constitutive import pairs, training
 from meshlearn.models.constitutive.moduli import first_piola
 from meshlearn.models.constitutive.observed import Observed
 from meshlearn.models.constitutive.parts import Parts, TwoConstants, check
+from meshlearn.sim.mpm.elastic import NeoHookean
 from meshlearn.sim.mpm.material import Material
 from meshlearn.train.estimator import Estimator, Fields
 from meshlearn.train.fields import FieldSet, FieldSpec
@@ -156,7 +157,7 @@ class ConstitutiveNet(Estimator):
         )
         dim = film.mesh.dim if isinstance(film, Trajectory) else 2
         parts = Parts(self, dim)
-        world = scene(parts.material())
+        world = scene(NeoHookean(self.young, self.poisson))  # numbers serve every device
         observed = Observed(film, world)
         chosen = torch.linspace(0, observed.n_frames - 1, min(PROBES, observed.n_frames)).long().tolist()
         parts.see(torch.cat([observed.deformation(frame, world) for frame in chosen], 2))
@@ -247,8 +248,8 @@ class ConstitutiveNet(Estimator):
             return super().score(meshes)
         self.check_fitted("score")
         with torch.no_grad():
-            world = scene(self.law())
-            observed = Observed(meshes, world)
+            observed = Observed(meshes, scene(NeoHookean(self.young, self.poisson)))
+            world = scene(self.law(observed.places.device))
             options = training.Options(1, None, 1.0, time_step, False, False, 0)
             last = observed.n_frames - 1
             return {"position": float(training.segment_loss(world, observed, 0, last, options).sqrt())}

@@ -107,7 +107,7 @@ class Observed:
         if not isinstance(world, MPM):
             assert isinstance(world, ElasticDynamics)
             return world.state(self.places[frame], self.velocities[frame], time)
-        deformation = self._slopes(self.places[frame])
+        deformation = self._upright(frame)
         inverse = (cofactor(deformation) / determinant(deformation)).transpose(0, 1)
         return State(
             position=self.places[frame].t().contiguous(),
@@ -116,6 +116,17 @@ class Observed:
             memory=self._memory(frame, world, deformation),
             time=time,
         )
+
+    def _upright(self, frame: int) -> Tensor:
+        found = self._slopes(self.places[frame])
+        bad = int((~(determinant(found) > 0)).sum())
+        if bad:
+            raise FieldError(
+                f"the places of frame {frame} turn the neighbourhoods of {bad} particles inside out: the body is torn "
+                "or mixed there, and no state follows from its places.\n  Take segment=None, which always begins at "
+                "the start, or a shorter film."
+            )
+        return found
 
     def _memory(self, frame: int, world: MPM, deformation: Tensor) -> tuple[Tensor, ...]:
         parts, laws = deformation.split(world.counts, 2), [body.material for body in world.bodies]
@@ -127,7 +138,7 @@ class Observed:
             return tuple(memory)
         before = identity(deformation).expand_as(deformation)
         for number in range(1, frame + 1):
-            after = self._slopes(self.places[number])
+            after = self._upright(number)
             for step in range(SUBSTEPS):
                 now = before + (after - before) * (step / SUBSTEPS)
                 inverse = (cofactor(now) / determinant(now)).transpose(0, 1)

@@ -187,7 +187,7 @@ def test_arguments_that_do_not_fit_are_told(film, fitted):
         (lambda: net(convex=1).fit(film, thrown), wrong, "True or False"),
         (lambda: net().fit(film), wrong, "scene is a function"),
         (lambda: net().fit(film, thrown(TRUTH)), wrong, "scene is a function"),
-        (lambda: net().fit(film, lambda law: law), wrong, "returned a LearnedElastic"),
+        (lambda: net().fit(film, lambda law: law), wrong, "returned a NeoHookean"),
         (lambda: net().fit(film, thrown, updates=0), wrong, "updates"),
         (lambda: net().fit(film, thrown, segment=0), wrong, "segment"),
         (lambda: net().fit(still, thrown), wrong, "moving_points"),
