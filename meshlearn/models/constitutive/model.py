@@ -153,7 +153,7 @@ class ConstitutiveNet(Estimator):
             time_step=positive("time_step", time_step),
             recompute=flag("recompute", recompute),
             progress=flag("progress", progress),
-            seed=self.seed,
+            seed=int(self.seed),
         )
         dim = film.mesh.dim if isinstance(film, Trajectory) else 2
         parts = Parts(self, dim)

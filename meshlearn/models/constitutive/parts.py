@@ -16,7 +16,7 @@ from meshlearn.models.constitutive.flow import Flow
 from meshlearn.models.constitutive.materials import LearnedElastic, LearnedPlastic
 from meshlearn.sim.mpm.elastic import Corotated, NeoHookean
 from meshlearn.sim.mpm.material import Material
-from meshlearn.train.option_checks import flag, number, require, whole
+from meshlearn.train.option_checks import flag, number, whole
 
 TWO_CONSTANTS = {"neo-hookean": NeoHookean, "corotated": Corotated}
 NETWORKS = ("isotropic", "energy", "stress")
@@ -48,7 +48,7 @@ class Parts(nn.Module):
     def __init__(self, model: Any, dim: int, seen: int = 1) -> None:
         super().__init__()
         check(model)
-        random = torch.Generator().manual_seed(model.seed)
+        random = torch.Generator().manual_seed(int(model.seed))
         young, poisson, kind = float(model.young), float(model.poisson), model.elasticity
         size = (int(model.hidden), int(model.layers))
         self.elastic: Any
@@ -107,4 +107,4 @@ def check(model: Any) -> None:
     number("a number above 0 and below 1", lambda value: 0 < value < 1)("yield_strain", model.yield_strain)
     whole(1)("hidden", model.hidden)
     whole(1)("layers", model.layers)
-    require(isinstance(model.seed, int) and not isinstance(model.seed, bool), "seed", model.seed, "a whole number")
+    whole(0)("seed", model.seed)
