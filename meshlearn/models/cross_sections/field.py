@@ -20,7 +20,8 @@ class Field:
     """The field whose sign says what is inside; about a distance in unit frame, positive inside.
 
     Without a prior it is a blend B[d] of the distances d that the planes show. With one, P, there are two ways:
-    `local`, P(x) + C(x) with the correction C of signs near the planes; or P(x) + B[d - P](x), where P is small.
+    `local`, P(x) + C(x) with the correction C of signs near the planes; or P(x) + B[d - P](x), where P is small (a
+    network alone).
     Beyond the planes it is closed by the distance from the convex hull of the contours, or from the outer slices of a
     stack: a gap of blends, which end sooner as a rule, and half a gap of others, unless a cap is given.
     """
@@ -38,8 +39,8 @@ class Field:
             self.rest = missing(shown, body.data, body.step) if local else body.data - shown
         self.correction = Correction(body, weighted(body, self.rest)) if local else None
         self.signs = torch.tensor([1.0 if label == 0 else -1.0 for label in body.channels])
-        # without a prior nothing but the hull closes the body between planes that are not parallel
-        wide = body.parallel or body.given_cap or prior is not None
+        # a blend, with a network or without, is closed by nothing but the hull between planes that are not parallel
+        wide = body.parallel or body.given_cap or local
         self.room = max(body.cap, BULGE) if wide else min(body.cap, TIGHT)
         self.end = 0.5 * body.cap if local and not body.given_cap else body.cap
 

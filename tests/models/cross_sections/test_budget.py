@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from section_bodies import peanut, surface_of
 
 import meshlearn as ml
@@ -76,3 +77,14 @@ def test_seconds_are_not_part_of_what_a_checkpoint_belongs_to(tmp_path):
     ml.CrossSectionReconstructor(time_budget=5.0, **options).fit(given, checkpoint=tmp_path / "fit")
     with pytest.warns(ml.FitWarning, match="is finished"):
         ml.CrossSectionReconstructor(time_budget=9.0, **options).fit(given, checkpoint=tmp_path / "fit", resume=True)
+
+
+def test_shares_of_the_network_differ_by_the_network_alone():
+    from meshlearn.models.cross_sections.body import Body, Frame
+    from meshlearn.models.cross_sections.field import Field
+
+    given = sections(random_planes, 5)
+    field = Field(Body.of(given, Frame.of(given)), "distance")
+    nothing = torch.zeros(1, 49, 49, 49)
+    points = torch.rand(2000, 3, generator=torch.manual_seed(0)) * 2.4 - 1.2
+    torch.testing.assert_close(choice.mixed(field, nothing, 0.5)(points), field(points), rtol=0, atol=1e-5)
