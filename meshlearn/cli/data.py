@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from meshlearn.cli import common, flows
+from meshlearn.cli import common, flows, steady
 from meshlearn.cli.series import write_series
 
 PLATES = "plates"
@@ -56,6 +56,7 @@ def register(app: typer.Typer) -> None:
     made.command("mpm")(make_mpm)
     made.command("bodies")(make_bodies)
     flows.register(made)
+    steady.register(made)
     app.add_typer(made, name="make-data")
 
 

@@ -1,4 +1,4 @@
-"""`meshlearn make-data burgers` and `make-data cylinder`: fronts and flows to train on."""
+"""`meshlearn make-data burgers`, `cylinder`, `cavity`, `vorticity`, `shallow-water`, `chaos`: motion to train on."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from meshlearn.cli.series import write_series
-
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Other arguments: viscosity=0.01 or viscosity=[0.005,0.01].")
-]
+from meshlearn.cli.series import Settings, write_series
 
 
 def register(made: typer.Typer) -> None:
     """Add the kinds of data."""
     made.command("burgers")(make_burgers)
     made.command("cylinder")(make_cylinder)
+    made.command("cavity")(make_cavity)
+    made.command("vorticity")(make_vorticity)
+    made.command("shallow-water")(make_shallow_water)
+    made.command("chaos")(make_chaos)
 
 
 def make_burgers(
@@ -56,3 +56,84 @@ def make_cylinder(
     from meshlearn import sim
 
     write_series(sim.make_cylinder_flows, folder, n, {"seed": seed, "size": size, "frames": frames}, settings)
+
+
+def make_cavity(
+    folder: Annotated[Path, typer.Argument(help="Folder for cavity_0000.mesh.safetensors, …", show_default=False)],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of flows.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same flows.")] = 0,
+    resolution: Annotated[int, typer.Option(min=4, help="Cells along the width.")] = 24,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 20,
+    settings: Settings = None,
+) -> None:
+    """Flow in a box under a lid that starts to move.
+
+    [bold]Example[/bold]
+
+      meshlearn make-data cavity lids --n 10 --set reynolds=[100,400] --set height=[0.5,2]
+    """
+    from meshlearn import sim
+
+    write_series(sim.make_cavities, folder, n, {"seed": seed, "resolution": resolution, "frames": frames}, settings)
+
+
+def make_vorticity(
+    folder: Annotated[Path, typer.Argument(help="Folder for vorticity_0000.mesh.safetensors, …", show_default=False)],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of flows.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same flows.")] = 0,
+    resolution: Annotated[int, typer.Option(min=8, help="Places along a side of the square.")] = 64,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 20,
+    settings: Settings = None,
+) -> None:
+    """Turbulence in a periodic square, by its vorticity.
+
+    [bold]Example[/bold]
+
+      meshlearn make-data vorticity eddies --n 20 --set viscosity=1e-4 --set forced=false
+    """
+    from meshlearn import sim
+
+    write_series(sim.make_vorticity, folder, n, {"seed": seed, "resolution": resolution, "frames": frames}, settings)
+
+
+def make_shallow_water(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder for shallow_water_0000.mesh.safetensors, …", show_default=False)
+    ],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of basins.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same basins.")] = 0,
+    size: Annotated[float, typer.Option(help="Edge length of the cells; the basin has side 1.")] = 0.04,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 20,
+    settings: Settings = None,
+) -> None:
+    """Heaps of water that fall apart in a basin.
+
+    [bold]Example[/bold]
+
+      meshlearn make-data shallow-water basins --n 20 --set pillar=true
+    """
+    from meshlearn import sim
+
+    write_series(sim.make_shallow_water, folder, n, {"seed": seed, "size": size, "frames": frames}, settings)
+
+
+def make_chaos(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder for kuramoto_sivashinsky_0000.mesh.safetensors, …", show_default=False)
+    ],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of trajectories.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same trajectories.")] = 0,
+    resolution: Annotated[int, typer.Option(min=8, help="Lines of the interval.")] = 128,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 100,
+    settings: Settings = None,
+) -> None:
+    """The Kuramoto-Sivashinsky equation: chaos on a periodic interval.
+
+    [bold]Example[/bold]
+
+      meshlearn make-data chaos waves --n 20 --set length=32
+    """
+    from meshlearn import sim
+
+    options = {"seed": seed, "resolution": resolution, "frames": frames}
+    write_series(sim.make_kuramoto_sivashinsky, folder, n, options, settings)

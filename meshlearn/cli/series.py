@@ -1,16 +1,20 @@
-"""Data sets of trajectories: made with the options of a command and what `--set` adds, and told of."""
+"""Data sets: made with the options of a command and what `--set` adds, and told of."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from meshlearn.cli import common
 from meshlearn.errors import ParameterError
+
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="Other arguments: viscosity=0.01 or viscosity=[0.005,0.01].")
+]
 
 
 def write_series(
@@ -20,8 +24,9 @@ def write_series(
     options: dict[str, Any],
     pairs: list[str] | None,
     what: str = "points",
+    made: str = "trajectories",
 ) -> None:
-    """Write the `n` trajectories that `make(n, folder, ...)` makes, and tell what was made.
+    """Write the `n` trajectories (or meshes, as `made` says) that `make(n, folder, ...)` makes, and tell about them.
 
     pairs  name=value of `--set`; ParameterError for names of `options`, and for those that `make` does not know
     """
@@ -37,7 +42,7 @@ def write_series(
         if name not in known and not any(p.kind is p.VAR_KEYWORD for p in parameters):
             raise ParameterError(unknown("--set", name, known))
     folder = common.results_folder(folder)
-    made = make(n, folder, **options, **chosen)
-    count = sum(film.n_points for film in made) // len(made)
-    typer.echo(f"wrote {len(made)} trajectories to {folder} ({count} {what} each on average)")
-    typer.echo(repr(made[0]))
+    items = make(n, folder, **options, **chosen)
+    count = sum(item.n_points for item in items) // len(items)
+    typer.echo(f"wrote {len(items)} {made} to {folder} ({count} {what} each on average)")
+    typer.echo(repr(items[0]))
