@@ -33,11 +33,10 @@ def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordin
     on_cells = bool(fields.at("inputs", "cell") or fields.at("outputs", "cell"))
     cell_points = cell_inputs = None
     if on_cells:
-        point_cells = mesh.topology.point_cells
-        cell_points = point_cells.transpose()[0]
+        cell_points = mesh.topology.point_cells.transpose()[0]
         cell_inputs = fields.table(mesh, "inputs", "cell", exact=True)
         if cell_inputs.shape[1]:
-            columns.append(ops.segment_mean(ops.gather(cell_inputs, point_cells.index), point_cells.ptr))
+            columns.append(cells_to_points(mesh, cell_inputs))
     if boundary:
         columns.append(boundary_flag(mesh)[:, None])
     adjacency = point_graph(mesh)
@@ -52,6 +51,12 @@ def graph_sample(mesh: Mesh, fields: FieldSet, *, boundary: bool = True, coordin
         cell_points=cell_points,
         cell_inputs=None if cell_inputs is None else cell_inputs,
     )
+
+
+def cells_to_points(mesh: Mesh, values: Float[Tensor, "n_cells *f"]) -> Float[Tensor, "n_points *f"]:
+    """The mean of the cells around every point, each counting the same; 0 at points without cells."""
+    owners = mesh.topology.point_cells
+    return ops.segment_mean(ops.gather(values, owners.index), owners)
 
 
 def point_graph(mesh: Mesh) -> ops.Adjacency:

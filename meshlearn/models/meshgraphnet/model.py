@@ -37,7 +37,6 @@ from typing import Any, no_type_check
 import torch
 from torch import Tensor, nn
 
-from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.geometric_inputs import boundary_features, centred, check_patterns
@@ -50,7 +49,7 @@ from meshlearn.nn.muon import Muon
 from meshlearn.ops import Adjacency
 from meshlearn.train.field_network import FieldNetworkEstimator
 from meshlearn.train.fields import FieldSet
-from meshlearn.train.graph import measure_weights, row_counts
+from meshlearn.train.graph import cells_to_points, measure_weights, row_counts
 from meshlearn.train.relative_loss import physical_zeros
 from meshlearn.train.sample import Sample
 
@@ -222,11 +221,10 @@ class MeshGraphNet(FieldNetworkEstimator):
         columns = [fields.table(mesh, "inputs", "point", exact=True)]
         cell_points = cell_inputs = None
         if fields.at("inputs", "cell") or fields.at("outputs", "cell"):
-            point_cells = mesh.topology.point_cells
-            cell_points = point_cells.transpose()[0]
+            cell_points = mesh.topology.point_cells.transpose()[0]
             cell_inputs = fields.table(mesh, "inputs", "cell", exact=True)
             if cell_inputs.shape[1]:
-                columns.append(ops.segment_mean(ops.gather(cell_inputs, point_cells.index), point_cells))
+                columns.append(cells_to_points(mesh, cell_inputs))
         columns.append(boundary_features(mesh, self.boundary_sets, self.distances, normals=self.distances))
         points = mesh.points.detach()
         if self.coordinates != "none":

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from meshlearn.models.neural_fields.latents import Latents
 
-RATES = {"context": 2.0, "position": 0.01, "turn": 0.1, "window": 0.1}
+RATES = {"context": 4.0, "position": 0.01, "turn": 0.1, "window": 0.1}
 """Step sizes in the beginning: codes, lengths (in units of the network), angles, logarithms of windows."""
 
 

@@ -10,7 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from meshlearn.models.neural_fields.attention import FourierFeatures
+from meshlearn.models.neural_fields.initial import keep_variance, quieten
 from meshlearn.models.neural_fields.latents import Latents
+
+QUIET = 0.2  # of the weights of the modulation in the beginning, which multiplies layer by layer
 
 
 class Places(NamedTuple):
@@ -41,7 +44,14 @@ class FilmField(nn.Module):
         self.stem = nn.Sequential(nn.Linear(latent_dim, hidden), nn.LayerNorm(hidden))
         self.modulation = nn.Linear(hidden, 2 * hidden * layers)
         self.head = nn.Linear(hidden, outputs)
+        keep_variance(self)
+        quieten(self.modulation, QUIET)
         self.floats_per_latent, self.floats_per_point = 0, (3 + layers) * hidden
+
+    @property
+    def last(self) -> nn.Linear:
+        """The last layer."""
+        return self.head
 
     def prepare(self, points: Float[Tensor, "b n dim"], extra: Tensor | None, latents: Latents) -> Places:
         """All that does not depend on the codes."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from meshlearn.models.neural_fields.attention import CrossAttention, Pairs
 from meshlearn.models.neural_fields.groups import Group
+from meshlearn.models.neural_fields.initial import keep_variance
 from meshlearn.models.neural_fields.latents import Latents
 
 
@@ -54,6 +55,7 @@ class AttentionField(nn.Module):
         self.head = nn.Sequential(
             nn.GELU("tanh"), nn.Linear(hidden, hidden), nn.GELU("tanh"), nn.Linear(hidden, outputs)
         )
+        keep_variance(self)
         # Floats of the arrays that a point needs; decoding is cut into chunks by it.
         self.floats_per_latent, self.floats_per_point = (6 + heads) * hidden, 8 * hidden
 
@@ -71,6 +73,11 @@ class AttentionField(nn.Module):
     def evaluate(self, prepared: Pairs, latents: Latents, features: Tensor | None = None) -> Float[Tensor, "b n c"]:
         """Values at the points that `prepare` was called with; `features` of the latents, where they are known."""
         return self.head(self.cross(prepared, self.features(latents) if features is None else features))
+
+    @property
+    def last(self) -> nn.Linear:
+        """The last layer."""
+        return self.head[-1]  # type: ignore[return-value]
 
     @property
     def nearest(self) -> int | None:

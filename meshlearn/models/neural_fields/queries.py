@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn import ops
 from meshlearn.mesh.interpolation import interpolation_operator
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.neural_fields.geometry import Geometry
 from meshlearn.train.fields import FieldSet
+from meshlearn.train.graph import cells_to_points
 
 
 def own_queries(mesh: Mesh, fields: FieldSet, shape: Tensor | None) -> Float[Tensor, "n_points e"]:
@@ -36,6 +36,5 @@ def _inputs(mesh: Mesh, fields: FieldSet) -> Tensor:
     columns = [fields.table(mesh, "inputs", "point", exact=True)]
     cells = fields.table(mesh, "inputs", "cell", exact=True) if fields.at("inputs", "cell") else None
     if cells is not None:
-        owners = mesh.topology.point_cells
-        columns.append(ops.segment_mean(ops.gather(cells, owners.index), owners.ptr))
+        columns.append(cells_to_points(mesh, cells))
     return torch.cat(columns, 1)

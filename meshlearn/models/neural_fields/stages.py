@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,8 +24,22 @@ from meshlearn.train.options import FitOptions
 SHARED = (
     *("learning_rate", "weight_decay", "schedule", "warmup", "batch_points", "accumulate", "precision"),
     *("accelerator", "devices", "strategy", "clip", "seed", "progress", "keep_best"),
+    "cache_samples",
 )
 LEAST = 1e-3  # seconds
+
+
+class Shapes(Sequence[Mesh]):
+    """The meshes of a sequence with the fields of their shapes, made when they are asked for."""
+
+    def __init__(self, items: Items, geometry: Geometry) -> None:
+        self.items, self.geometry = items, geometry
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.geometry.mesh(_still(self.items[index]))
 
 
 def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | None]:
@@ -55,11 +70,10 @@ def encoder_of(
     reference = _mean_points(training) if shape_names(model.geometry) == (DEFORMATION,) else None
     geometry = Geometry(shape_names(model.geometry), model.boundary_sets, reference)
     budget = None if options.time_budget is None else model.encoder_share * options.time_budget
-    shape = lambda item: geometry.mesh(_still(item))  # noqa: E731
     encoder = make_encoder(model)
     encoder.fit(
-        [shape(training[i]) for i in range(len(training))],
-        validation=None if validation is None else [shape(validation[i]) for i in range(len(validation))],
+        Shapes(training, geometry),
+        validation=None if validation is None else Shapes(validation, geometry),
         epochs=model.encoder_epochs or max(round(model.encoder_share * options.epochs), 1),
         time_budget=budget,
         **{name: getattr(options, name) for name in SHARED},

@@ -21,7 +21,6 @@ from typing import no_type_check
 import torch
 from torch import nn
 
-from meshlearn import ops
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.geometric_inputs import boundary_features, centred, check_patterns
@@ -29,7 +28,7 @@ from meshlearn.models.slice_transformer.network import PointSample, SliceNetwork
 from meshlearn.train import option_checks
 from meshlearn.train.field_network import FieldNetworkEstimator, check_loss
 from meshlearn.train.fields import FieldSet
-from meshlearn.train.graph import measure_weights, row_counts
+from meshlearn.train.graph import cells_to_points, measure_weights, row_counts
 
 COORDINATES = ("centred", "absolute", "none")
 
@@ -110,10 +109,9 @@ class SliceTransformer(FieldNetworkEstimator):
         columns = [fields.table(mesh, "inputs", "point", exact=True)]
         cell_points = None
         if fields.at("inputs", "cell") or fields.at("outputs", "cell"):
-            point_cells = mesh.topology.point_cells
-            cell_points = point_cells.transpose()[0]
+            cell_points = mesh.topology.point_cells.transpose()[0]
             cell_inputs = fields.table(mesh, "inputs", "cell", exact=True)
-            columns.append(ops.segment_mean(ops.gather(cell_inputs, point_cells.index), point_cells))
+            columns.append(cells_to_points(mesh, cell_inputs))
         columns.append(boundary_features(mesh, self.boundary_sets, self.distances, normals=self.distances))
         points = mesh.points.detach()
         if self.coordinates != "none":
