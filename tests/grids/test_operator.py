@@ -67,11 +67,11 @@ def test_every_core_learns_a_few_meshes_by_heart(core):
 @pytest.mark.filterwarnings("ignore::meshlearn.grids.GridWarning")
 @pytest.mark.parametrize("core", ["mgno", "lsm", "scot"])
 def test_learned_cores_beat_the_mean_field_on_unseen_darcy_flow(core):
-    meshes = ml.sim.make_darcy(40, seed=1, holes=0, size=(0.09, 0.1), finer=0)
-    train, test = meshes[:32], meshes[32:]
+    meshes = ml.sim.make_darcy(24, seed=1, holes=0, size=(0.09, 0.1), finer=0)
+    train, test = meshes[:18], meshes[18:]
     mean = ml.MeanField([], ["u"]).fit(train).score(test)["u"]
     model = operator(core, ["permeability", "source"], shape=16)
-    model.fit(train, epochs=60, learning_rate=5e-3, progress=False)
+    model.fit(train, epochs=25, learning_rate=5e-3, progress=False)
     assert model.score(test)["u"] < 0.5 * mean
 
 
