@@ -6,10 +6,21 @@ to step the nodes in between. The reconstruction is not the published one (a lea
 least squares, which is exact for affine motions.
 """
 
+from meshlearn.models.giorom.free_flight import Ballistic, ConstantVelocity
+from meshlearn.models.giorom.gappy_pod import GappyPOD
 from meshlearn.models.giorom.least_squares import moving_least_squares
 from meshlearn.models.giorom.model import GIOROM
 from meshlearn.models.giorom.nodes import SparseNodes
 from meshlearn.models.giorom.radius import connecting_radius
 from meshlearn.models.giorom.rollout import RolloutWarning
 
-__all__ = ["GIOROM", "RolloutWarning", "SparseNodes", "connecting_radius", "moving_least_squares"]
+__all__ = [
+    "GIOROM",
+    "Ballistic",
+    "ConstantVelocity",
+    "GappyPOD",
+    "RolloutWarning",
+    "SparseNodes",
+    "connecting_radius",
+    "moving_least_squares",
+]

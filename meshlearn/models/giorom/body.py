@@ -12,6 +12,7 @@ from torch import Tensor
 
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.giorom.nodes import SparseNodes
+from meshlearn.models.giorom.sample import Window
 from meshlearn.ops import farthest_point_sampling, knn
 
 
@@ -55,10 +56,11 @@ class Body:
 
 @dataclass
 class Nodes:
-    """Some points of a body, and which of them are forced."""
+    """Some points of a body, and which of them are forced; `constant` keeps what samples of them share."""
 
     sparse: SparseNodes
     held: Bool[Tensor, " n"]
+    constant: Window | None = None
 
     @property
     def index(self) -> Int64[Tensor, " n"]:

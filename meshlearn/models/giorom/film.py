@@ -34,15 +34,15 @@ class Film:
         """
         known = self.places[frame - history : frame + ahead + 1].index_select(1, nodes.index)
         sample = window_of(self.body, nodes, known[: history + 1], solid, number, frame)
+        k = torch.arange(1, ahead + 1, dtype=torch.float64)[:, None, None]
         now, last = known[history], known[history] - known[history - 1]
-        steps = [
-            (known[history + k] - now - k * last) / (k * (k + 1) / 2) - self.body.gravity for k in range(1, ahead + 1)
-        ]
-        coming = torch.cat(list(known[history:].diff(dim=0)), dim=1)
+        mean = (known[history + 1 :] - now - k * last) / (k * (k + 1) / 2) - self.body.gravity
+        coming = known[history:].diff(dim=0)
         weights = sample.share * sample.free
-        weights = (weights / weights.sum().clamp(min=1e-12))[:, 0]
         return sample.replace(
-            driven=coming * (1 - sample.free), targets={"point": torch.cat(steps, dim=1)}, weights={"point": weights}
+            driven=coming.movedim(0, 1).flatten(1) * (1 - sample.free),
+            targets={"point": mean.movedim(0, 1).flatten(1)},
+            weights={"point": (weights / weights.sum().clamp(min=1e-12))[:, 0]},
         )
 
 
@@ -50,31 +50,40 @@ def window_of(
     body: Body, nodes: Nodes, known: Float[Tensor, "_ n dim"], solid: bool, number: int = 0, frame: int = 0
 ) -> Window:
     """The present of some nodes, the last of the `known` frames, as a sample in float64 without targets."""
-    dim = known.shape[2]
-    share = nodes.share
-    centre = (share * known[-1]).sum(0)
-    rest = gather(body.rest.points, nodes.index).double()
-    velocities = torch.cat(list(known.diff(dim=0)), dim=1)
-    places = known[-1] - centre
-    box = known.new_zeros(1, 0) if body.box is None else (body.box - centre).reshape(1, -1)
-    sample = Window(
-        counts={"point": torch.tensor([len(places)]), "global": torch.tensor([1])},
+    if nodes.constant is None:
+        nodes.constant = _constants(body, nodes)
+    centre = (nodes.share * known[-1]).sum(0)
+    sample = nodes.constant.replace(
         window=torch.tensor([[number, frame]]),
+        places=known[-1] - centre,
+        velocities=known.diff(dim=0).movedim(0, 1).flatten(1),
+    )
+    if body.box is not None:
+        sample = sample.replace(box=(body.box - centre).reshape(1, -1))
+    return sample if solid else sample.reconnected()
+
+
+def _constants(body: Body, nodes: Nodes) -> Window:
+    """What does not change in time of some nodes."""
+    share = nodes.share
+    rest = gather(body.rest.points, nodes.index).double()
+    return Window(
+        counts={"point": torch.tensor([len(rest)]), "global": torch.tensor([1])},
+        window=torch.tensor([[0, 0]]),
         rest=rest - (share * rest).sum(0),
-        places=places,
-        velocities=velocities,
-        driven=torch.zeros(len(places), dim, dtype=places.dtype),
+        places=rest,
+        velocities=torch.zeros_like(rest),
+        driven=torch.zeros_like(rest),
         free=(~nodes.held).double()[:, None],
         share=share,
         kinds=gather(body.kinds, nodes.index),
         point_inputs=gather(body.point_inputs, nodes.index),
         global_inputs=body.global_inputs,
         gravity=body.gravity[None],
-        box=box,
+        box=rest.new_zeros(1, 0),
         radius=torch.tensor([[nodes.sparse.radius]], dtype=torch.float64),
         adjacency=nodes.sparse.graph,
     )
-    return sample if solid else sample.reconnected()
 
 
 @dataclass(frozen=True)
