@@ -17,7 +17,7 @@ from meshlearn.models.neural_fields.decoding import decoded, fit_chunk
 from meshlearn.models.neural_fields.groups import Group
 from meshlearn.models.neural_fields.latents import Latents, precise
 from meshlearn.models.neural_fields.placement import frames, in_order, spread
-from meshlearn.models.neural_fields.reach import check_extent
+from meshlearn.models.neural_fields.reach import check_extent, warn_beyond
 from meshlearn.models.neural_fields.sample import FieldSample, padding, thinned, with_places
 from meshlearn.train import option_checks as check
 from meshlearn.train.fields import FieldSet, FieldSpec, check_geometry, describe
@@ -196,6 +196,7 @@ class FieldAutodecoder(NetworkEstimator):
         chunk    points at a time; default: about 64 MB of intermediate values
 
         Gradients flow to the latents and to the points where they require them; memory then grows with the points.
+        Points much farther from the latents than those of the training meshes give an ExtrapolationWarning.
         Raises FieldError for latents of another model, MeshError for points of another dimension or not finite.
         """
         self.check_fitted("decode")
@@ -219,7 +220,10 @@ class FieldAutodecoder(NetworkEstimator):
             self.latent_dim,
             group.oriented,
         ).to(self.device, self.dtype)
-        points = precise((mesh.points.double() - center) / self.length_, self.device, self.dtype)
+        offset = mesh.points.double() - center
+        if group.name != "Tn":
+            warn_beyond(float(offset.detach().norm(dim=1).max()), self.length_, "the farthest point to decode at")
+        points = precise(offset / self.length_, self.device, self.dtype)
         values = decoded(self.module_.field, points, None, parts, chunk)
         tables = {"point": self.normalizers_.targets["point"].inverse(values.double())}  # type: ignore[operator]
         return self.fields_.split_outputs(tables)

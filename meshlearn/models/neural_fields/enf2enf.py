@@ -34,6 +34,7 @@ from meshlearn.models.neural_fields.geometry import Geometry
 from meshlearn.models.neural_fields.latents import Latents
 from meshlearn.models.neural_fields.pipeline import build_pipeline, check_pipeline, shape_names
 from meshlearn.models.neural_fields.queries import at_points, own_queries
+from meshlearn.models.neural_fields.reach import warn_beyond
 from meshlearn.models.neural_fields.sample import ShapeSample, padding, thinned, with_places
 from meshlearn.models.neural_fields.stages import encoder_of, sides
 from meshlearn.train.estimator import Fields, rebuilt
@@ -294,6 +295,9 @@ class Enf2Enf(RelativeLossEstimator):
         raw = self.prepare(mesh).replace(shape=None, shape_points=None)
         if at is not None:
             center = mesh.points[0].double() - raw.points[0].double()
+            if self.group != "Tn":
+                extent = float((at.points.double() - center).norm(dim=1).max())
+                warn_beyond(extent, self._encoder.length_, "the farthest point to predict at")
             extra = at_points(mesh, at, self.fields_, self._geometry())
             raw = raw.replace(
                 counts={**raw.counts, "point": torch.tensor([at.n_points], device=mesh.device)},

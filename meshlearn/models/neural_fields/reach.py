@@ -24,10 +24,19 @@ def check_extent(extent: float, length: float, where: str) -> None:
             f"{where} reaches {extent:.3g} from its centre, {ratio:.0f} times as far as any training mesh "
             f"({length:.3g}).\n  Is it in another unit of length? Scale its points, or train on meshes of this size."
         )
+    warn_beyond(extent, length, where, 5)
+
+
+def warn_beyond(extent: float, length: float, where: str, level: int = 4) -> None:
+    """An ExtrapolationWarning from 1.5 times as far as the farthest training mesh reached.
+
+    level  frames between the warning and the user
+    """
+    ratio = extent / length
     if ratio > UNUSUAL:
         warnings.warn(
             f"{where} reaches {extent:.3g} from its centre, {ratio:.1f} times as far as any training mesh "
             f"({length:.3g}): what lies beyond is a guess.",
             ExtrapolationWarning,
-            stacklevel=4,
+            stacklevel=level,
         )

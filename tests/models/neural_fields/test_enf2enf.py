@@ -142,6 +142,8 @@ def test_other_places_of_the_same_shape():
         model.predict_at(mesh, torch.rand(3, 3))
     with pytest.raises(ml.ParameterError, match="is the shape"):
         model.predict_at(mesh.points, mesh)
+    with pytest.warns(ml.ExtrapolationWarning, match="farthest point to predict at reaches"):
+        model.predict_at(mesh, mesh.points + 100.0)
 
 
 @pytest.mark.parametrize("group", ["Rn", "SE2", "En"])

@@ -190,6 +190,15 @@ def test_meshes_far_larger_than_those_of_the_training_are_told(fitted):
         fitted.fit_latents(mesh.replace(points=1000 * mesh.points))
 
 
+def test_points_far_beyond_the_training_are_told(fitted):
+    mesh = unlike_meshes()[0]
+    latents = fitted.fit_latents(mesh)
+    with pytest.warns(ml.ExtrapolationWarning, match="farthest point to decode at reaches"):
+        assert torch.isfinite(fitted.decode(latents, torch.tensor([[50.0, 50.0]])).point_data["u"]).all()
+    with pytest.raises(ml.MeshError, match="no points"):
+        fitted.decode(latents, torch.zeros(0, 2))
+
+
 BAD = [
     {"group": "SO2"},
     {"group": "SE3"},
