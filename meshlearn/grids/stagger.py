@@ -71,14 +71,27 @@ class NeuralStagger(GridOperator):
         distance: bool = True,
         loss: str = "relative",
         time: str | None = None,
+        learned: int = 0,
         space: int = 2,
         streams: int = 1,
         shared: bool = False,
     ) -> None:
         super().__init__(
-            inputs, outputs, core, core_options, shape, transfer, extension, periodic, box, coordinates, distance, loss
+            inputs,
+            outputs,
+            core=core,
+            core_options=core_options,
+            shape=shape,
+            transfer=transfer,
+            extension=extension,
+            periodic=periodic,
+            box=box,
+            coordinates=coordinates,
+            distance=distance,
+            loss=loss,
+            time=time,
+            learned=learned,
         )
-        self.time = time
         self.space = space
         self.streams = streams
         self.shared = shared

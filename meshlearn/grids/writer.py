@@ -48,22 +48,24 @@ class GridWriter:
     def write(self, batch: GridSample, tables: dict[str, Tensor], carriers: dict[str, Matrix]) -> GridSample:
         """A normalised batch with the input fields {name: (rows, size)}, in physical units, in the place of its own."""
         fields, normalizers = self.operator.fields_, self.operator.normalizers_.features
-        made = batch.feature_tensors()
-        first = {"point": 0, "cell": fields.width("inputs", "point"), "global": 0}
-        for location, start in first.items():
-            name = "global_inputs" if location == "global" else "grid_inputs"
+        features = batch.feature_tensors()
+
+        def put(name: str, start: int, values: Tensor) -> None:
+            features[name] = with_columns(features[name], start, values, normalizers[name])
+
+        for location, first in {"point": 0, "cell": fields.width("inputs", "point"), "global": 0}.items():
+            start = 0
             for spec in fields.at("inputs", location):
                 values = tables.get(spec.name)
-                if values is not None:
-                    if location in batch.around:  # rows of the mesh itself, for learned kernels
-                        own = f"{location}_values"
-                        made[own] = with_columns(made[own], start - first[location], values, normalizers[own])
-                    if location != "global":
-                        matrix, shares = carriers[location]
-                        values = ops.neighbor_sum(values, matrix, shares.to(values.dtype))
-                    made[name] = with_columns(made[name], start, values, normalizers[name])
+                if values is not None and location == "global":
+                    put("global_inputs", start, values)
+                elif values is not None:
+                    matrix, shares = carriers[location]
+                    put("grid_inputs", first + start, ops.neighbor_sum(values, matrix, shares.to(values.dtype)))
+                    if f"{location}_values" in features:  # what learned kernels look at
+                        put(f"{location}_values", start, values)
                 start += spec.size
-        return batch.with_feature_tensors(made)
+        return batch.with_feature_tensors(features)
 
     def noise_counts(self, batch: GridSample, location: str) -> Tensor:
         """(n_meshes,) how many independent numbers noise has at a location: one per node of the grid."""

@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -69,6 +71,13 @@ def test_times_reach_the_cores():
     for cores in ([Timed()], [Timed(), Timed()]):
         made = StaggeredCore(cores, 2, (True,))(x, time)
         assert torch.equal(made, x * time[:, None, None])
+
+
+def test_arguments_are_those_of_the_operator_and_three_more():
+    mine, operators = (inspect.signature(cls.__init__).parameters for cls in (ml.NeuralStagger, ml.GridOperator))
+    assert set(mine) - set(operators) == {"space", "streams", "shared"}
+    for name, parameter in operators.items():
+        assert name in ("self", "core") or mine[name].default == parameter.default, name
 
 
 def test_one_network_and_one_stream_is_the_operator():

@@ -42,10 +42,10 @@ class Collection(Sequence[Any]):
         return f"{type(self).__name__}({str(self.path)!r}): {len(self)} trajectories"
 
     def _count(self) -> int:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement _count.")
 
     def _one(self, index: int) -> Trajectory | Mesh:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not implement _one.")
 
     def _told(self, function: Any, *arguments: Any) -> Any:
         try:

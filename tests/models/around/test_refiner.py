@@ -73,13 +73,15 @@ def test_steps_back_have_the_distribution_of_the_step_before():
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("transfer", ["interpolate", "kernel", "conservative"])
+@pytest.mark.parametrize("transfer", ["interpolate", "kernel", "conservative", "learned"])
 def test_written_inputs_are_those_of_a_mesh_prepared_with_the_values(kind, transfer):
     if kind != "grid" and transfer != "interpolate":
         pytest.skip("transfers are those of grids")
     meshes = plates(3)
     inputs, outputs = ["f", "load"], ["u", "q", "total"]
     options = {"periodic": False, "shape": 9, "transfer": transfer} if kind == "grid" else {}
+    if transfer == "learned":  # kernels that look at the fields on the mesh
+        options = {**options, "transfer": "interpolate", "learned": 2}
     if kind == "slices":
         inner = ml.SliceTransformer(inputs, outputs, 8, 1, 2, 4)
     else:
