@@ -84,6 +84,7 @@ class Enf2Enf(RelativeLossEstimator):
     """
 
     geometry: str | Sequence[str]
+    group: str
     boundary_sets: Sequence[str]
     inner_steps: int
     training: str
