@@ -48,13 +48,13 @@ class ConservativeRemap:
         pieces = overlaps(target, source)
         (kind,) = target.domain_types
         places, weights = reference_cell(kind).quadrature(2)
-        barycentric, weights = reference_cell(kind).shape(places).numpy(), (weights / weights.sum()).numpy()
+        barycentric, shares = reference_cell(kind).shape(places).numpy(), (weights / weights.sum()).numpy()
         phi_of, psi_of = _Shapes(target), _Shapes(source)
         sums: Any = [0, 0, 0]
         for start in range(0, max(len(pieces.measure), 1), _BLOCK):
             part = slice(start, start + _BLOCK)
             points = np.einsum("qk,mkd->mqd", barycentric, pieces.corners[part])
-            weight = pieces.measure[part, None] * weights
+            weight = pieces.measure[part, None] * shares
             phi, rows = phi_of(pieces.first[part], points)
             psi, columns = psi_of(pieces.second[part], points)
             sums[0] += _sum(weight, phi, rows, phi, rows, (target.n_points, target.n_points))

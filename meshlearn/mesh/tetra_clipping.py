@@ -11,7 +11,8 @@ import numpy as np
 
 # Corners of the pieces by how many corners are inside: a number below 4 is a corner (inner ones first), (i, j) the
 # point where the plane cuts the edge from i to j.
-_PIECES = {
+_Corner = int | tuple[int, int]
+_PIECES: dict[int, list[list[_Corner]]] = {
     1: [[0, (0, 1), (0, 2), (0, 3)]],
     2: [[0, (0, 2), (0, 3), 1], [(0, 2), (0, 3), 1, (1, 2)], [(0, 3), 1, (1, 2), (1, 3)]],
     3: [[0, 1, 2, (0, 3)], [1, 2, (0, 3), (1, 3)], [2, (0, 3), (1, 3), (2, 3)]],
@@ -78,7 +79,7 @@ def _inner(pieces: np.ndarray, pair: np.ndarray, height: np.ndarray) -> tuple[np
     return np.concatenate(made), np.concatenate(owner)
 
 
-def _corner(x: np.ndarray, h: np.ndarray, which: int | tuple[int, int]) -> np.ndarray:
+def _corner(x: np.ndarray, h: np.ndarray, which: _Corner) -> np.ndarray:
     if isinstance(which, int):
         return x[:, which]
     start, end = which

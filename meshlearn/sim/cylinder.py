@@ -19,7 +19,7 @@ from meshlearn.mesh.elevation import second_order
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.shapes import planar
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.sim.collection import SERIES, bounds, collect, design
+from meshlearn.sim.collection import SERIES, bounds, collect, design, mesher_seed
 from meshlearn.sim.marching import check_march
 from meshlearn.sim.navier_stokes import navier_stokes
 from meshlearn.sim.plate import Range
@@ -87,7 +87,7 @@ def make_cylinder_flows(
 
     def make(i: int) -> Trajectory:
         values = drawn[i]
-        mesh, curved = cylinder_meshes(values["x"], values["y"], values["radius"], size, seed=i)
+        mesh, curved = cylinder_meshes(values["x"], values["y"], values["radius"], size, seed=mesher_seed(seed, i))
         return solve_cylinder(mesh, curved, values, step, before, frames, substeps)
 
     return collect(make, n, folder, "cylinder", progress, SERIES)

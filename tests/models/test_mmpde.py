@@ -119,6 +119,111 @@ def test_a_field_that_asks_for_nothing_leaves_the_mesh_alone():
     assert not torch.equal(motion.moved(vector).points, mesh.points)
 
 
+def test_what_is_learned_does_not_depend_on_the_order_of_the_frames(series):
+    """Samples that are prepared anew in every epoch, in any order, are those that were kept."""
+    fits = [
+        ml.MMPDE(["u"], ["u"], **SMALL).fit(series[:1], epochs=2, progress=False, cache_samples=kept)
+        for kept in (True, False)
+    ]
+    kept, anew = (model.module_.state_dict() for model in fits)
+    assert all(torch.equal(kept[name], anew[name]) for name in kept)
+
+
+def test_defaults_are_those_of_the_graph_network():
+    own, shared = ml.MMPDE().get_params(), ml.MeshGraphNet().get_params()
+    assert {name for name in shared if name not in own} == {"displacement", "k"}
+    assert {name: own[name] for name in own if name in shared} == {n: v for n, v in shared.items() if n in own}
+
+
+def test_a_series_followed_by_its_mesh_is_the_truth_at_the_moved_points():
+    fine = front(48, 0.3)
+    rest = ml.shapes.square(n=12)
+    model = ml.MMPDE(["u"], ["u"], state="moved", amplitude=20.0, smoothing=0.05, **SMALL)
+    made = model.follow(fine, rest)
+    for i in range(len(made)):
+        frame = made[i]
+        assert frame.n_inverted() == 0
+        at = ml.interpolation_operator(fine.mesh, frame.points)[0] @ fine.point_data["u"][i]
+        assert_close(frame.point_data["u"], at)
+        assert torch.equal(frame.point_data["rest_points"], rest.points)
+        if i:  # each mesh is the one that the frame before asked for
+            assert torch.equal(frame.points, made.point_data["next_points"][i - 1])
+
+    def off(points, mesh, u):
+        return float((ml.interpolation_operator(mesh, points)[0] @ u - fine.point_data["u"][i]).norm())
+
+    i = 3
+    still = ml.interpolation_operator(fine.mesh, rest.points)[0] @ fine.point_data["u"][i]
+    moved = off(fine.mesh.points, made[i], made.point_data["u"][i])
+    assert moved < 0.8 * off(fine.mesh.points, rest, still)  # what moving is for
+
+
+@pytest.fixture(scope="module")
+def carried(series):
+    model = ml.MMPDE(["u", "viscosity"], ["u"], state="moved", smoothing=0.05, **SMALL)
+    followed = [model.follow(front(12, start), ml.shapes.square(n=6)) for start in (0.2, 0.4)]
+    return model.fit(followed, **QUIET), followed
+
+
+def test_states_on_the_moved_mesh_are_rolled_out_from_mesh_to_mesh(carried, tmp_path):
+    model, followed = carried
+    rolled = model.rollout(followed[0])
+    assert rolled.moving_points.shape == (4, 49, 2)
+    assert set(rolled.point_data) == {"u"}
+    assert torch.equal(rolled.moving_points[0], followed[0].moving_points[0])
+    assert torch.equal(rolled.point_data["u"][0], followed[0].point_data["u"][0])
+    assert_close(rolled.moving_points[1], followed[0].moving_points[1], rtol=0, atol=0.02)
+    assert all(rolled[i].n_inverted() == 0 for i in range(4))
+    step = model.predict(followed[0]).point_data["u"][1]
+    assert_close(rolled.point_data["u"][1], step, rtol=0, atol=0.05)
+    # what the truth does later is not looked at
+    changed = followed[0].moving_points.clone()
+    changed[1:] = changed[0]
+    later = {name: torch.cat([values[:1], 0 * values[1:]]) for name, values in followed[0].point_data.items()}
+    blind = model.rollout(followed[0].replace(point_data=later, moving_points=changed))
+    assert torch.equal(blind.moving_points, rolled.moving_points)
+    assert torch.equal(blind.point_data["u"], rolled.point_data["u"])
+    alone = model.rollout(followed[0][0], steps=3)
+    assert_close(alone.moving_points, rolled.moving_points, rtol=0, atol=0.02)
+    again = ml.load(model.save(tmp_path / "model"))
+    assert torch.equal(again.rollout(followed[0]).point_data["u"], rolled.point_data["u"])
+    rest = ml.shapes.square(n=6)
+    rest = rest.with_point_data(u=bump(rest.points)).with_global_data(viscosity=torch.tensor(0.2))
+    assert torch.equal(model.rollout(rest, steps=2).moving_points[0], rest.points)
+
+
+def test_a_state_that_does_not_move_is_the_solver_at_rest(series):
+    """With the mover "still" all meshes of a rollout are the one at rest, and points that do not move carry nothing."""
+    model = ml.MMPDE(["u", "viscosity"], ["u"], mover="still", state="moved", **SMALL)
+    followed = [model.follow(wave, wave.mesh) for wave in series]
+    model.fit(followed, **QUIET)
+    assert_close(followed[0].point_data["u"], series[0].point_data["u"])
+    rolled = model.rollout(followed[0])
+    assert torch.equal(rolled.moving_points, series[0].mesh.points.expand(4, -1, -1))
+    sample = model.normalizers_.normalise(model.collate([model.prepare(followed[0][0])]))
+    assert sample.to_rest is None
+    fields = sample.point_inputs[:, : model.module_.fields]
+    torch.nn.init.zeros_(model.module_.to_moved.weigh.weight)
+    assert_close(model.module_.to_moved(fields, sample.to_moved), fields, rtol=0, atol=1e-5)
+
+
+def test_series_that_no_moved_state_can_be_learned_from_are_told(series, carried):
+    model, followed = carried
+    with pytest.raises(ml.FieldError, match=r"no point field 'next_points'[\s\S]*model\.follow"):
+        ml.MMPDE(["u"], ["u"], state="moved", **SMALL).fit(series[:1], **QUIET)
+    with pytest.raises(ml.ParameterError, match="needs a Trajectory on a mesh whose points do not move"):
+        model.follow(followed[0], followed[0].mesh)
+    with pytest.raises(ml.ParameterError, match="must be a Mesh in 2-D"):
+        model.follow(series[0], ml.shapes.box(n=2))
+    with pytest.raises(ml.FieldError, match=r"field='w' moves the mesh, but the trajectory has no such series"):
+        ml.MMPDE(["w"], ["w"], state="moved").follow(series[0], series[0].mesh)
+    other = followed[0].replace(point_data={**followed[0].point_data, "f": followed[0].point_data["u"]})
+    with pytest.raises(ml.ParameterError, match="'f' would have to be known wherever the points move"):
+        ml.MMPDE(["u", "f"], ["u"], state="moved", **SMALL).fit([other], **QUIET)
+    with pytest.raises(ml.ParameterError, match="there is no state"):
+        ml.MMPDE(["viscosity"], ["u"], state="moved", **SMALL).fit([other], **QUIET)
+
+
 def test_starting_from_the_frame_before_gives_the_same_mesh_up_to_the_tolerance(series):
     exact = ml.MongeAmpereMover("newton", rtol=1e-8)
     cold, warm = (Motion(exact, "u", "hessian", 5.0, 0.05) for _ in range(2))
@@ -184,8 +289,9 @@ class Strange:
         ({"monitor": "edges"}, ml.ParameterError, "monitor='edges': expected one of 'hessian'"),
         ({"amplitude": -1.0}, ml.ParameterError, "amplitude=-1.0 must be a number of at least 0"),
         ({"field": "v"}, ml.FieldError, "field='v' moves the mesh"),
-        ({"neighbors": 0}, ml.ParameterError, "neighbors=0 must be a whole number"),
-        ({"cut": 1}, ml.ParameterError, "cut=1 must be True or False"),
+        ({"neighbors": 0}, ml.ParameterError, "neighbors=0 is not allowed: a whole number"),
+        ({"cut": 1}, ml.ParameterError, "cut=1 is not allowed: True or False"),
+        ({"state": "there"}, ml.ParameterError, "state='there': expected one of 'rest', 'moved'"),
         ({"outputs": ["u", "viscosity"]}, ml.ParameterError, "MMPDE gives point fields; 'viscosity' is not"),
     ],
 )

@@ -35,6 +35,7 @@ from meshlearn.models.geometric_inputs import boundary_features, centred
 from meshlearn.models.meshgraphnet import geometry
 from meshlearn.models.meshgraphnet.model import MeshGraphNet
 from meshlearn.models.meshgraphnet.sample import TRANSFERS
+from meshlearn.models.mmpde.following import brought, follow, next_points, roll_on, with_noise
 from meshlearn.models.mmpde.motion import Motion
 from meshlearn.models.mmpde.movers import mover_from, mover_state
 from meshlearn.models.mmpde.network import MovingNetwork
@@ -44,10 +45,12 @@ from meshlearn.train.fields import FieldSet
 from meshlearn.train.graph import measure_weights
 from meshlearn.train.named import arguments_of
 from meshlearn.train.network import NetworkEstimator
+from meshlearn.train.option_checks import flag, whole
 from meshlearn.train.params import json_params
-from meshlearn.train.steps import frame_of
+from meshlearn.train.steps import frame_of, steps_in_time
 
 M = TypeVar("M", bound="MMPDE")
+STATES = ("rest", "moved")
 
 
 class MMPDE(MeshGraphNet):
@@ -62,15 +65,21 @@ class MMPDE(MeshGraphNet):
                        None: the mover is called without one, as learned movers may be
     amplitude, smoothing
                        of the monitor; the smoothing length in units of the size of the mesh (area^(1/2))
+    state              where the fields live. "rest": on the mesh that stays, as in the paper; they are carried to the
+                       moved mesh and back in every step. "moved": on the moved mesh, and from there to the next one.
+                       Nothing comes back to the mesh at rest, which could not hold what the moved one resolves. Series
+                       for it are made by `follow`
     neighbors          points that the learned interpolation takes into account
     transfer_hidden    width of the networks that give its weights, and of the correction
     cut                whether there is a correction beside both branches
 
-    The other arguments are those of `MeshGraphNet`, for both branches, which have weights of their own: an `MMPDE` has
+    The other arguments are those of `MeshGraphNet`, with its defaults (`noise` disturbs the fields that the networks
+    see, not the mesh, which moved before), for both branches, which have weights of their own: an `MMPDE` has
     a little more than twice the parameters of a `MeshGraphNet` of the same width.
 
     After `fit`: as `MeshGraphNet`. `predict`, `rollout`, `score`, `save` as for all estimators; movers made of data are
-    saved with the model. `moving` gives a series on its moved meshes, for pictures and films.
+    saved with the model. `moving` gives a series on its moved meshes, for pictures and films. With state="moved" a
+    prediction holds the values at the points that the frame moves on to, and rollouts have `moving_points`.
 
     >>> waves = ml.sim.make_burgers(2, resolution=6, reference=1, frames=2)
     >>> model = ml.MMPDE(["u"], ["u"], hidden=8, steps=1, levels=1).fit(waves, epochs=1, progress=False)
@@ -83,10 +92,12 @@ class MMPDE(MeshGraphNet):
     monitor: str | None
     amplitude: float
     smoothing: float
+    state: str
     neighbors: int
     transfer_hidden: int
     cut: bool
-    displacement = None
+    displacement = None  # of `MeshGraphNet`, not an argument here: the points move by the mover alone
+    k = 8  # the same: neighbours in the graph of a mesh without cells, which movers refuse
 
     @no_type_check  # stores whatever it is given, as scikit-learn has it; `fit` checks
     def __init__(
@@ -98,6 +109,7 @@ class MMPDE(MeshGraphNet):
         monitor: str | None = "hessian",
         amplitude: float = 5.0,
         smoothing: float = 0.02,
+        state: str = "rest",
         neighbors: int = 8,
         transfer_hidden: int = 16,
         cut: bool = True,
@@ -127,6 +139,7 @@ class MMPDE(MeshGraphNet):
         self.monitor = monitor
         self.amplitude = amplitude
         self.smoothing = smoothing
+        self.state = state
         self.neighbors = neighbors
         self.transfer_hidden = transfer_hidden
         self.cut = cut
@@ -149,30 +162,45 @@ class MMPDE(MeshGraphNet):
         self.optimizer = optimizer
         self.loss = loss
 
-    k = 8  # neighbours in the graph of a mesh without cells, which movers refuse
-
     # -- fit and predict -------------------------------------------------------------------------------------------
 
     @arguments_of(NetworkEstimator.fit)
     def fit(self: M, meshes: Any, **options: Any) -> M:
         """Train on trajectories; options as in `NetworkEstimator.fit`. Returns self.
 
-        Every frame's mesh is moved once, starting from the frame before it. Raises the errors of the mover, too.
+        Every frame's mesh is moved once (every epoch with cache_samples=False), from where it rests: what is learned
+        does not depend on the order of the frames. Raises the errors of the mover, too.
         """
         self.__dict__.pop("_motion_made", None)
-        self._motion().begin(warm=True)
-        try:
-            return super().fit(meshes, **options)
-        finally:
-            self._motion().begin(warm=False)
+        return super().fit(meshes, **options)
 
     def rollout(self, start: Mesh | Trajectory, steps: int | None = None, time_step: float | None = None) -> Trajectory:
-        """As `Estimator.rollout`; every moved mesh starts from the one before it."""
+        """As `Estimator.rollout`; every moved mesh starts from the one before it.
+
+        With state="moved" the start is what `follow` made, or a mesh at rest, and the points of the result move.
+        """
         self._motion().begin(warm=True)
         try:
+            if self.state == "moved":
+                self.check_fitted("rollout")
+                return roll_on(self, self._motion(), start, steps, time_step)
             return super().rollout(start, steps, time_step)
         finally:
             self._motion().begin(warm=False)
+
+    def follow(self, trajectory: Any, mesh: Mesh) -> Trajectory:
+        """The fields of a series at the points of `mesh` while they follow it: what state="moved" learns from.
+
+        trajectory  on any still mesh that is as fine as the truth is known
+        mesh        the mesh that moves, of the same domain
+
+        Returns a Trajectory on `mesh` with `moving_points` x_i, the point fields of the series sampled there (linear in
+        the cells of its mesh), and the point fields `next_points` x_(i + 1) (of the last frame: where it would move
+        on to) and `rest_points`. The mesh of frame i + 1 is the one that frame i asks for, as it is in a rollout, so
+        that no frame knows a later one. Raises ParameterError and FieldError for what is not such a series.
+        """
+        self._check()
+        return follow(self._motion(), trajectory, mesh)
 
     def moving(self, trajectory: Any) -> Trajectory:
         """The series on its moved meshes: a Trajectory with `moving_points` and the same fields, interpolated.
@@ -207,6 +235,8 @@ class MMPDE(MeshGraphNet):
                 f"MMPDE gives point fields; {', '.join(map(repr, elsewhere))} "
                 f"{'is' if len(elsewhere) == 1 else 'are'} not at the points. MeshGraphNet takes outputs of all kinds."
             )
+        if self.state == "moved":
+            self._check_stepped(fields)
         sizes = self.normalizers_.sizes["features"]
         columns = sizes["point_inputs"] - sizes[f"{MOVED}geometry"]
         return MovingNetwork(
@@ -217,6 +247,7 @@ class MMPDE(MeshGraphNet):
             fields.dim,
             self.transfer_hidden,
             self.cut,
+            back=self.state == "rest",
         )
 
     def settle(self) -> None:
@@ -231,7 +262,8 @@ class MMPDE(MeshGraphNet):
         """The graphs of the mesh, their features where it is and where it has moved to, and the way between both."""
         self._check()
         rest = super().prepare(mesh)
-        moved = self._motion().moved(mesh)
+        stays = self.state == "rest"
+        moved = self._motion().moved(mesh) if stays else mesh.without_data().replace(points=next_points(mesh))
         points = moved.points.detach()
         columns = [boundary_features(moved, self.boundary_sets, self.distances, normals=self.distances)]
         if self.coordinates != "none":
@@ -247,8 +279,26 @@ class MMPDE(MeshGraphNet):
             moved_edges=features,
             moved_geometry=torch.cat(columns, dim=1),
             to_moved=make_transfer(self._locator(mesh), points, self.neighbors),
-            to_rest=make_transfer(moved, mesh.points.detach(), self.neighbors),
+            to_rest=make_transfer(moved, mesh.points.detach(), self.neighbors) if stays else None,
         )
+
+    def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
+        """As `MeshGraphNet`; of a state that moves the change at the points of the target."""
+        return super().targets(self._present(source), target)
+
+    def decode(self, mesh: Mesh, tables: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The inverse of `targets`."""
+        return super().decode(self._present(mesh), tables)
+
+    def augment(self, batch: Any) -> Any:
+        """As `MeshGraphNet`."""
+        noisy: Any = super().augment(batch)
+        return with_noise(batch, noisy) if self.noise and self.state == "moved" else noisy
+
+    def _present(self, mesh: Mesh) -> Mesh:
+        if self.state == "rest":
+            return mesh
+        return brought(mesh, [spec.name for spec in self.fields_.outputs])
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -279,11 +329,25 @@ class MMPDE(MeshGraphNet):
 
     def _check(self) -> None:
         for name in ("neighbors", "transfer_hidden"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ParameterError(f"{name}={value!r} must be a whole number of at least 1.")
-        if not isinstance(self.cut, bool):
-            raise ParameterError(f"cut={self.cut!r} must be True or False.")
+            whole(1)(name, getattr(self, name))
+        flag("cut", self.cut)
+        if self.state not in STATES:
+            raise ParameterError(f"state={self.state!r}: expected one of {', '.join(map(repr, STATES))}.")
+
+    def _check_stepped(self, fields: FieldSet) -> None:
+        """Fields at the points that are not stepped would have to be known wherever the points move."""
+        stepped = {spec.name for spec in fields.outputs}
+        other = [spec.name for spec in fields.inputs if spec.location != "global" and spec.name not in stepped]
+        if other or not steps_in_time(fields):
+            told = (
+                f"{', '.join(map(repr, other))} would have to be known wherever the points move"
+                if other
+                else ("none of its outputs is also an input, so there is no state")
+            )
+            raise ParameterError(
+                f"MMPDE(state='moved'): {told}.\n  inputs are fields that are stepped in time, and global values; "
+                "state='rest' takes any."
+            )
 
     # -- the motion ------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from meshlearn.errors import FieldError, ParameterError
+from meshlearn.mesh.interpolation import interpolation_operator
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.movers.monitors import GradientMonitor, HessianMonitor, SquaredHessianMonitor
 from meshlearn.models.movers.mover import METHODS, MongeAmpereMover
@@ -63,20 +64,28 @@ class Motion:
         """Forget the frame before; with `warm` the frames that follow start from their predecessors."""
         self.warm, self._latest = warm, None
 
-    def moved(self, mesh: Mesh) -> Mesh:
-        """The mesh at its moved points, without data; the mesh itself where its field is linear or constant."""
-        base = self._base(mesh)
+    def moved(self, mesh: Mesh, rest: Mesh | None = None) -> Mesh:
+        """The mesh at its moved points, without data; the mesh itself where its field is linear or constant.
+
+        rest  the mesh that the mover starts from, where the points of `mesh`, which has the same cells, have moved
+        """
+        base = self._base(mesh if rest is None else rest)
         if self.mover is None:
             return base
         values = self._values(mesh)
+        place = base if rest is None else base.replace(points=mesh.points.to(base.points))
         if self.monitor is None:
-            return self._checked(self.mover.move(base.with_point_data(**{self.field: values})), base)
+            asked = base.with_point_data(**{self.field: values})
+            if rest is not None:
+                at_rest = interpolation_operator(place, base.points)[0] @ values.to(base.points)
+                asked = base.with_point_data(**{self.field: at_rest})
+            return self._checked(self.mover.move(asked), base)
         flat = float(values.max() - values.min()) <= 1e-6 * float(values.abs().max())
         if flat:
             return base
         size = {"smoothing": self.smoothing * float(base.measure()) ** (1 / base.dim)}
         try:
-            monitor = MONITORS[self.monitor](base, values, amplitude=self.amplitude, **size)
+            monitor = MONITORS[self.monitor](place, values, amplitude=self.amplitude, **size)
         except FieldError:  # a field without curvature asks for no place more than for another
             return base
         return self._checked(self._move(base, monitor), base)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from torch import Tensor
@@ -19,9 +18,7 @@ def mover_state(mover: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises CheckpointError for other movers, and for arguments that JSON cannot hold.
     """
     if type(mover) is MongeAmpereMover:
-        arguments = list(inspect.signature(MongeAmpereMover.__init__).parameters)[1:]
-        options = {name: getattr(mover, name) for name in arguments}
-        return {}, {"kind": "MongeAmpereMover", "options": json_params("MongeAmpereMover", options)}
+        return {}, {"kind": "MongeAmpereMover", "options": json_params("MongeAmpereMover", mover.get_params())}
     if isinstance(mover, Estimator):
         mover.check_fitted("saving the model that uses it")
         tensors, meta = mover.saved()

@@ -38,14 +38,25 @@ class MovingNetwork(nn.Module):
     fields        number of columns of the point inputs that are fields, which stay in space while the points move
     hidden        width of the networks that give the weights of the interpolations, and of the cut
     cut           whether there is one
+    back          whether the outputs are those at rest. If not, "moved" is the next mesh, and all is at its points:
+                  y = G(u; mesh) + G'(I u; next mesh) + cut(u)
     """
 
     def __init__(
-        self, rest: nn.Module, moving: nn.Module, fields: int, outputs: int, dim: int, hidden: int, cut: bool
+        self,
+        rest: nn.Module,
+        moving: nn.Module,
+        fields: int,
+        outputs: int,
+        dim: int,
+        hidden: int,
+        cut: bool,
+        back: bool = True,
     ) -> None:
         super().__init__()
         self.rest, self.moving, self.fields = rest, moving, fields
-        self.to_moved, self.to_rest = LearnedTransfer(dim, hidden), LearnedTransfer(dim, hidden)
+        self.to_moved = LearnedTransfer(dim, hidden)
+        self.to_rest = LearnedTransfer(dim, hidden) if back else None
         self.cut = ResidualCut(fields, outputs, hidden) if cut else None
 
     def forward(self, batch: MovingSample) -> dict[str, Tensor]:
@@ -53,7 +64,9 @@ class MovingNetwork(nn.Module):
         fields = batch.point_inputs[:, : self.fields]
         carried = self.to_moved(fields, batch.to_moved)
         there: Any = self.moving(batch.moved(carried))["point"]
-        total = self.rest(batch)["point"] + self.to_rest(there, batch.to_rest)
+        if self.to_rest is not None:
+            there = self.to_rest(there, batch.to_rest)
+        total = self.rest(batch)["point"] + there
         if self.cut is not None:
             total = total + self.cut(fields, batch)
         return {"point": total}

@@ -20,13 +20,13 @@ class MovingSample(MultilevelSample):
 
     moved_edges     {name: (n_edges, k)} features of the edges of all levels, by their names at rest
     moved_geometry  (n_points, g) boundary features and coordinates of the moved points
-    to_moved        from the mesh at rest to the moved points; to_rest back
+    to_moved        from the mesh at rest to the moved points; to_rest back, None where nothing comes back
     """
 
     moved_edges: dict[str, Tensor] = field(kw_only=True)
     moved_geometry: Float[Tensor, "n_points w"] = field(kw_only=True)
     to_moved: Transfer = field(kw_only=True)
-    to_rest: Transfer = field(kw_only=True)
+    to_rest: Transfer | None = field(kw_only=True)
 
     @property
     def cost(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ a convex stiffness in the computational coordinates, instead of a gradient flow.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -35,12 +35,14 @@ from meshlearn.models.movers.result import MoveError, MoveResult
 from meshlearn.models.movers.search import Validity
 from meshlearn.models.movers.variational import solve_variational
 from meshlearn.models.movers.walls import Walls
+from meshlearn.train.params import HasParams
 
 LIMITS = {"newton": 100, "relaxation": 2000, "variational": 300}
 METHODS = ("auto", *LIMITS)
+V = TypeVar("V", bound="MongeAmpereMover")
 
 
-class MongeAmpereMover:
+class MongeAmpereMover(HasParams):
     """Moves the points of a mesh so that a monitor m > 0, the wanted density of cells, is shared evenly.
 
     method          "newton" or "relaxation": x = xi + grad(phi), m(x) det(I + H(phi)) constant, for convex domains;
@@ -87,6 +89,12 @@ class MongeAmpereMover:
         self.max_iterations = max_iterations
         self.time_step, self.isotropy, self.strict = time_step, isotropy, strict
         self._kept: tuple[Any, Any] = (None, None)
+
+    def set_params(self: V, **params: Any) -> V:
+        """Change constructor arguments; returns self. Raises ParameterError as the constructor does, and for names."""
+        if not set(params) - set(self.get_params()):
+            type(self)(**{**self.get_params(), **params})  # raises before anything is changed
+        return super().set_params(**params)
 
     def move(self, mesh: Any, monitor: Any, start: Any = None) -> MoveResult:
         """Move `mesh`, which is also the computational mesh.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +47,3 @@ class Progress:
 
     def stuck(self, what: str = "no step lowers the residual and keeps every cell valid") -> None:
         self.reason = f"{_STUCK}: {what}"
-
-
-Monitor = Callable[[np.ndarray], np.ndarray]

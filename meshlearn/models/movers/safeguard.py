@@ -23,6 +23,7 @@ SIMPLICES = {1: "line", 2: "triangle", 3: "tetra"}
 _BISECTIONS = 60
 _HOLD = 0.75
 _HOLDS = 12  # rounds after which a point stays
+_GENTLE = 200  # rounds after which whole surroundings stay, wider ones in every round
 _LEAST = 0.05
 
 
@@ -103,12 +104,13 @@ def held_back(
     place          puts moved points (n, dim) where they may be (on curved walls)
 
     Only the points of cells that get too small, and if needed their neighbours', are held back, a quarter of their move
-    at a time; the last ones stay. Where nothing is too small all shares are 1.
+    at a time; the last ones stay. Where nothing is too small all shares are 1. After some hundred rounds, whatever the
+    number of points, what is still too small stays, with surroundings that double from round to round.
     """
     start = measures(points, cells)
     share = points.new_ones(len(points))
     inverted: Tensor | None = None
-    for round_ in range(_HOLDS * len(points) + 1):  # every round holds some point back further
+    for round_ in range(_GENTLE + len(points).bit_length() + 2):
         moved = points + share[:, None] * moves
         moved = moved if place is None else place(moved)
         ratio = measures(moved, cells) / start
@@ -118,13 +120,27 @@ def held_back(
         if not bool(small.any()):
             return moved, share, inverted
         nodes = cells[small].reshape(-1)
+        if round_ >= _GENTLE:
+            nodes = _around(nodes, cells, len(points), min(2 ** (round_ - _GENTLE), len(points)))
+            share = share.index_fill(0, nodes, 0.0)
+            continue
         if round_ >= 2 * _HOLDS:  # a patch that does not come free: let go of its surroundings, too
-            touched = torch.zeros_like(share, dtype=torch.bool).index_fill(0, nodes, True)
-            nodes = cells[touched[cells].any(1)].reshape(-1)
+            nodes = _around(nodes, cells, len(points), 1)
         lower = share.index_select(0, nodes) * _HOLD
         share = share.index_copy(0, nodes, torch.where(lower < _LEAST, 0.0, lower))
     assert inverted is not None
-    return points, torch.zeros_like(share), inverted
+    return points, torch.zeros_like(share), inverted  # `place` makes cells too small even where nothing moves
+
+
+def _around(nodes: Tensor, cells: Tensor, n_points: int, rings: int) -> Tensor:
+    """Points of these and of so many rings of cells around them; fewer where the mesh ends."""
+    touched = torch.zeros(n_points, dtype=torch.bool, device=cells.device).index_fill(0, nodes, True)
+    for _ in range(rings):
+        wider = cells[touched.index_select(0, cells.reshape(-1)).reshape(cells.shape).any(1)].reshape(-1)
+        if bool(touched.index_select(0, wider).all()):
+            break
+        touched = touched.index_fill(0, wider, True)
+    return touched.nonzero().squeeze(1)
 
 
 def measures(points: Float[Tensor, "n dim"], cells: Int64[Tensor, "n_cells k"]) -> Float[Tensor, " n_cells"]:

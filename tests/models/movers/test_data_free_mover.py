@@ -110,6 +110,61 @@ def test_holding_back_frees_what_is_tangled_and_leaves_the_rest():
     assert mesh.replace(points=points).n_inverted() == 0
 
 
+def test_holding_back_ends_after_a_number_of_rounds_that_does_not_grow_with_the_mesh():
+    mesh = ml.shapes.square(n=100).double()
+    moves = torch.zeros_like(mesh.points)
+    inside = (mesh.points - 0.5).norm(dim=1) < 0.1
+    moves[inside] = torch.tensor([0.3, 0.0]).double()  # a disc through its surroundings
+    rounds = []
+
+    def unlucky(points):
+        """Puts one point of the disc far away as long as any of it moves: only when all stay, it is free."""
+        rounds.append(1)
+        tangled = points.clone()
+        if not torch.equal(points[inside], mesh.points[inside]):
+            tangled[5100] += 3.0
+        return tangled
+
+    points, shares, _ = held_back(mesh.points, moves, mesh.cells["triangle"], 0.1, unlucky)
+    assert torch.equal(points, mesh.points)
+    assert bool((shares[inside] == 0).all())
+    assert len(rounds) < 250
+
+    def always(points):
+        return points.flip(1)  # every cell upside down
+
+    points, shares, _ = held_back(mesh.points, moves, mesh.cells["triangle"][:50], 0.1, always)
+    assert torch.equal(points, mesh.points)
+    assert not bool(shares[mesh.cells["triangle"][:50]].any())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_rounding_of_a_linear_field_moves_no_point(plane_mover, dtype, offset):
+    mesh = ml.shapes.square(n=24, dtype=dtype)
+    linear = mesh.with_point_data(u=1e3 * (0.3 * mesh.points[:, 0] - 0.7 * mesh.points[:, 1]) + offset)
+    moved = plane_mover.move(linear)
+    torch.testing.assert_close(moved.monitor_before, torch.ones(mesh.n_points, dtype=torch.float64))
+    torch.testing.assert_close(moved.mesh.points, mesh.points, atol=1e-6, rtol=0)
+    bent = plane_mover.move(linear.with_point_data(u=linear.point_data["u"] + 1e3 * mesh.points[:, 0] ** 3))
+    assert float(bent.monitor_before.max()) > 2
+
+
+def test_the_field_of_a_fit_is_learned_state_and_no_argument(tmp_path):
+    mesh = with_field(ml.shapes.square(n=5), 0)
+    mesh = mesh.with_point_data(v=mesh.point_data["u"].flip(0))
+    mover = ml.DataFreeMeshMover(rounds=1, hidden=4).fit(mesh, field="v", epochs=1, progress=False)
+    assert (mover.get_params()["field"], mover.field_) == ("u", "v")
+    points = mover.move(mesh).mesh.points
+    again = ml.load(mover.save(tmp_path / "model"))
+    assert torch.equal(again.move(mesh.replace(point_data={"v": mesh.point_data["v"]})).mesh.points, points)
+    with pytest.raises(ml.FieldError, match="'w'"):
+        mover.fit(mesh, field="w", epochs=1, progress=False)
+    assert torch.equal(mover.move(mesh).mesh.points, points)
+    with pytest.raises(ml.ParameterError, match="field=3: expected the name"):
+        mover.fit(mesh, field=3)
+
+
 def test_points_slide_along_walls_and_around_holes(plane_mover):
     mesh = with_field(DOMAINS["annulus"]().double(), 5)
     result = plane_mover.move(mesh)

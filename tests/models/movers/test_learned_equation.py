@@ -162,7 +162,7 @@ def test_monitors_of_a_batch_are_those_of_its_meshes(kind, monitor, smoothing):
     geometries = tuple(geometry_of(mesh, "slide", 45.0) for mesh in meshes)
     batch = joined([mover_sample(geometry) for geometry in geometries])
     field = torch.cat([mesh.point_data["u"] for mesh in meshes])
-    found = monitor_values(kind, field, batch, geometries, 7.0, smoothing)
+    found = monitor_values(kind, field, batch, geometries, 7.0, smoothing, [torch.float64] * 3)
     one_by_one = [
         monitor(mesh, "u", amplitude=7.0, smoothing=smoothing * geometry.size).field
         for mesh, geometry in zip(meshes, geometries, strict=True)

@@ -150,3 +150,16 @@ def test_monitors_of_fields_that_say_nothing(square):
     ):
         with pytest.raises(ml.ParameterError, match=said):
             limited(square, torch.ones(36), **wrong)
+
+
+def test_movers_have_parameters_as_estimators_do():
+    mover = ml.MongeAmpereMover("variational", rtol=1e-2, strict=False)
+    assert repr(mover) == "MongeAmpereMover(method='variational', rtol=0.01, strict=False)"
+    assert ml.MongeAmpereMover(**mover.get_params()).get_params() == mover.get_params()
+    assert mover.set_params(rtol=1e-3) is mover
+    assert mover.rtol == 1e-3
+    with pytest.raises(ml.ParameterError, match="rtol=-1: expected a number above 0"):
+        mover.set_params(boundary="fixed", rtol=-1)
+    with pytest.raises(ml.ParameterError, match="has no parameter 'speed'"):
+        mover.set_params(speed=3)
+    assert (mover.boundary, mover.rtol) == ("slide", 1e-3)

@@ -16,8 +16,7 @@ def check_arguments(model: Any) -> None:
         value = getattr(model, name)
         if not isinstance(value, str) or value not in known:
             raise ParameterError(f"{name}={value!r}: expected one of {', '.join(map(repr, known))}.")
-    if not isinstance(model.field, str):
-        raise ParameterError(f"field={model.field!r}: expected the name of a point field.")
+    checked_name(model.field)
     for name, least in (("rounds", 1), ("hidden", 1), ("mlp_layers", 0)):
         value = getattr(model, name)
         if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
@@ -32,3 +31,10 @@ def check_arguments(model: Any) -> None:
         value = getattr(model, name)
         if not isinstance(value, Real) or isinstance(value, bool) or not low <= float(value) < high:
             raise ParameterError(f"{name}={value!r}: expected a number of at least {low:g}, below {high:g}.")
+
+
+def checked_name(field: Any) -> str:
+    """The name of a field; raises ParameterError for anything else."""
+    if not isinstance(field, str):
+        raise ParameterError(f"field={field!r}: expected the name of a point field.")
+    return field

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,9 +12,9 @@ from meshlearn import ops
 from meshlearn.models.movers.learned.elliptic import solve_blocks
 from meshlearn.models.movers.learned.geometry import Geometry
 from meshlearn.models.movers.learned.sample import MoverSample
+from meshlearn.models.movers.monitors.field import derivative_rounding
 
 MONITORS = ("hessian", "squared_hessian", "gradient", "field")
-_FLAT = 1e-10  # of the field's size: slopes (on a mesh of measure 1) below are rounding
 
 
 def monitor_values(
@@ -22,20 +24,25 @@ def monitor_values(
     geometries: tuple[Geometry, ...],
     amplitude: float,
     smoothing: float,
+    kinds: Sequence[torch.dtype],
 ) -> Float[Tensor, " n"]:
     """(n,) float64 from the values of a field at the points of a batch in float64.
 
     kind       "hessian": 1 + amplitude |H| / max |H|; "squared_hessian", "gradient": 1 + amplitude of the squares;
                "field": the field is the monitor
     smoothing  length over which it is spread, in units of the size of each mesh
+    kinds      dtype in which the field of each mesh was given
 
-    Of a field that is constant (for Hessians: linear) the monitor is 1 everywhere.
+    Of a field that is constant (for Hessians: linear) up to rounding the monitor is 1 everywhere.
     """
     made = field.double()
     if kind != "field":
         size = _size(kind, made, batch)
         largest, scale = (ops.segment_max(x[:, None], batch.meshes) for x in (size, made.abs()))
-        flat = largest <= _FLAT * scale
+        order = 1 if kind == "gradient" else 2
+        flat = largest <= scale * scale.new_tensor(
+            [[derivative_rounding((own, g.kind), g.smallest, order)] for own, g in zip(kinds, geometries, strict=True)]
+        )
         relative = size / ops.gather_receivers(torch.where(flat, 1.0, largest), batch.meshes)[:, 0]
         relative = relative * ops.gather_receivers((~flat).to(size.dtype), batch.meshes)[:, 0]
         made = 1 + amplitude * (relative if kind == "hessian" else relative.square())

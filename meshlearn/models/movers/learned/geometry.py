@@ -17,6 +17,7 @@ from meshlearn.models.movers.elements import Elements, interleaved
 from meshlearn.models.movers.learned.elliptic import Green, Inverse, Solvers
 from meshlearn.models.movers.learned.matrix import Matrix
 from meshlearn.models.movers.learned.reentrance import reentrance
+from meshlearn.models.movers.monitors.field import smallest_length
 from meshlearn.models.movers.preparation import check_movable
 from meshlearn.models.movers.walls import Walls
 from meshlearn.ops import Adjacency
@@ -66,6 +67,8 @@ class Geometry:
     surroundings  (n, k) features of every point's place: flag of the boundary, distance to it, its direction;
                   where it bends inwards
     solvers       factors of its matrices
+    smallest      length of the smallest cell of `scaled`
+    kind          dtype of the points as they were given
     """
 
     scaled: Mesh
@@ -76,6 +79,8 @@ class Geometry:
     operators: Operators
     surroundings: Float[Tensor, "n k"]
     solvers: Solvers
+    smallest: float
+    kind: torch.dtype
     _smoothings: dict[float, Inverse] = field(default_factory=dict)
 
     @property
@@ -116,7 +121,8 @@ def _make(mesh: Mesh, boundary: str, corner: float) -> Geometry:
     around = torch.cat([boundary_features(scaled, [], distances=True, normals=True), inward], 1)
     vectors = kron(elements.mass, eye_array(scaled.dim)).tocsr()
     solvers = Solvers(Green(elements), Inverse(elements.mass), Inverse(vectors, walls.basis))
-    return Geometry(scaled, centre, size, walls, elements, operators, around, solvers)
+    smallest = smallest_length(scaled)
+    return Geometry(scaled, centre, size, walls, elements, operators, around, solvers, smallest, mesh.dtype)
 
 
 def _operators(mesh: Mesh, elements: Elements, walls: Walls) -> Operators:

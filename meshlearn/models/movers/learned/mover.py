@@ -36,7 +36,7 @@ from torch import Tensor
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.models.movers.learned.arguments import check_arguments
+from meshlearn.models.movers.learned.arguments import check_arguments, checked_name
 from meshlearn.models.movers.learned.density import monitor_values, relative_density
 from meshlearn.models.movers.learned.geometry import Geometry, geometry_of
 from meshlearn.models.movers.learned.labelled import POTENTIAL, Labelled
@@ -134,7 +134,7 @@ class DataFreeMeshMover(NetworkEstimator):
     @property
     def inputs(self) -> list[str]:  # type: ignore[override]
         """The field behind the monitor."""
-        return [self.field]
+        return [self._name]
 
     @property
     def outputs(self) -> list[str]:  # type: ignore[override]
@@ -143,28 +143,49 @@ class DataFreeMeshMover(NetworkEstimator):
 
     # -- fit -------------------------------------------------------------------------------------------------------
 
-    def fit(self: D, meshes: Any, field: str | None = None, **options: Any) -> D:  # type: ignore[override]
+    def fit(self: D, meshes: Any, field: Any = None, **options: Any) -> D:  # type: ignore[override]
         """Train on meshes that carry the field; returns self.
 
-        field    name of the point field; that of the constructor by default
+        field    name of the point field; that of the constructor by default. It is kept as `field_`
         options  as in `NetworkEstimator.fit`: epochs, learning_rate (3e-3 here by default), validation, checkpoint, …
 
         Raises FieldError for a field that is missing, not finite or (as a monitor) not positive, MeshError and
         TopologyError for meshes that cannot be moved, ConvergenceError where loss="supervised" finds no solution.
         """
-        if field is not None:
-            self.field = field
         check_arguments(self)
+        self._asked = self.field if field is None else checked_name(field)  # learned state is forgotten meanwhile
+        try:
+            self._fit(meshes, options)
+            self.field_ = self._asked
+        finally:
+            del self._asked
+        return self
+
+    def _fit(self, meshes: Any, options: dict[str, Any]) -> None:
         find = self._solution if self.loss == "supervised" else None
         options = {"learning_rate": 3e-3, **options}
         validation = options.get("validation")
         if validation is not None and not isinstance(validation, (bool, int, float)):
             options["validation"] = Labelled(validation, "validation", find)
         super().fit(Labelled(meshes, "meshes", find), **options)
-        return self
+
+    @property
+    def _name(self) -> str:
+        known = self.__dict__
+        return known.get("_asked", known.get("field_", self.field))
+
+    def get_state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """As all networks', and the name of the field."""
+        tensors, meta = super().get_state()
+        return tensors, {**meta, "field": self._name}
+
+    def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """The inverse of `get_state`; earlier files hold the name among the arguments."""
+        self.field_ = str(meta.get("field", self.field))
+        super().set_state(tensors, meta)
 
     def _solution(self, mesh: Mesh) -> Tensor:
-        resolve_one(mesh, self.field, location="point").values(mesh)  # raises for a field that is missing or not finite
+        resolve_one(mesh, self._name, location="point").values(mesh)  # raises for a field that is missing or not finite
         monitor = self._monitor(mesh, None)
         mover = MongeAmpereMover("newton", boundary=self.boundary, corner=self.corner)
         found = mover.move(mesh, monitor.to(mesh.device)).potential
@@ -254,12 +275,18 @@ class DataFreeMeshMover(NetworkEstimator):
     def _monitors(self, meshes: list[Mesh], skeleton: Skeleton, monitors: list[Any]) -> Tensor:
         """(n,) float64: of the fields, all at once; or of the given monitors."""
         if all(monitor is None for monitor in monitors):
-            made = [_column(mesh.point_data[self.field], self.field, mesh) for mesh in meshes]
+            made = [_column(mesh.point_data[self._name], self._name, mesh) for mesh in meshes]
             field = torch.cat(made)
             if self.monitor == "field":
-                check_positive(field, f"the point field {self.field!r}")
+                check_positive(field, f"the point field {self._name!r}")
             return monitor_values(
-                self.monitor, field, skeleton.sample, skeleton.geometries, self.amplitude, self.smoothing
+                self.monitor,
+                field,
+                skeleton.sample,
+                skeleton.geometries,
+                self.amplitude,
+                self.smoothing,
+                [mesh.point_data[self._name].dtype for mesh in meshes],
             )
         found = [self._monitor(mesh, monitor) for mesh, monitor in zip(meshes, monitors, strict=True)]
         return torch.cat(found)

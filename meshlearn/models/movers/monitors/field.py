@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -43,11 +44,20 @@ def rounding(mesh: Mesh, field: Any, order: int) -> float:
     mesh, field  as given, before `point_field` made them float64
     """
     values = torch.as_tensor(mesh.point_data[field] if isinstance(field, str) else field).detach()
-    kinds = [x.dtype for x in (values, mesh.points) if x.is_floating_point()]
+    kinds = (values.dtype, mesh.points.dtype)
+    return float(values.double().abs().max()) * derivative_rounding(kinds, smallest_length(mesh), order)
+
+
+def smallest_length(mesh: Mesh) -> float:
+    """Of the cells, as the root of their measure; 1 where none has any."""
     measures = torch.cat([m.detach().double() for m in mesh.cell_measures().values()])
-    smallest = float(measures[measures > 0].min()) ** (1 / mesh.dim) if bool((measures > 0).any()) else 1.0
-    most = max(torch.finfo(kind).eps for kind in kinds) * float(values.double().abs().max())
-    return _ROUNDINGS * most / smallest**order
+    return float(measures[measures > 0].min()) ** (1 / mesh.dim) if bool((measures > 0).any()) else 1.0
+
+
+def derivative_rounding(kinds: Iterable[torch.dtype], smallest: float, order: int) -> float:
+    """`rounding` of a field of size 1, with points and values of these dtypes on cells of this length and more."""
+    exactness = max((torch.finfo(kind).eps for kind in kinds if kind.is_floating_point), default=0.0)
+    return _ROUNDINGS * exactness / smallest**order
 
 
 def reference(size: Float[Tensor, " n"], relative_to: str, what: str, least: float) -> Float[Tensor, ""]:
