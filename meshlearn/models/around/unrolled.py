@@ -80,17 +80,18 @@ class Unrolled(WrappedEstimator):
         """Raise ParameterError for arguments that cannot be."""
         whole(1)("steps", self.steps)
         flag("through", self.through)
-        if not set(self.template.inputs) & set(self.template.outputs):
+        inputs, outputs = (_names(getattr(self.template, role)) for role in ("inputs", "outputs"))
+        if not set(inputs) & set(outputs):
             raise ParameterError(
-                f"inputs {list(self.template.inputs)}, outputs {list(self.template.outputs)}: no output is an input, "
-                "so there is no state to step.\n  Name the state in both, or fit the model alone."
+                f"inputs {inputs}, outputs {outputs}: no output is an input, so there is no state to step.\n"
+                "  Name the state in both, or fit the model alone."
             )
 
     @arguments_of(NetworkEstimator.fit)
     def fit(self, meshes: Any, **options: Any) -> Unrolled:
         """Train on several steps in a row; returns self. See `NetworkEstimator.fit`."""
         self.check()
-        names = list(dict.fromkeys([*self.template.inputs, *self.template.outputs]))
+        names = list(dict.fromkeys([*_names(self.template.inputs), *_names(self.template.outputs)]))
         held_out = options.get("validation")
         if held_out is not None and not isinstance(held_out, (float, int)):
             options["validation"] = Windows(held_out, names, self.steps, "validation")
@@ -189,3 +190,8 @@ def _changes(mesh: Mesh, spec: FieldSpec) -> bool:
     """True if a mesh of a window knows the field one frame later: it changes in time."""
     data: Sequence[str] | Any = getattr(mesh, f"{spec.location}_data")
     return ahead(spec.name, 1) in data
+
+
+def _names(given: Any) -> list[Any]:
+    """The names of fields; [] for what is none, which the fit tells."""
+    return list(given) if isinstance(given, (list, tuple)) else []

@@ -141,10 +141,8 @@ class WrappedEstimator(NetworkEstimator):
 
     def collate(self, samples: Sequence[Any]) -> Any:
         """Samples of several meshes as one batch; those inside as the model inside has it."""
-        first = samples[0].inner
         joined = collate([sample.replace(inner=None) for sample in samples])
-        inner = self.inner.collate([sample.inner for sample in samples])
-        return joined.replace(inner=inner) if first is not None else joined
+        return joined.replace(inner=self.inner.collate([sample.inner for sample in samples]))
 
     def targets(self, source: Mesh, target: Mesh) -> dict[str, Tensor]:
         """What the model inside learns."""

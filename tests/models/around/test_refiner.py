@@ -4,6 +4,7 @@ import torch
 import meshlearn as ml
 from meshlearn.grids import GridWarning
 from meshlearn.models.around.schedule import NoiseSchedule
+from meshlearn.testing import check_estimator
 from meshlearn.train.sample import collate
 
 pytestmark = pytest.mark.filterwarnings("ignore", category=GridWarning)
@@ -215,6 +216,19 @@ def test_the_step_conditions_cores_that_take_a_time():
 def test_wrong_refiners_are_told_at_fit(make, told):
     with pytest.raises(ml.ParameterError, match=told):
         make().fit(waves(1), epochs=1, progress=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["grid", "graph"])
+def test_refiners_keep_the_contract_of_estimators(kind):
+    def make(inputs, outputs):
+        options = {"periodic": False, "shape": 8} if kind == "grid" else {}
+        return ml.PDERefiner(MODELS[kind](inputs, outputs, **options), steps=1, samples=2)
+
+    skip = ["save_and_load"]  # the model inside is no data: tested above
+    skip += [] if kind == "grid" else ["permutation"]  # noise follows the order of the points, but not that of nodes
+    passed = check_estimator(make, inputs=("f", "q", "a"), outputs=("u", "total"), skip=skip)
+    assert len(passed) > 8
 
 
 @pytest.mark.slow
