@@ -145,7 +145,7 @@ class _Flow:
             u = self.velocity(state)
             fastest = u.norm(dim=1) + (self.gravity * state[:, 0]).sqrt()
             step = COURANT * float((2 * self.cells.area / (self.cells.perimeter * fastest.clamp_min(1e-300))).min())
-            if not math.isfinite(step) or step <= 0:
+            if not step > 0:  # nor a number
                 break
             step = left if step >= left else left / math.ceil(left / step)
             state = state + step * self._rate(state, u)

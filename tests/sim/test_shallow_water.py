@@ -119,6 +119,11 @@ def test_wrong_requests_of_water_are_told(arguments, told):
         ml.sim.shallow_water(ml.shapes.square(n=4), **arguments)
 
 
+def test_a_dry_basin_stays_dry():
+    film = ml.sim.shallow_water(ml.shapes.square(n=4), 0.0, frames=2)
+    assert float(film.cell_data["height"]["triangle"].abs().max()) == 0
+
+
 def test_water_needs_a_planar_mesh():
     with pytest.raises(ml.MeshError, match="planar mesh"):
         ml.sim.shallow_water(ml.shapes.sphere(), 1.0)
