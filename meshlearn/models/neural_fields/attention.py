@@ -14,6 +14,8 @@ from meshlearn.models.neural_fields.groups import Group
 from meshlearn.models.neural_fields.latents import Latents
 
 TINY = 1e-9
+FEW = 64  # latents whose distances are all taken; a search tree of more
+EXACT = "donot_use_mm_for_euclid_dist"
 
 
 class FourierFeatures(nn.Module):
@@ -125,6 +127,10 @@ class CrossAttention(nn.Module):
         """(b, n, k) rows of the nearest latents, rising in distance."""
         b, m, _ = position.shape
         n, device = points.shape[1], points.device
-        places, queries = (self.group.embedded(x.detach()).flatten(0, 1) for x in (position, points))
-        starts = torch.arange(b + 1, device=device)
-        return ops.knn(places, queries, k, m * starts, n * starts)[1].reshape(b, n, k)
+        places, queries = (self.group.embedded(x.detach()) for x in (position, points))
+        starts = m * torch.arange(b + 1, device=device)
+        if m <= FEW:
+            rows = torch.cdist(queries, places.to(queries), compute_mode=EXACT).topk(k, largest=False).indices
+            return rows + starts[:-1, None, None]
+        numbers = n * torch.arange(b + 1, device=device)
+        return ops.knn(places.flatten(0, 1), queries.flatten(0, 1), k, starts, numbers)[1].reshape(b, n, k)
