@@ -9,7 +9,8 @@ moving_hole  plates with a hole that moves: a ring, not a disc
 "published recipe": uniform Tutte weights, interpolation, length scales shared by all modes of a field. Reported are
 relative L2 errors (`score`, weighted by area), errors relative to the largest value per mesh as in the paper (arXiv
 2305.12871, RRMSE), the floors of transfer and modes, the share of test nodes inside the 95 % band, and times. --network
-S also trains a MeshGraphNet for S seconds. Every seed draws another data set. Results: benchmarks/results/mmgp_<set>.json.
+S also trains a MeshGraphNet for S seconds. Every seed draws another data set.
+Results: benchmarks/results/mmgp_<set>.json.
 """
 
 from __future__ import annotations
