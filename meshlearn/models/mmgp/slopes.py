@@ -13,6 +13,7 @@ from meshlearn.mesh.reference import jacobian_measure, jacobians, map_points, re
 from meshlearn.ops import Adjacency, SparseOperator
 
 THIN = 1e-12  # smallest share of the largest cell's measure at which a cell has slopes
+ALONE = 0.1  # smallest share of a slope that means over neighbours must show, for it to be told
 
 
 class Slopes:
@@ -66,12 +67,26 @@ class Slopes:
     ) -> Float64[Tensor, "q k"]:
         """An estimate of u(x) - u_c at places in these cells, for values at the centres of cells."""
         step = places - self.mesh.join_cells(self.mesh.cell_centroids()).index_select(0, cells)
-        means = self.cells_to_points @ values
-        return torch.einsum("qa,aqk->qk", step, self.at_centres(means).index_select(1, cells))
+        return torch.einsum("qa,aqk->qk", step, self.in_cells(values).index_select(1, cells))
 
-    def at_centres(self, values: Float64[Tensor, "n k"]) -> Float64[Tensor, "dim n_cells k"]:
-        """Derivatives of point fields at the centres of cells."""
-        return (self._centre_gradient @ values).reshape(self.mesh.dim, self.mesh.n_cells, -1)
+    def in_cells(self, values: Float64[Tensor, "n_cells k"]) -> Float64[Tensor, "dim n_cells k"]:
+        """Derivatives of cell fields, exact for linear ones in every direction in which a cell has neighbours.
+
+        Those of means over the cells around points, divided by what these make of the coordinates of the centres:
+        at a boundary, means hold inside of it.
+        """
+        return torch.einsum("cab,bck->ack", self._exact_in_cells, self._of_means(values))
+
+    def _of_means(self, values: Float64[Tensor, "n_cells k"]) -> Float64[Tensor, "dim n_cells k"]:
+        slopes = self._centre_gradient @ (self.cells_to_points @ values)
+        return slopes.reshape(self.mesh.dim, self.mesh.n_cells, -1)
+
+    @cached_property
+    def _exact_in_cells(self) -> Float64[Tensor, "n_cells dim dim"]:
+        """What takes the derivatives of means to those of linear fields."""
+        centres = self.mesh.join_cells(self.mesh.cell_centroids()) - self.centre
+        made = self._of_means(centres).permute(1, 0, 2)
+        return torch.linalg.pinv(made, atol=ALONE)
 
     @cached_property
     def cell_size(self) -> float:
@@ -104,7 +119,7 @@ class Slopes:
 
     @cached_property
     def cells_to_points(self) -> SparseOperator:
-        """(n_points, n_cells): means of cell fields over the cells around, weighted by measure."""
+        """(n_points, n_cells): means of cell fields over the cells around, weighted by measure; 0 if all are flat."""
         rows, columns, weights, start = [], [], [], 0
         for kind in self.mesh.domain_types:
             nodes, measure = self.mesh.cells[kind], self.mesh.cell_measures()[kind].abs()
@@ -114,7 +129,8 @@ class Slopes:
             start += len(nodes)
         row, weight, n = torch.cat(rows), torch.cat(weights), self.mesh.n_points
         mass = weight.new_zeros(n).index_add(0, row, weight)
-        return SparseOperator.from_coo(row, torch.cat(columns), weight / mass.index_select(0, row), (n, start))
+        share = weight / torch.where(mass > 0, mass, 1.0).index_select(0, row)
+        return SparseOperator.from_coo(row, torch.cat(columns), share, (n, start))
 
 
 def _derivatives(

@@ -141,8 +141,7 @@ class CommonMesh:
                 self._middle, _ = interpolation_operator(self.locator or self.mesh, centres)
             missed = self.slopes.missed(self._middle, centres, values)
         else:
-            means = self.slopes.cells_to_points @ values
-            missed = self.cell_size * self.slopes.at_centres(means).movedim(0, 2).flatten(1)
+            missed = self.cell_size * self.slopes.in_cells(values).movedim(0, 2).flatten(1)
         return float(self._measures @ missed.square().sum(1))
 
     @cached_property

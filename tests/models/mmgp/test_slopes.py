@@ -90,13 +90,20 @@ def test_beyond_the_boundary_fields_go_on_with_their_slope():
 
 
 @pytest.mark.parametrize("kind", SHAPES)
-def test_linear_cell_fields_inside(kind):
-    mesh = shifted(SHAPES[kind](8))
-    places = inside(mesh)
+def test_linear_cell_fields_are_exact_up_to_the_boundary(kind):
+    mesh = shifted(SHAPES[kind](4))
+    places = inside(mesh, share=1.0)
     where = ml.mesh.location.PointLocator(mesh).locate(places)
+    places, cells = places[where.status == 0], where.cell[where.status == 0]
     centres = mesh.join_cells(mesh.cell_centroids())
-    told = Slopes(mesh).missed_in_cells(where.cell, places, linear(centres))
-    assert float((linear(places) - linear(centres)[where.cell] - told).abs().amax()) < 1e-12
+    told = Slopes(mesh).missed_in_cells(cells, places, linear(centres))
+    assert float((linear(places) - linear(centres)[cells] - told).abs().amax()) < 1e-12
+
+
+def test_cell_fields_of_one_row_of_cells_have_slopes_along_it_only():
+    mesh = ml.shapes.rectangle(4.0, 1.0, n=(8, 1), cells="quad", dtype=torch.float64)
+    slopes = Slopes(mesh).in_cells(linear(mesh.join_cells(mesh.cell_centroids())))[..., 0].T
+    assert torch.allclose(slopes, torch.tensor([1.0, 0.0]).double().expand(8, 2), atol=1e-12)
 
 
 def test_flat_cells_have_no_slopes():
@@ -104,6 +111,8 @@ def test_flat_cells_have_no_slopes():
     mesh = ml.Mesh(points, cells={"triangle": torch.tensor([[0, 1, 2], [1, 3, 2]])})
     slopes = Slopes(mesh).at_points(linear(points))[..., 0].T
     assert torch.allclose(slopes[:3], torch.tensor([1.0, 2.0]).double(), atol=1e-12)
+    sliver = mesh.replace(points=torch.tensor([[0.0, 0], [1, 0], [0, 1], [-1.0, 2]]).double())  # 3 has no other cell
+    assert bool(torch.isfinite(Slopes(sliver).in_cells(torch.ones(2, 1).double())).all())
 
 
 def test_one_matrix_says_the_same():
