@@ -50,6 +50,15 @@ def models(mean_points: float) -> dict[str, tuple[Any, dict[str, Any]]]:
         ml.GridOperator(INPUTS, OUTPUTS, core="unet", core_options={"hidden": 16}, shape=SHAPE),
         {**grid, "learning_rate": 2e-3},
     )
+    for label, core, core_options in (
+        ("MgNO, interpolate", "mgno", {}),
+        ("LSM, interpolate", "lsm", {"hidden": 16}),
+        ("scOT, interpolate", "scot", {"hidden": 16}),
+    ):
+        found[label] = (
+            ml.GridOperator(INPUTS, OUTPUTS, core=core, core_options=core_options, shape=SHAPE),
+            {**grid, "learning_rate": 2e-3},
+        )
     found["DeepONet, interpolate"] = (ml.GridOperator(INPUTS, OUTPUTS, core="deeponet", shape=SHAPE), grid)
     found["SliceTransformer"] = (ml.SliceTransformer(INPUTS, OUTPUTS), {**mesh, "learning_rate": 2e-3})
     found["MeshGraphNet"] = (ml.MeshGraphNet(INPUTS, OUTPUTS), {"batch_points": int(1.6 * PER_BATCH * mean_points)})
@@ -62,6 +71,13 @@ def models(mean_points: float) -> dict[str, tuple[Any, dict[str, Any]]]:
 def run(name: str, seed: int, train: list[ml.Mesh], test: list[ml.Mesh], budget: float) -> dict[str, float]:
     """Train one model and score it."""
     model, options = models(sum(mesh.n_points for mesh in train) / len(train))[name]
+    return run_model(model, options, seed, train, test, budget)
+
+
+def run_model(
+    model: Any, options: dict[str, Any], seed: int, train: list[ml.Mesh], test: list[ml.Mesh], budget: float
+) -> dict[str, float]:
+    """Train a model with as many steps as the budget allows, and score it."""
     row: dict[str, float] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", GridWarning)
@@ -80,7 +96,7 @@ def run(name: str, seed: int, train: list[ml.Mesh], test: list[ml.Mesh], budget:
     row |= {"test": model.score(test)["u"], "train": model.score(train[: len(test)])["u"]}
     if isinstance(model, ml.NetworkEstimator):
         row["parameters"] = sum(p.numel() for p in model.module_.parameters())
-    if isinstance(model, ml.GridOperator):
+    if isinstance(model, ml.GridOperator) and model.floors_:
         row["floor"] = model.floors_["u"]
     return row
 
@@ -118,29 +134,25 @@ def main() -> None:
     )
     train, test = cases[: asked.train], cases[asked.train :]
     settings = {name: getattr(asked, name) for name in ("budget", "train", "test")}
-    made: dict[str, Any] = {}
+    points = sum(m.n_points for m in cases) / len(cases)
     for name in asked.only or models(1.0):
         for seed in asked.seeds:
             row = run(name, seed, train, test, asked.budget)
-            made.setdefault(name, {})[str(seed)] = row
             print(name, seed, {key: float(f"{value:.3g}") for key, value in row.items()}, flush=True)
+            keep(name, seed, row, settings, points)
+
+
+def keep(name: str, seed: int, row: dict[str, float], settings: dict[str, Any], points: float) -> None:
+    """Put one run into the file of results, in the place of the same one of before; other settings begin anew."""
     path = RESULTS / "grids.json"
     old = json.loads(path.read_text()) if path.exists() else {}
     runs = old.get("runs", {}) if old.get("settings") == settings else {}
-    for name, rows in made.items():
-        runs.setdefault(name, {}).update(rows)
+    runs.setdefault(name, {})[str(seed)] = row
     summary = {}
-    for name, rows in runs.items():
-        errors = [row["test"] for row in rows.values()]
-        summary[name] = {"test": statistics.mean(errors), "spread": max(errors) - min(errors), "seeds": len(errors)}
-    write_results(
-        "grids",
-        {"settings": settings, "points": sum(m.n_points for m in cases) / len(cases)}
-        | {
-            "summary": summary,
-            "runs": runs,
-        },
-    )
+    for each, rows in runs.items():
+        errors = [entry["test"] for entry in rows.values()]
+        summary[each] = {"test": statistics.mean(errors), "spread": max(errors) - min(errors), "seeds": len(errors)}
+    write_results("grids", {"settings": settings, "points": points, "summary": summary, "runs": runs})
 
 
 if __name__ == "__main__":
