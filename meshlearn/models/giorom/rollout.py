@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn.errors import FieldError, ParameterError
+from meshlearn.errors import FieldError, MeshWriteError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.body import Body, Nodes
@@ -51,6 +51,7 @@ def roll_out(
 ) -> Trajectory:
     """See `GIOROM.rollout`."""
     start = start_of(model, initial)
+    file = None if out is None else film_path(out)
     if steps is None:
         if isinstance(initial, Mesh):
             raise ParameterError("rollout from one mesh needs the number of steps: rollout(mesh, steps=…).")
@@ -87,10 +88,10 @@ def roll_out(
             few.append(state.places)
             yield time, asked.replace(points=points)
 
-    if out is not None:
+    if file is not None:
         from meshlearn.io.formats.pvd import write_frames
 
-        write_frames(frames(), Path(out))
+        write_frames(frames(), file)
         moving, mesh = torch.stack(few).to(cloud.dtype), cloud
     else:
         moving, mesh = torch.stack([frame.points for _, frame in frames()]), asked
@@ -198,6 +199,18 @@ def query_mesh(query: Any, body: Body) -> Mesh:
     if mesh.dim != body.rest.dim:
         raise ParameterError(f"query lies in {mesh.dim} dimensions, the body in {body.rest.dim}.")
     return mesh
+
+
+def film_path(out: Any) -> Path:
+    """The path of a .pvd file in a folder that is there."""
+    from meshlearn.io.paths import checked_path
+
+    path = checked_path(out, MeshWriteError)
+    if path.suffix != ".pvd":
+        raise ParameterError(f"out={str(out)!r}: frames are written one by one to a .pvd file, which lists them.")
+    if not path.parent.is_dir():
+        raise MeshWriteError(f"{path}: the folder {path.parent} does not exist.")
+    return path
 
 
 def _tracked(states: Iterator[State], total: int, progress: bool) -> Iterator[State]:

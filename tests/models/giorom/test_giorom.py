@@ -331,8 +331,11 @@ def test_arguments_that_cannot_be_are_told(model):
         (lambda: model.rollout(film, 2, n_nodes="most"), "n_nodes='most'"),
         (lambda: model.predict(film[0]), "call rollout"),
         (lambda: model.score(film, steps=50), "too short"),
+        (lambda: model.rollout(film, 2, out="film.vtu"), "one by one to a .pvd file"),
     ):
         with pytest.raises(ml.ParameterError, match=word):
             call()
+    with pytest.raises(ml.MeshWriteError, match="does not exist"):
+        model.rollout(film, 2, out="no/such/film.pvd")
     with pytest.raises(ml.NotFittedError):
         small().rollout(film, 2)
