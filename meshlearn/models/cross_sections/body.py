@@ -18,6 +18,8 @@ REACH = 1.35
 """Half the side of the square (of the cube) in which fields are known; all contours lie within the unit ball."""
 MEMORY = 1.2e9
 """Bytes that the grids of all planes and labels may take."""
+HALF_SPACES = 160
+"""That the hull of all contours is made of, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,19 +155,36 @@ class Body:
 
     @cached_property
     def hull(self) -> np.ndarray:
-        """(m, 4) float32 outward half-spaces of the convex hull of all contours, at most 160 of them."""
+        """(m, 4) float32 outward half-spaces of the convex hull of all contours, at most `HALF_SPACES` of them."""
         from scipy.spatial import ConvexHull, QhullError
 
         points = self.sections.points
         try:
-            equations = ConvexHull(points).equations
+            hull = ConvexHull(points)
         except QhullError:  # flat: the box does
             low, high = points.min(0), points.max(0)
-            equations = np.concatenate([np.c_[np.eye(3), -high], np.c_[-np.eye(3), low]])
-        equations = np.unique(np.round(equations, 3), axis=0)
-        if len(equations) > 160:
-            equations = equations[np.linspace(0, len(equations) - 1, 160).astype(int)]
+            return np.concatenate([np.c_[np.eye(3), -high], np.c_[-np.eye(3), low]]).astype(np.float32)
+        _, different = np.unique(np.round(hull.equations, 3), axis=0, return_index=True)
+        equations = hull.equations[different]
+        if len(equations) > HALF_SPACES:
+            corners = points[hull.simplices[different]]
+            areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+            equations = equations[_all_round(equations[:, :3], areas)]
         return equations.astype(np.float32)
+
+
+def _all_round(normals: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """Numbers of the largest face in each of `HALF_SPACES` equal parts of all directions, where there is one.
+
+    So that no direction is left open: what lies beyond the chosen faces is little, wherever the hull is curved.
+    """
+    count = np.arange(HALF_SPACES)
+    z = 1.0 - (2.0 * count + 1.0) / HALF_SPACES
+    angle = np.pi * (1.0 + np.sqrt(5.0)) * count  # Fibonacci's lattice on the sphere
+    centres = np.stack([np.sqrt(1 - z**2) * np.cos(angle), np.sqrt(1 - z**2) * np.sin(angle), z], axis=1)
+    part = (normals @ centres.T).argmax(1)
+    order = np.argsort(-areas, kind="stable")
+    return order[np.unique(part[order], return_index=True)[1]]
 
 
 def _with_common_axes(sections: CrossSections) -> CrossSections:

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy.spatial import ConvexHull
 from section_bodies import ball, iou, peanut, surface_of
 
 import meshlearn as ml
 from meshlearn.io.sections import parallel_planes, random_planes
 from meshlearn.models.cross_sections.body import Body, Frame
 from meshlearn.models.cross_sections.grid import Grid
+from meshlearn.models.cross_sections.grid_field import beyond_hull
 from meshlearn.models.cross_sections.samples import along_contours
 
 SMALL = {"base": "hermite", "network": False, "centres": 500}
@@ -170,3 +173,17 @@ def test_grids_between_parallel_planes_have_levels_on_them():
     np.testing.assert_allclose(grid.numbers(grid.places(numbers)), numbers, atol=1e-9)
     report = model.report(meshes={1: model.to_mesh(resolution=24)})["labels"][1]
     assert report["worst_dice"] > 0.985
+
+
+@pytest.mark.parametrize("mesh", [ml.shapes.torus(), ml.shapes.sphere(refine=4)])
+def test_few_half_spaces_close_the_hull_on_all_sides(mesh):
+    sections = ml.CrossSections.from_mesh(mesh, random_planes(mesh, 12, seed=0))
+    body = Body.of(sections, Frame.of(sections))
+    exact = ConvexHull(body.sections.points).equations
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(4000, 3))
+    points *= generator.uniform(0.5, 1.3, size=(4000, 1)) / np.linalg.norm(points, axis=1, keepdims=True)
+    beyond = (points @ exact[:, :3].T + exact[:, 3]).max(1)
+    found = beyond_hull(body, torch.from_numpy(points.astype(np.float32))).numpy()
+    near = np.abs(beyond) < 0.15
+    assert (np.abs(found - beyond) < 0.05)[near].all()
