@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-OUTPUT = 0.1  # size of the output weights at the start: the network begins as a small correction
+OUTPUT = 0.01  # size of the output weights at the start: the network begins as next to nothing
 
 
 GAIN = 4.0  # positive weights are softplus(GAIN raw): small ones would follow Adam's equal steps slowly

@@ -19,6 +19,7 @@ from meshlearn.train.survey import FitWarning
 
 LAST_RATE = 0.02  # of the learning rate, at the end
 WHOLE = 3  # the last third of the updates takes the whole film
+WARM = 4  # the first quarter of the updates is for constants only
 CONSTANTS = 3.0  # how much faster constants are learned than weights of networks
 MOST_FAILURES = 5  # in a row
 
@@ -37,7 +38,8 @@ class Options:
 
 
 class Optimizer:
-    """Adam, its rate falling along a cosine; constants of a law (all but weights of networks) have a higher one."""
+    """Adam, its rate falling along a cosine; constants of a law (all but weights of networks) have a higher one, and a
+    start of their own."""
 
     def __init__(self, modules: nn.Module, rate: float, updates: int) -> None:
         named = list(modules.named_parameters())
@@ -45,6 +47,7 @@ class Optimizer:
             {"params": [p for name, p in named if ".net." in name], "lr": rate},
             {"params": [p for name, p in named if ".net." not in name], "lr": CONSTANTS * rate},
         ]
+        self.mixed = all(group["params"] for group in groups)
         self.adam = torch.optim.Adam([group for group in groups if group["params"]], lr=rate)
         self.rates = [group["lr"] for group in self.adam.param_groups]
         self.updates = updates
@@ -53,8 +56,9 @@ class Optimizer:
         """Set the rates of an update and forget the gradients of the last."""
         share = update / max(self.updates - 1, 1)
         fall = LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * share))
-        for group, rate in zip(self.adam.param_groups, self.rates, strict=True):
-            group["lr"] = fall * rate
+        waits = self.mixed and update < self.updates // WARM
+        for number, (group, rate) in enumerate(zip(self.adam.param_groups, self.rates, strict=True)):
+            group["lr"] = 0.0 if waits and number == 0 else fall * rate
         self.adam.zero_grad()
 
 

@@ -206,9 +206,30 @@ def test_arguments_that_do_not_fit_are_told(film, fitted):
         with pytest.raises(error, match=word):
             call()
 
-    def escaping(law):
-        body = mpm.Body(BLOCK.points, law, BLOCK.volume, velocity=100.0)
-        return mpm.MPM(body, 0.1, (0, 0), (1, 1), "open")
-
     with pytest.raises(ml.SimulationError, match="in a row"):
         net(hidden=4).fit(film, escaping, updates=8, segment=None)
+
+
+def escaping(law):
+    body = mpm.Body(BLOCK.points, law, BLOCK.volume, velocity=100.0)
+    return mpm.MPM(body, 0.1, (0, 0), (1, 1), "open")
+
+
+def test_updates_that_fail_are_left_out_and_told(film):
+    calls = []
+
+    def scene(law):
+        calls.append(law)
+        return escaping(law) if len(calls) == 3 else thrown(law)
+
+    with pytest.warns(ml.FitWarning, match="1 of 3 updates were left out"):
+        model = ml.ConstitutiveNet("neo-hookean").fit(film, scene, updates=3, segment=None)
+    assert [record["update"] for record in model.history_] == [0, 2]
+
+
+def test_segments_of_torn_bodies_are_refused(film):
+    places = film.moving_points.clone()
+    places[4] = places[4].flip(0) * torch.tensor([1.0, -1.0])  # mirrored
+    torn = ml.Trajectory(film.mesh, film.times, moving_points=places)
+    with pytest.raises(ml.FieldError, match=r"frame 4 turn the neighbourhoods of 48 particles"):
+        Observed(torn, thrown(TRUTH)).state(4, thrown(TRUTH))
