@@ -71,6 +71,9 @@ def reconstruct(
         raise ParameterError("--resume needs the folder to go on from: --checkpoint FOLDER.")
     if report is not None and report.suffix.lower() not in (".html", ".json"):
         raise ParameterError(f"--report {report}: a page .html or a file .json is expected.")
+    for option, path in (("--output", output), ("--report", report)):
+        if path is not None and not path.parent.is_dir():
+            raise ParameterError(f"{option} {path}: the folder {path.parent} does not exist.")
     found = ml.CrossSections.read(sections, **_options(axis, every))
     typer.echo(f"{sections}: {found!r}")
     if label is not None and label not in found.labels:

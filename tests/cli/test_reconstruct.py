@@ -48,6 +48,8 @@ def test_every_label_of_a_volume_gets_a_file(tmp_path):
         (["-o", "x.unknown"], 2, "x.unknown"),
         (["--label", "9"], 2, "--label 9"),
         (["--report", "r.txt"], 2, "--report"),
+        (["-o", "none/x.stl"], 2, "the folder none does not exist"),
+        (["--report", "none/r.json"], 2, "the folder none does not exist"),
         (["--resolution", "4"], 2, "--resolution 4"),
         (["--resume"], 2, "--checkpoint"),
         (["--every", "2"], 2, "no option"),

@@ -130,14 +130,25 @@ class CrossSections:
     def __iter__(self) -> Iterator[Section]:
         return iter(self.planes)
 
-    def __getitem__(self, index: int | slice | Sequence[int]) -> Any:
-        """One plane, or CrossSections of some of them."""
+    def __getitem__(self, index: Any) -> Any:
+        """One plane, or CrossSections of some of them: a slice, numbers, or a mask with an entry per plane."""
         if isinstance(index, (int, np.integer)):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"there is no plane {index}: planes count from 0, and there are {len(self)}.")
             return self.planes[index]
-        chosen = self.planes[index] if isinstance(index, slice) else [self.planes[int(i)] for i in index]
+        chosen = self.planes[index] if isinstance(index, slice) else [self[int(i)] for i in self._numbers(index)]
         return CrossSections(chosen, self.label_names, self.source, self.report)
+
+    def _numbers(self, index: Any) -> np.ndarray:
+        numbers = np.asarray(index)
+        if numbers.dtype == bool and numbers.shape == (len(self),):
+            return np.flatnonzero(numbers)
+        if numbers.ndim != 1 or (len(numbers) and numbers.dtype.kind not in "iu"):
+            raise ParameterError(
+                f"sections[{index!r}] names no planes: a number, a slice, a list of numbers, or a mask of {len(self)} "
+                "entries is expected."
+            )
+        return numbers
 
     def __add__(self, other: CrossSections) -> CrossSections:
         if not isinstance(other, CrossSections):
@@ -198,7 +209,8 @@ class CrossSections:
         return find_conflicts(self.planes, grown, 0.005 * size if tolerance is None else float(tolerance))
 
     def defects(self) -> list[str]:
-        """Contours that cross themselves or another one of their label, and labels that overlap, in words."""
+        """Contours that cross themselves, or cross or cover another one of their label, and labels that overlap, in
+        words."""
         found = []
         for number, plane in enumerate(self.planes):
             for label in plane.labels:
@@ -209,6 +221,12 @@ class CrossSections:
                         f"plane {number}: contours of label {label} cross at {len(places)} "
                         f"place{'s' * (len(places) > 1)}, first at ({x:.4g}, {y:.4g}, {z:.4g}); inside is what lies "
                         "within an odd number of turns"
+                    )
+                elif plane.covered(label):
+                    found.append(
+                        f"plane {number}: contours of label {label} cover the same region, for example number "
+                        f"{' and '.join(map(str, plane.covered(label)[0]))}; inside is what lies within an odd number "
+                        "of contours: two that are the same enclose nothing"
                     )
             for label, smaller in plane.overlaps.items():
                 if smaller:
@@ -222,9 +240,12 @@ class CrossSections:
         turn = np.eye(3) if rotation is None else np.asarray(rotation, dtype=np.float64)
         if turn.shape != (3, 3) or not np.allclose(turn @ turn.T, np.eye(3), atol=1e-6):
             raise ParameterError(f"rotation={rotation!r} is not allowed: an orthogonal (3, 3) matrix is expected.")
-        if not scale > 0:
+        if not 0 < scale < np.inf:
             raise ParameterError(f"scale={scale!r} is not allowed: a positive number is expected.")
-        moved = [plane.moved(turn, np.asarray(shift, dtype=np.float64), float(scale)) for plane in self.planes]
+        along = np.asarray(shift, dtype=np.float64)
+        if along.shape != (3,) or not np.isfinite(along).all():
+            raise ParameterError(f"shift={shift!r} is not allowed: three finite numbers are expected.")
+        moved = [plane.moved(turn, along, float(scale)) for plane in self.planes]
         return CrossSections(moved, self.label_names, self.source, self.report)
 
     def noted(self, notes: Sequence[str], warn: bool = True) -> CrossSections:

@@ -114,19 +114,55 @@ class Section:
     def enclosing(self) -> tuple[tuple[int, ...], ...]:
         """For every ring, the numbers of the rings of its label that enclose it, the smallest first."""
         sizes = [abs(polygons.signed_area(ring.points)) for ring in self.rings]
+        low, high = self._boxes
+        labels = np.array([ring.label for ring in self.rings])
         found = []
         for i, ring in enumerate(self.rings):
             probes = 0.5 * (ring.points + np.roll(ring.points, -1, axis=0))
+            near = (labels == ring.label) & ((low <= high[i]) & (high >= low[i])).all(1)
             around = [
                 j
-                for j, other in enumerate(self.rings)
+                for j in np.flatnonzero(near).tolist()
                 if j != i
-                and other.label == ring.label
                 and sizes[j] > sizes[i]
-                and polygons.inside(probes, polygons.ring_segments(other.points)).mean() > 0.5
+                and polygons.inside(probes, polygons.ring_segments(self.rings[j].points)).mean() > 0.5
             ]
             found.append(tuple(sorted(around, key=lambda j: sizes[j])))
         return tuple(found)
+
+    @cached_property
+    def _boxes(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n_rings, 2) smallest and largest coordinates of every ring."""
+        low = [ring.points.min(0) for ring in self.rings]
+        high = [ring.points.max(0) for ring in self.rings]
+        return np.array(low).reshape(-1, 2), np.array(high).reshape(-1, 2)
+
+    def covered(self, label: int) -> list[tuple[int, int]]:
+        """Pairs of rings of a label that enclose a common region though neither is a hole or an island of the other:
+        rings given twice, and rings that overlap along common lines (without a proper crossing)."""
+        numbers = np.array([i for i, ring in enumerate(self.rings) if ring.label == label])
+        low, high = (box[numbers] for box in self._boxes)
+        found = []
+        for a, i in enumerate(numbers.tolist()):
+            little = 1e-6 * (high[a] - low[a]).max()
+            meet = ((low[a + 1 :] < high[a] - little) & (high[a + 1 :] > low[a] + little)).all(1)
+            for j in numbers[a + 1 :][meet].tolist():
+                less, more = sorted((self._share_within(i, j), self._share_within(j, i)))
+                if less > 0.02 and (more < 0.98 or less > 0.98):
+                    found.append((i, j))
+        return found
+
+    def _share_within(self, i: int, j: int) -> float:
+        """How much of ring i, seen from just inside of it, lies within ring j."""
+        points = self.rings[i].points
+        segments = polygons.ring_segments(points)
+        along = segments[:, 1] - segments[:, 0]
+        across = np.stack([-along[:, 1], along[:, 0]], axis=1) * np.sign(polygons.signed_area(points))
+        across *= (
+            1e-6 * np.ptp(points, axis=0).max() / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-300)
+        )
+        probes = np.concatenate([segments[:, 0] + share * along + across for share in (0.13, 0.37, 0.61, 0.87)])
+        return float(polygons.inside(probes, polygons.ring_segments(self.rings[j].points)).mean())
 
     @cached_property
     def overlaps(self) -> dict[int, tuple[int, ...]]:

@@ -1,9 +1,9 @@
 """Contours in drawings .svg: paths, polygons, rectangles, circles and ellipses, with their transforms.
 
 x and y of the drawing, in its user units (those of the viewBox), become coordinates of the plane as they are; SVG draws
-y downwards. The label of a shape is its attribute `data-label`, or that of a group around it; layers of Inkscape are
-layers. What is hidden is left out, and told. Curves become chords. A file that was written here says on which plane it
-lies: `data-origin` and `data-axes`.
+y downwards. Lengths that name a unit become user units, 96 to the inch, as SVG has it. The label of a shape is its
+attribute `data-label`, or that of a group around it; layers of Inkscape are layers. What is hidden is left out, and
+told. Curves become chords. A file that was written here says on which plane it lies: `data-origin` and `data-axes`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ _TRANSFORM = re.compile(r"(\w+)\s*\(([^)]*)\)")
 _NOT_DRAWN = {"defs", "clipPath", "mask", "symbol", "pattern", "marker", "metadata", "style", "title", "desc"}
 _SHAPES = {"path", "polygon", "polyline", "rect", "circle", "ellipse"}
 _UNREADABLE = {"text", "image", "use", "line", "foreignObject"}
+_LENGTH = re.compile(rf"({_NUMBER.pattern})\s*([a-z%]*)", re.IGNORECASE)
+_UNITS = {"": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 96 / 72, "pc": 16.0}
 _HIDDEN = "hidden shapes"
 _INKSCAPE = "{http://www.inkscape.org/namespaces/inkscape}"
 
@@ -60,7 +62,14 @@ def _collect(
     matrix = matrix @ _matrix(element.get("transform", ""), drawing.path)
     if element.get(f"{_INKSCAPE}groupmode") == "layer":
         layer = element.get(f"{_INKSCAPE}label") or element.get("id") or layer
-    layer = label_of(element.get("data-label")) or layer
+    stated = element.get("data-label")
+    if stated is not None:
+        layer = label_of(stated)
+        if layer is None:
+            raise MeshReadError(
+                f"{drawing.path}: data-label={stated!r} is no label: labels are whole numbers from 1 on, 0 is the "
+                "outside."
+            )
     if name in _UNREADABLE:
         drawing.leave_out(f"{name!r} elements, which are no contours that can be read,")
         return
@@ -70,7 +79,9 @@ def _collect(
         for ring in _shape(element, name, drawing.path):
             drawing.shapes.append((layer, ring @ matrix[:2, :2].T + matrix[:2, 2]))
     for child in element:
-        if isinstance(child.tag, str):
+        if isinstance(child.tag, str) and local_name(child) == "svg":
+            drawing.leave_out("'svg' elements within the drawing, which have coordinates of their own,")
+        elif isinstance(child.tag, str):
             _collect(child, matrix, layer, hidden, rules, drawing)
 
 
@@ -97,9 +108,14 @@ def _shape(element: Any, name: str, path: Path) -> list[np.ndarray]:
     """Rings of one element."""
 
     def get(key: str, default: float = 0.0) -> float:
-        text = element.get(key)
-        found = _NUMBER.match(text.strip()) if text else None
-        return float(found.group()) if found else default
+        text = (element.get(key) or "").strip()
+        found = _LENGTH.fullmatch(text)
+        if text and text != "auto" and (found is None or found[2].lower() not in _UNITS):
+            raise MeshReadError(
+                f"{path}: {key}={text!r} of a {name} is no length that can be read: a number is expected, without a "
+                f"unit or with one of {[unit for unit in _UNITS if unit]}."
+            )
+        return default if found is None else float(found[1]) * _UNITS[found[2].lower()]
 
     if name == "path":
         return path_rings(element.get("d", ""), path)
@@ -116,7 +132,17 @@ def _shape(element: Any, name: str, path: Path) -> list[np.ndarray]:
         return [points] if len(points) else []
     if name == "rect":
         x, y, w, h = get("x"), get("y"), get("width"), get("height")
-        return [np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])] if w > 0 and h > 0 else []
+        rx, ry = get("rx", get("ry")), get("ry", get("rx"))  # one that is not given equals the other
+        rx, ry = min(rx, w / 2), min(ry, h / 2)
+        if w <= 0 or h <= 0:
+            return []
+        corners = np.array([[x + w, y + h], [x, y + h], [x, y], [x + w, y]])
+        if rx <= 0 or ry <= 0:
+            return [corners]
+        angle = 0.5 * np.pi * (np.arange(4)[:, None] + np.arange(26) / 25)
+        round_ = np.stack([rx * np.cos(angle), ry * np.sin(angle)], axis=2)
+        inward = np.array([[-rx, -ry], [rx, -ry], [rx, ry], [-rx, ry]])
+        return [((corners + inward)[:, None] + round_).reshape(-1, 2)]
     rx, ry = (get("r"), get("r")) if name == "circle" else (get("rx"), get("ry"))
     angle = 2 * np.pi * np.arange(100) / 100
     round_ = np.stack([get("cx") + rx * np.cos(angle), get("cy") + ry * np.sin(angle)], axis=1)

@@ -20,6 +20,9 @@ def svg(body):
     ("body", "area"),
     [
         ('<rect x="1" y="1" width="4" height="2"/>', 8.0),
+        ('<rect width="6" height="4" rx="1"/>', 20.0 + np.pi),
+        ('<rect width="6" height="4" rx="9" ry="2"/>', 6 * np.pi),
+        ('<rect width="1in" height="12PT"/>', 96.0 * 16.0),
         ('<polygon points="0,0 4,0 4,3"/>', 6.0),
         ('<path d="M0 0H4V4H0ZM1 1h2v2h-2z"/>', 12.0),
         ('<path d="M0,0 l4,0 0,4 -4,0 Z"/>', 16.0),
@@ -50,6 +53,10 @@ def test_svg_labels_come_from_attributes_and_groups(tmp_path):
         ('<path d="M0 0L1 0 1"/>', "numbers"),
         ('<path d="M0 0 K 3"/>', "no command"),
         ('<polygon points="0,0 1"/>', "odd"),
+        ('<rect width="40%" height="1"/>', "width='40%' of a rect"),
+        ('<rect width="1" height="1" data-label="0"/>', "data-label='0'"),
+        ('<g data-label="bone"><rect width="1" height="1"/></g>', "data-label='bone'"),
+        ('<svg x="3"><rect width="1" height="1"/></svg>', "coordinates of their own"),
         ('<rect width="1" height="1" transform="twist(3)"/>', "twist"),
     ],
 )

@@ -232,3 +232,35 @@ def test_structure_sets_are_read_where_pydicom_is_installed(tmp_path):
     assert [plane.areas for plane in sections] == [{4: pytest.approx(36.0)}] * 2
     assert sections.label_names == {4: "liver"}
     assert sections[0].origin[2] < sections[1].origin[2]
+
+
+@pytest.mark.parametrize("other", [square(1.0), square(1.0)[::-1], square(1.0, centre=(1.0, 0.0))])
+def test_contours_that_cover_the_same_region_are_told(other):
+    with pytest.warns(ml.MeshReadWarning, match="cover the same region, for example number 0 and 1"):
+        ml.CrossSections.from_contours([[square(1.0), other]])
+
+
+def test_holes_islands_and_neighbours_are_no_defect():
+    diamond = [[2.0, 0.0, 0.0], [0.0, 2.0, 0.0], [-2.0, 0.0, 0.0], [0.0, -2.0, 0.0]]  # meets the corners of the square
+    hole = square(0.5, centre=(-0.5, -0.5))  # along two sides of the square
+    for rings in ([square(2.0), square(1.0), square(0.5)], [square(1.0), hole], [square(1.0), diamond]):
+        assert not ml.CrossSections.from_contours([rings]).defects()
+    assert not ml.CrossSections.from_contours([[square(1.0), square(1.0, centre=(2.0, 0.5))]]).defects()
+
+
+def test_planes_are_chosen_by_numbers_and_masks():
+    sections = ml.CrossSections.from_contours([[square(1.0, z)] for z in range(4)])
+    heights = [float(plane.origin[2]) for plane in sections[[True, False, True, False]]]
+    assert heights == [0.0, 2.0]
+    assert [float(plane.origin[2]) for plane in sections[np.array([3, 1])]] == [3.0, 1.0]
+    assert len(sections[[]]) == 0
+    for wrong in ([True, False], "2", [0.5], 1.5):
+        with pytest.raises(ml.ParameterError, match="names no planes"):
+            sections[wrong]
+
+
+@pytest.mark.parametrize("wrong", [{"shift": (1.0, 2.0)}, {"shift": (0, 0, np.nan)}, {"scale": np.inf}])
+def test_motions_that_are_none_are_refused(wrong):
+    sections = ml.CrossSections.from_contours([[square(1.0)]])
+    with pytest.raises(ml.ParameterError, match=next(iter(wrong))):
+        sections.moved(**wrong)
