@@ -23,7 +23,7 @@ RATES = {"context": 4.0, "position": 0.01, "turn": 0.1, "window": 0.1}
 class Autodecoder(nn.Module):
     """A field network with the start of the latents, and the step sizes of their fit.
 
-    field     network with `prepare` and `evaluate`, see `AttentionField`
+    field     network with `awaken`, `prepare` and `evaluate`, see `AttentionField`
     moving    which parts of the poses are fitted beside the codes: among "position", "turn", "window"
     width     logarithm of the latents' windows in the beginning
     second    whether the fit of the weights goes through the fit of the latents
@@ -33,6 +33,7 @@ class Autodecoder(nn.Module):
         self, field: nn.Module, latent_dim: int, moving: tuple[str, ...], width: float, steps: int, second: bool
     ) -> None:
         super().__init__()
+        field.awaken()  # type: ignore[operator]
         self.field, self.moving, self.steps, self.second = field, moving, steps, second
         self.context = nn.Parameter(torch.ones(latent_dim))
         self.width = nn.Parameter(torch.tensor(width))

@@ -7,10 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from meshlearn.models.neural_fields.initial import quieten
 from meshlearn.models.neural_fields.latents import Latents
-
-QUIET = 0.1  # of the weights of the last layer: the first outputs are about the mean, relative errors begin at one
 
 
 class Decoder(nn.Module):
@@ -26,7 +23,6 @@ class Decoder(nn.Module):
         super().__init__()
         self.field, self.n_point = field, n_point
         self.width = nn.Parameter(torch.tensor(width))
-        quieten(field.last, QUIET)  # type: ignore[arg-type]
         self.read = (
             nn.Sequential(nn.Linear(hidden, hidden), nn.GELU("tanh"), nn.Linear(hidden, n_global)) if n_global else None
         )

@@ -44,14 +44,12 @@ class FilmField(nn.Module):
         self.stem = nn.Sequential(nn.Linear(latent_dim, hidden), nn.LayerNorm(hidden))
         self.modulation = nn.Linear(hidden, 2 * hidden * layers)
         self.head = nn.Linear(hidden, outputs)
-        keep_variance(self)
-        quieten(self.modulation, QUIET)
         self.floats_per_latent, self.floats_per_point = 0, (3 + layers) * hidden
 
-    @property
-    def last(self) -> nn.Linear:
-        """The last layer."""
-        return self.head
+    def awaken(self) -> None:
+        """Give the field weights with which it depends on its latents from the first step of a fit on."""
+        keep_variance(self)
+        quieten(self.modulation, QUIET)
 
     def prepare(self, points: Float[Tensor, "b n dim"], extra: Tensor | None, latents: Latents) -> Places:
         """All that does not depend on the codes."""

@@ -55,9 +55,12 @@ class AttentionField(nn.Module):
         self.head = nn.Sequential(
             nn.GELU("tanh"), nn.Linear(hidden, hidden), nn.GELU("tanh"), nn.Linear(hidden, outputs)
         )
-        keep_variance(self)
         # Floats of the arrays that a point needs; decoding is cut into chunks by it.
         self.floats_per_latent, self.floats_per_point = (6 + heads) * hidden, 8 * hidden
+
+    def awaken(self) -> None:
+        """Give the field weights with which it depends on its latents from the first step of a fit on."""
+        keep_variance(self)
 
     def prepare(self, points: Float[Tensor, "b n dim"], extra: Tensor | None, latents: Latents) -> Pairs:
         """All that does not depend on the codes of the latents."""
@@ -73,11 +76,6 @@ class AttentionField(nn.Module):
     def evaluate(self, prepared: Pairs, latents: Latents, features: Tensor | None = None) -> Float[Tensor, "b n c"]:
         """Values at the points that `prepare` was called with; `features` of the latents, where they are known."""
         return self.head(self.cross(prepared, self.features(latents) if features is None else features))
-
-    @property
-    def last(self) -> nn.Linear:
-        """The last layer."""
-        return self.head[-1]  # type: ignore[return-value]
 
     @property
     def nearest(self) -> int | None:

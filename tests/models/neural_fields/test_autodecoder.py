@@ -5,8 +5,9 @@ import torch
 from torch.testing import assert_close
 
 from meshlearn.models.neural_fields.autodecoder import Autodecoder
+from meshlearn.models.neural_fields.film import FilmField
 from meshlearn.models.neural_fields.groups import Group
-from meshlearn.models.neural_fields.latents import rotation
+from meshlearn.models.neural_fields.latents import Latents, rotation
 from meshlearn.models.neural_fields.network import AttentionField
 
 
@@ -98,3 +99,25 @@ def test_frames_stay_rotations():
     latents = model.fit(points, targets, weights, model.start(start, rotation(start)), 10)
     assert_close(latents.frame @ latents.frame.mT, torch.eye(3).double().expand_as(latents.frame))
     assert (latents.frame - rotation(start)).abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("kind", ["attention", "film"])
+def test_a_fresh_field_depends_on_its_codes(kind):
+    """Else the first fits of latents would not move anything; with the usual weights (the control) they do not."""
+    torch.manual_seed(0)
+    points = torch.rand(2, 100, 2)
+    latents = Latents(torch.rand(2, 9, 2), torch.ones(2, 9, 8), torch.full((2, 9), -1.0))
+    changed = latents.replace(context=latents.context + torch.randn(2, 9, 8))
+    change = []
+    for _ in range(2):
+        field = AttentionField(Group("Rn", 2), 8, 1, 32, 2, (0.5, 1.0), 4) if kind == "attention" else film()
+        if change:
+            field = Autodecoder(field, 8, (), -1.0, 3, True).field
+        with torch.no_grad():
+            change.append(float((field(points, None, changed) - field(points, None, latents)).std()))
+    assert change[0] < 0.02, change
+    assert change[1] > 0.1, change
+
+
+def film():
+    return FilmField(2, 8, 1, 32, 3, 0.5)
