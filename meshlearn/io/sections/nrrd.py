@@ -26,6 +26,8 @@ _TYPES = {
     "float64": "double",
 }
 _DTYPES = {name: dtype for dtype, names in _TYPES.items() for name in names.split(", ")}
+SPARE = 16
+"""Bytes that may follow the data: ends of lines, padding."""
 _VECTOR = re.compile(r"\(([^)]*)\)|none")
 
 
@@ -36,9 +38,12 @@ def read_nrrd(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """
     content = path.read_bytes()
     header, data = _header(content, path)
-    sizes = [int(n) for n in header.get("sizes", "").split()]
-    if len(sizes) != 3 or min(sizes) < 1:
-        raise MeshReadError(f"{path}: a label volume has three axes, this has the sizes {sizes}.")
+    words = header.get("sizes", "").split()
+    if len(words) != 3 or not all(word.isdecimal() and int(word) for word in words):
+        raise MeshReadError(f"{path}: a label volume has three axes, this has the sizes {words}.")
+    sizes = [int(word) for word in words]
+    if header.get("dimension", "3") != "3":
+        raise MeshReadError(f"{path}: the header counts {header['dimension']} dimensions, and has three sizes {sizes}.")
     kind = _DTYPES.get(header.get("type", "").lower())
     if kind is None:
         raise MeshReadError(f"{path}: values of type {header.get('type')!r} are no labels.")
@@ -99,16 +104,25 @@ def _decoded(data: bytes, encoding: str, dtype: np.dtype, count: int, skipped: i
         elif encoding in ("bzip2", "bz2"):
             data = bz2.decompress(data)
         elif encoding in ("text", "txt", "ascii"):
-            return np.array(data.split()[:count], dtype=np.float64).astype(dtype)
+            words = data.split()
+            if len(words) != count:
+                raise MeshReadError(f"{path}: {len(words)} values, {count} expected by the sizes of the header.")
+            return np.array(words, dtype=np.float64).astype(dtype)
         elif encoding != "raw":
             raise MeshReadError(f"{path}: the encoding {encoding!r} is unknown: raw, gzip, bzip2 and text can be read.")
     except (OSError, EOFError, ValueError, zlib.error) as error:
         if isinstance(error, MeshReadError):
             raise
         raise MeshReadError(f"{path}: the data cannot be unpacked ({error}).") from None
-    data = data[-count * dtype.itemsize :] if skipped < 0 else data[skipped:]
-    if len(data) < count * dtype.itemsize:
-        raise MeshReadError(f"{path}: {len(data)} bytes of data, {count * dtype.itemsize} expected: it was cut off.")
+    expected = count * dtype.itemsize
+    data = data[-expected:] if skipped < 0 else data[skipped:]
+    if len(data) < expected:
+        raise MeshReadError(f"{path}: {len(data)} bytes of data, {expected} expected: it was cut off.")
+    if len(data) > expected + SPARE and not skipped:
+        raise MeshReadError(
+            f"{path}: {len(data)} bytes of data, {expected} expected: the sizes in the header, or the type, are not "
+            "those of the data."
+        )
     return np.frombuffer(data, dtype, count)
 
 

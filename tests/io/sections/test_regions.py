@@ -264,3 +264,21 @@ def test_motions_that_are_none_are_refused(wrong):
     sections = ml.CrossSections.from_contours([[square(1.0)]])
     with pytest.raises(ml.ParameterError, match=next(iter(wrong))):
         sections.moved(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("sizes: 3 4 3", "60 bytes of data, 36 expected: the sizes"),
+        ("sizes: 3 4 6", "cut off"),
+        ("sizes: 3 4 x", "three axes"),
+        ("sizes: 3 4 5\ndimension: 4", "counts 4 dimensions"),
+        ("sizes: 3 4 4\nencoding: text", "60 values, 48 expected"),
+    ],
+)
+def test_nrrd_headers_that_do_not_fit_the_data_are_refused(tmp_path, wrong, told):
+    data = b"1 " * 60 if "text" in wrong else bytes(60)
+    text = "encoding: raw\n" if "text" not in wrong else ""
+    (tmp_path / "v.nrrd").write_bytes(f"NRRD0004\ntype: uchar\n{text}{wrong}\n\n".encode() + data)
+    with pytest.raises(ml.MeshReadError, match=told):
+        ml.CrossSections.read(tmp_path / "v.nrrd")
