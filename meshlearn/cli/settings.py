@@ -13,8 +13,11 @@ from meshlearn import _PUBLIC
 from meshlearn.errors import ParameterError
 
 _ROOMS = ("models.", "grids.")
-_NOT_OF_FIELDS = (  # these move meshes, make bodies from sections, hold fields as latents, carry fields to grids
+_NOT_OF_FIELDS = (  # these move meshes or points, hold laws, wrap models, make bodies, hold or carry fields
     "models.movers",
+    "models.giorom",
+    "models.constitutive",
+    "models.around",
     "models.cross_sections",
     "models.neural_fields.field",
     "models.neural_fields.modulated",
