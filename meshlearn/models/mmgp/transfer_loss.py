@@ -23,7 +23,8 @@ class TransferLoss:
     training meshes, and grows with the field; on the second way it is told from the prediction, for any mesh.
 
     template  (N,) mean square of the first, on the common mesh, for a field of roughness 1
-    factor    of both: the mean square of what training meshes lose at their own points, relative to that
+    factor    of both: the mean square of what training meshes lose at their own points, relative to that; 1 where
+              nothing is to lose there, as where all share their cells: other meshes lose something
     """
 
     template: Float64[Tensor, " N"]
@@ -54,7 +55,7 @@ def learned_loss(
         found += float(weights @ error.square().sum(1))
         expected += float(weights @ loss.square(p, row, spec.location, spec.size).sum(1))
     size = float(flat.square().mean()) * len(placed)
-    return TransferLoss(loss.template, found / expected if expected > ROUNDING**2 * size else 0.0)
+    return TransferLoss(loss.template, found / expected if expected > ROUNDING**2 * size else 1.0)
 
 
 def round_trip(placed: Placed, table: Tensor, location: str) -> Tensor:

@@ -94,3 +94,20 @@ def test_bands_hold_on_finer_meshes_of_a_family_that_shares_its_cells():
     model = ml.MMGP(["scale"], ["u"], restarts=1).fit(meshes)
     assert model.morphing_ == "identity"
     assert model.calibration(waves(8, 3, True))["u"]["coverage"][0.95] > 0.85
+
+
+@pytest.mark.parametrize("transfer", ["recovery", "projection"])
+def test_bands_hold_on_other_cells_of_the_shape_that_all_training_meshes_share(transfer):
+    """Nothing was lost in training, so that what is lost now is as much as gradients tell."""
+
+    def plates(n, scales):
+        meshes = [ml.shapes.square(n=n, dtype=torch.float64) for _ in scales]
+        return [
+            m.with_point_data(u=torch.sin(4 * m.points[:, 0] + s) * m.points[:, 1]).with_global_data(scale=s)
+            for m, s in zip(meshes, scales, strict=True)
+        ]
+
+    model = ml.MMGP(["scale"], ["u"], transfer=transfer, restarts=1).fit(plates(6, [0.5 + 0.1 * k for k in range(10)]))
+    other = plates(17, [0.62, 0.97, 1.31])
+    assert max(model.novelty(mesh) for mesh in other) < 1
+    assert model.calibration(other)["u"]["coverage"][0.95] > 0.85
