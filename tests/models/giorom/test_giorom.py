@@ -339,3 +339,14 @@ def test_arguments_that_cannot_be_are_told(model):
         model.rollout(film, 2, out="no/such/film.pvd")
     with pytest.raises(ml.NotFittedError):
         small().rollout(film, 2)
+
+
+def test_a_fit_can_begin_with_what_an_earlier_one_has_learned_and_in_double_precision():
+    model = fitted(fit={"precision": "64"})
+    assert model.dtype == torch.float64
+    scales, before = model.scales_, [p.clone() for p in model.module_.parameters()]
+    model.fit([flight(spin=3.0)], epochs=1, warm_start=True, learning_rate=1e-12, precision="64", progress=False)
+    assert model.scales_ == scales
+    for old, new in zip(before, model.module_.parameters(), strict=True):
+        torch.testing.assert_close(old, new, rtol=0, atol=1e-9)
+    assert len(model.rollout(flight(), 2)) == 3
