@@ -80,7 +80,7 @@ class CrossSections:
         planes  pairs (point, normal) or rows (A, B, C, D); see `parallel_planes` and `random_planes`
         labels  name of an integer cell field of the mesh, one label per value from 1 on; default: everything is 1
 
-        Raises TopologyError for a surface that is not closed, or a mesh without faces.
+        Raises TopologyError where a plane meets an opening of the surface, and for a mesh without faces.
         """
         from meshlearn.io.sections.cutting import cut_mesh
 

@@ -382,6 +382,9 @@ class CrossSectionReconstructor(Estimator):
         meshes  {label: mesh} of `to_mesh`, those to report on; default: all, at this resolution
         """
         self.check_fitted("report")
+        if meshes is not None and not (isinstance(meshes, dict) and set(meshes) <= set(self.labels_)):
+            got = list(meshes) if isinstance(meshes, dict) else type(meshes).__name__
+            raise ParameterError(f"meshes is {got}: {{label: mesh}} with labels of {list(self.labels_)} is expected.")
         found = {}
         for label in self.labels_ if meshes is None else meshes:
             mesh = self.to_mesh(label, resolution) if meshes is None else meshes[label]

@@ -187,3 +187,13 @@ def test_few_half_spaces_close_the_hull_on_all_sides(mesh):
     found = beyond_hull(body, torch.from_numpy(points.astype(np.float32))).numpy()
     near = np.abs(beyond) < 0.15
     assert (np.abs(found - beyond) < 0.05)[near].all()
+
+
+def test_reports_are_on_meshes_of_known_labels():
+    model = ml.CrossSectionReconstructor(base="linear", network=False).fit(
+        cuts(peanut, lambda m: parallel_planes(m, 5))
+    )
+    mesh = model.to_mesh(resolution=16)
+    for wrong in ({7: mesh}, [mesh]):
+        with pytest.raises(ml.ParameterError, match=r"labels of \[1\] is expected"):
+            model.report(meshes=wrong)
