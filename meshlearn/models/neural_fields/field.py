@@ -19,6 +19,9 @@ Departures, and why:
   then turn with the mesh;
 - the inner steps and the outer loss use the same points, weighted by measure, so that a mesh that is finer in places
   is not fitted better there;
+- shared places are spread half by measure and half by the number of points: closer where meshes are finer;
+- weights begin with variance 2 / n, so that the first fits move the latents at all (`initial`);
+- offsets and invariants are taken in float64 when fields are decoded, in whatever the network computes;
 - windows in periodic boxes are -|chord|^2 / s^2, with the period of the box;
 - nearest-latent attention has a taper, which keeps the field continuous.
 """
