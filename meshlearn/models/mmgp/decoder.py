@@ -64,14 +64,14 @@ class Decoder:
                 decoded = pod.decode(part)
                 flat = field_variance(pod, part, inside)
                 known = spread @ pod.modes_.square()
-                anywhere = (
-                    entry_weights(placed.family, spec) @ known[0] / spec.size
-                )  # not only where it is known to vary
+                # not only where it is known to vary
+                anywhere = entry_weights(placed.family, spec) @ known[0] / spec.size
                 flat = flat * self._square(spec, unlike) + unlike.unknown * (known + anywhere)
                 total = placed.from_common(flat, spec.location, spec.size, plain=True)[0].clamp(min=0)
                 lost = self.losses[spec.name].square(placed, decoded[0], spec.location, spec.size)
-                # what is exactly zero is so up to rounding
-                total = total + (lost + (ROUNDING * decoded.abs().amax()).square()) * self._square(spec, unlike)
+                # what is exactly zero, or a constant of the place, is so up to the rounding of values
+                rounding = max(ROUNDING, torch.finfo(placed.mesh.dtype).eps)
+                total = total + (lost + (rounding * decoded.abs().amax()).square()) * self._square(spec, unlike)
             found[spec] = spec.restore(total.clamp(min=0).sqrt())
         return found
 
