@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.reference import reference_cell
+from meshlearn.mesh.reference import jacobian_measure, jacobians, map_points, reference_cell
 from meshlearn.models.mmgp.slopes import Slopes
 from meshlearn.ops import SparseOperator
 
@@ -62,9 +62,8 @@ def quadrature(mesh: Mesh) -> tuple[Tensor, object, np.ndarray]:
         local, weight = cell.quadrature(2 * cell.order)
         shape = cell.shape(local)
         corners = mesh.points[nodes]
-        tangents = torch.einsum("qak,cad->cqdk", cell.grad(local), corners)
-        measure = torch.linalg.det(tangents.transpose(-1, -2) @ tangents).clamp(min=0).sqrt() * weight
-        points.append(torch.einsum("qa,cad->cqd", shape, corners).reshape(-1, mesh.dim))
+        measure = jacobian_measure(jacobians(cell, corners, local)).abs() * weight
+        points.append(map_points(cell, corners, local).reshape(-1, mesh.dim))
         weights.append(measure.reshape(-1))
         columns.append(nodes[:, None, :].expand(-1, len(local), -1).reshape(-1))
         values.append(shape.expand(len(nodes), -1, -1).reshape(-1))

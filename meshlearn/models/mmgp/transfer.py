@@ -18,7 +18,7 @@ from meshlearn.models.mmgp.slopes import Slopes
 from meshlearn.ops import SparseOperator
 
 TRANSFERS = ("recovery", "interpolation", "projection")
-ROUNDING = 1e-6  # of a cell: points that are no farther outside are on the boundary
+ON_BOUNDARY = 1e-6  # of a cell: points that are no farther outside are on the boundary
 
 
 @runtime_checkable
@@ -152,13 +152,13 @@ class CommonMesh:
     @cached_property
     def cell_size(self) -> float:
         """The side of a cube with the mean measure of the cells."""
-        return float(self.mesh.measure() / self.mesh.n_cells) ** (1 / self.mesh.cell_dim)
+        return self.slopes.cell_size
 
     def reach(self, morphed: Mesh) -> tuple[Int8[Tensor, " n"], Float64[Tensor, " n"]]:
         """(1 where a point of a morphed mesh lies outside and values are clamped, else 0; how far, in cell sizes)."""
         assert self.locator is not None  # morphers refuse meshes without cells
         distance = self.locator.locate(morphed.points).distance / self.cell_size
-        return (distance > ROUNDING).to(torch.int8), distance
+        return (distance > ON_BOUNDARY).to(torch.int8), distance
 
 
 class Link:

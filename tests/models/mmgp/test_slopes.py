@@ -104,18 +104,3 @@ def test_cell_fields_of_one_row_of_cells_have_slopes_along_it_only():
     mesh = ml.shapes.rectangle(4.0, 1.0, n=(8, 1), cells="quad", dtype=torch.float64)
     slopes = Slopes(mesh).in_cells(linear(mesh.join_cells(mesh.cell_centroids())))[..., 0].T
     assert torch.allclose(slopes, torch.tensor([1.0, 0.0]).double().expand(8, 2), atol=1e-12)
-
-
-def test_flat_cells_have_no_slopes():
-    points = torch.tensor([[0.0, 0], [1, 0], [0, 1], [0.5, 0.5]]).double()
-    mesh = ml.Mesh(points, cells={"triangle": torch.tensor([[0, 1, 2], [1, 3, 2]])})
-    slopes = Slopes(mesh).at_points(linear(points))[..., 0].T
-    assert torch.allclose(slopes[:3], torch.tensor([1.0, 2.0]).double(), atol=1e-12)
-    sliver = mesh.replace(points=torch.tensor([[0.0, 0], [1, 0], [0, 1], [-1.0, 2]]).double())  # 3 has no other cell
-    assert bool(torch.isfinite(Slopes(sliver).in_cells(torch.ones(2, 1).double())).all())
-
-
-def test_one_matrix_says_the_same():
-    mesh = shifted(ml.shapes.square(n=5, dtype=torch.float64))
-    values = torch.cat([linear(mesh.points), quadratic(mesh.points).sin()], 1)
-    assert torch.allclose(Slopes(mesh, often=True).at_points(values), Slopes(mesh).at_points(values), atol=1e-12)
