@@ -31,8 +31,12 @@ def as_planes(planes: Any) -> list[Plane]:
             raise ParameterError(f"plane {number} is {_short(row.tolist())}: {expected}.")
         normal = row[1] if row.ndim == 2 else row[:3]
         length = float(np.linalg.norm(normal))
-        if not np.isfinite(row).all() or length == 0.0:
-            raise ParameterError(f"plane {number} has the normal {normal.tolist()}: finite and not zero is expected.")
+        if not np.isfinite(row).all():
+            raise ParameterError(f"plane {number} is {_short(row.tolist())}: finite numbers are expected.")
+        if length == 0.0:
+            raise ParameterError(
+                f"plane {number} has the normal {normal.tolist()}: a vector that is not zero is expected."
+            )
         normal = normal / length
         point = row[0] if row.ndim == 2 else -row[3] / length * normal
         found.append((point, normal))

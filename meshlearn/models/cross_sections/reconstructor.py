@@ -43,6 +43,8 @@ from meshlearn.train.items import is_single
 from meshlearn.train.option_checks import number, whole
 from meshlearn.train.survey import FitWarning
 
+FINEST = 2048  # voxels along the longest side of a surface
+
 
 class CrossSectionReconstructor(Estimator):
     """Bodies from planar sections, in the frame and unit of the input.
@@ -222,6 +224,7 @@ class CrossSectionReconstructor(Estimator):
 
     def probability(self, points: Any, label: int | None = None) -> Tensor:
         """(n,) probabilities that points have a label: normal errors of `distance` with the spread `uncertainty`."""
+        self.check_fitted("probability")
         value, spread = self.distance(points, label), self.uncertainty(points, label)
         return torch.special.ndtr(value / spread.clamp(min=1e-6 * self.frame_.size))
 
@@ -245,7 +248,10 @@ class CrossSectionReconstructor(Estimator):
 
     def _unit(self, points: Any, action: str) -> tuple[Tensor, np.ndarray]:
         self.check_fitted(action)
-        array = np.asarray(points.detach().cpu() if hasattr(points, "detach") else points, dtype=np.float64)
+        try:
+            array = np.asarray(points.detach().cpu() if hasattr(points, "detach") else points, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"{action} takes finite points (n, 3), got {type(points).__name__}.") from error
         if array.ndim != 2 or array.shape[1] != 3 or not np.isfinite(array).all():
             raise ParameterError(f"{action} takes finite points (n, 3), got an array of shape {array.shape}.")
         return torch.from_numpy(self.frame_.to_unit(array).astype(np.float32)), array
@@ -274,6 +280,11 @@ class CrossSectionReconstructor(Estimator):
         """
         self.check_fitted("to_mesh")
         resolution = whole(8)("resolution", resolution)
+        if resolution > FINEST:
+            raise ParameterError(
+                f"resolution={resolution} is more than {FINEST} voxels along the longest side: the memory of a surface "
+                f"grows with its square. Give {FINEST} or less."
+            )
         if label is None and len(self.labels_) > 1:
             return _together({k: self.to_mesh(k, resolution) for k in self.labels_})
         channel = self._channel(label)
@@ -286,7 +297,9 @@ class CrossSectionReconstructor(Estimator):
         body = self.field_.body
         points, triangles = seen_parts(points, triangles, body.normals, body.offsets, 0.5 * grid.voxel)
         if not len(triangles):
-            raise ParameterError(f"label {name} is thinner than a voxel everywhere: raise resolution={resolution}.")
+            raise ParameterError(
+                f"label {name} is thinner than a voxel everywhere: resolution={resolution} is too low."
+            )
         contradicted = {k for conflict in self.conflicts_ for k in conflict.planes}  # parallel planes are in none
         thin = unresolved(margin, body, name, points, triangles, grid.voxel, contradicted)
         if thin is not None:
@@ -333,7 +346,9 @@ class CrossSectionReconstructor(Estimator):
             points, tets = seen_parts(points, tets, body.normals, body.offsets, 0.5 * grid.voxel)
         if not len(tets):
             name = body.channels[channel]
-            raise ParameterError(f"label {name} is thinner than a cube everywhere: raise resolution={resolution}.")
+            raise ParameterError(
+                f"label {name} is thinner than a cube everywhere: resolution={resolution} is too low."
+            )
         return Mesh(self.frame_.from_unit(points), {"tetra": tets}, source=self.sections_.source)
 
     @no_type_check

@@ -275,6 +275,10 @@ def test_questions_to_a_model_are_checked():
         model.to_mesh(label=3)
     with pytest.raises(ml.ParameterError, match="resolution"):
         model.to_mesh(resolution=2)
+    with pytest.raises(ml.ParameterError, match="2048 voxels"):
+        model.to_mesh(resolution=100_000)
+    with pytest.raises(ml.ParameterError, match="got str"):
+        model.predict("a")
     with pytest.raises(ml.ParameterError, match="points"):
         model.predict(np.zeros((4, 2)))
     with pytest.raises(ml.ParameterError, match="no uncertainty"):
