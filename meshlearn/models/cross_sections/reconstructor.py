@@ -346,9 +346,7 @@ class CrossSectionReconstructor(Estimator):
             points, tets = seen_parts(points, tets, body.normals, body.offsets, 0.5 * grid.voxel)
         if not len(tets):
             name = body.channels[channel]
-            raise ParameterError(
-                f"label {name} is thinner than a cube everywhere: resolution={resolution} is too low."
-            )
+            raise ParameterError(f"label {name} is thinner than a cube everywhere: resolution={resolution} is too low.")
         return Mesh(self.frame_.from_unit(points), {"tetra": tets}, source=self.sections_.source)
 
     @no_type_check
