@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from meshlearn.cli import common
-from meshlearn.errors import ParameterError
+from meshlearn.errors import CheckpointError, ParameterError
 
 
 def register(app: typer.Typer) -> None:
@@ -63,12 +63,18 @@ def reconstruct(
     """
     import meshlearn as ml
     from meshlearn.models.cross_sections.progress import bar
+    from meshlearn.train.checkpoint import exists
 
     common.writable(output)
     if resolution < 8:
         raise ParameterError(f"--resolution {resolution}: a whole number of at least 8 is expected.")
     if resume and checkpoint is None:
         raise ParameterError("--resume needs the folder to go on from: --checkpoint FOLDER.")
+    if checkpoint is not None and not resume and exists(checkpoint):
+        raise CheckpointError(
+            f"--checkpoint {checkpoint} holds a model, or a fit that was interrupted: --resume goes on with it; to begin "
+            "anew, name another folder or remove this one."
+        )
     if report is not None and report.suffix.lower() not in (".html", ".json"):
         raise ParameterError(f"--report {report}: a page .html or a file .json is expected.")
     for option, path in (("--output", output), ("--report", report)):

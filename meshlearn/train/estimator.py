@@ -104,7 +104,7 @@ class Estimator(HasParams):
     def check_fitted(self, action: str) -> None:
         """Raise NotFittedError unless the model was fitted, ParameterError if its parameters were changed since."""
         if not self.is_fitted:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(meshes) before {action}.")
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit before {action}.")
         if changed := self.changed_params():
             raise ParameterError(
                 f"set_params changed {', '.join(f'{name}={getattr(self, name)!r}' for name in changed)} after this "

@@ -111,7 +111,8 @@ class CrossSections:
         affine  (4, 4) from voxel numbers to coordinates, as in NIfTI; default: voxel numbers are coordinates
         axis    direction across the slices: 0, 1 or 2
         slices  numbers of the slices that are known, a slice object, or "labelled" for those that hold any label;
-                default: all. A known slice without labels says that nothing is there
+                default: all. Negative numbers count from the end, a slice named twice counts once. A known slice
+                without labels says that nothing is there
         labels  the labels to keep; default: all but 0
 
         A MeshReadWarning tells of labels that lie between the chosen slices. Raises ParameterError for labels that the

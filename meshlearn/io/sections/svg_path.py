@@ -10,7 +10,10 @@ import numpy as np
 
 from meshlearn.errors import MeshReadError
 
-_TOKEN = re.compile(r"([MmLlHhVvCcSsQqTtAaZz])|([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
+_NUMBER, _BETWEEN = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)", r"[\s,]*"
+_COMMAND = re.compile(r"([MmLlHhVvCcSsQqTtAaZz])([^MmLlHhVvCcSsQqTtAaZz]*)")
+# flags are single digits, and may stand without a gap before what follows
+_ARC = re.compile(_BETWEEN.join([_NUMBER] * 3 + ["([01])"] * 2 + [_NUMBER] * 2))
 _COUNT = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
 CHORDS = 32
 
@@ -73,19 +76,13 @@ def path_rings(text: str, path: Path) -> list[np.ndarray]:
 
 def _commands(text: str, path: Path) -> list[tuple[str, np.ndarray]]:
     """(letter, its numbers) for every command, repeated commands written out."""
-    rest = _TOKEN.sub("", text).strip(" ,\t\r\n")
-    if rest.replace(",", "").strip():
-        raise MeshReadError(f"{path}: path data holds {rest[:20]!r}, which is no command and no number.")
+    head = text[: first.start()] if (first := _COMMAND.search(text)) else text
+    if head.strip(" ,\t\r\n"):
+        raise MeshReadError(f"{path}: path data starts with {head.strip()[:20]!r} instead of M.")
     found: list[tuple[str, np.ndarray]] = []
-    letter = ""
-    numbers: list[float] = []
-
-    def flush() -> None:
-        if not letter:
-            if numbers:
-                raise MeshReadError(f"{path}: path data starts with a number instead of M.")
-            return
+    for letter, arguments in _COMMAND.findall(text):
         size = _COUNT[letter.upper()]
+        numbers = _arc_numbers(arguments, path) if size == 7 else _numbers(arguments, path)
         if (size == 0 and numbers) or (size and (not numbers or len(numbers) % size)):
             raise MeshReadError(f"{path}: the path command {letter} has {len(numbers)} numbers, {size} each expected.")
         if size == 0:
@@ -93,15 +90,31 @@ def _commands(text: str, path: Path) -> list[tuple[str, np.ndarray]]:
         for k in range(0, len(numbers), size or 1):
             again = {"M": "L", "m": "l"}.get(letter, letter) if k else letter
             found.append((again, np.array(numbers[k : k + size])))
-
-    for command, number in _TOKEN.findall(text):
-        if command:
-            flush()
-            letter, numbers = command, []
-        else:
-            numbers.append(float(number))
-    flush()
     return found
+
+
+def _numbers(arguments: str, path: Path) -> list[float]:
+    """The numbers of a command; raises MeshReadError for what is none."""
+    rest = re.sub(_NUMBER, "", arguments).strip(" ,\t\r\n")
+    if rest.replace(",", "").strip():
+        raise MeshReadError(f"{path}: path data holds {rest[:20]!r}, which is no command and no number.")
+    return [float(number) for number in re.findall(_NUMBER, arguments)]
+
+
+def _arc_numbers(arguments: str, path: Path) -> list[float]:
+    """Seven numbers for every arc; raises MeshReadError for what is no sequence of arcs."""
+    numbers: list[float] = []
+    rest = arguments.lstrip(" ,\t\r\n")
+    while rest:
+        arc = _ARC.match(rest)
+        if arc is None:
+            raise MeshReadError(
+                f"{path}: the path command A has the numbers {rest[:40]!r}: two radii, an angle, two flags that are 0 or "
+                "1, and a point are expected for every arc."
+            )
+        numbers += [float(number) for number in arc.groups()]
+        rest = rest[arc.end() :].lstrip(" ,\t\r\n")
+    return numbers
 
 
 def _bezier(control: np.ndarray) -> np.ndarray:

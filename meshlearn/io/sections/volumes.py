@@ -79,7 +79,9 @@ def label_array(volume: Any) -> np.ndarray:
     if volume.ndim != 3 or 0 in volume.shape:
         raise ParameterError(f"a label volume has three axes, this has the shape {volume.shape}.")
     if volume.dtype.kind == "f":
-        if not np.isfinite(volume).all() or (volume != np.round(volume)).any():
+        if missing := int((~np.isfinite(volume)).sum()):
+            raise ParameterError(f"{missing} of {volume.size} voxels are NaN or infinite: set them to 0, the outside.")
+        if (volume != np.round(volume)).any():
             raise ParameterError("a label volume holds whole numbers, this holds fractions: is it an image of greys?")
         volume = volume.astype(np.int64)
     if volume.dtype.kind == "b":

@@ -195,6 +195,7 @@ def test_volume_files_give_the_same_sections(tmp_path):
     [
         (np.zeros((3, 3)), {}, "three axes"),
         (np.full((3, 3, 3), 0.5), {}, "whole numbers"),
+        (np.full((3, 3, 3), np.nan), {}, "27 of 27 voxels are NaN"),
         (np.full((3, 3, 3), -1), {}, "from 0 on"),
         (np.ones((3, 3, 3), int), {"affine": np.zeros((4, 4))}, "invertible"),
         (np.ones((3, 3, 3), int), {"slices": [5]}, "no slice 5"),
