@@ -72,7 +72,7 @@ def reconstruct(
         raise ParameterError("--resume needs the folder to go on from: --checkpoint FOLDER.")
     if checkpoint is not None and not resume and exists(checkpoint):
         raise CheckpointError(
-            f"--checkpoint {checkpoint} holds a model, or a fit that was interrupted: --resume goes on with it; to begin "
+            f"--checkpoint {checkpoint} holds a model, or an interrupted fit: --resume goes on with it; to begin "
             "anew, name another folder or remove this one."
         )
     if report is not None and report.suffix.lower() not in (".html", ".json"):

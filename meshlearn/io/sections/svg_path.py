@@ -109,8 +109,8 @@ def _arc_numbers(arguments: str, path: Path) -> list[float]:
         arc = _ARC.match(rest)
         if arc is None:
             raise MeshReadError(
-                f"{path}: the path command A has the numbers {rest[:40]!r}: two radii, an angle, two flags that are 0 or "
-                "1, and a point are expected for every arc."
+                f"{path}: the path command A has the numbers {rest[:40]!r}: two radii, an angle, two flags that are 0 "
+                "or 1, and a point are expected for every arc."
             )
         numbers += [float(number) for number in arc.groups()]
         rest = rest[arc.end() :].lstrip(" ,\t\r\n")
