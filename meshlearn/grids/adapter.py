@@ -24,16 +24,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn.errors import MeshError, ParameterError
-from meshlearn.grids.arguments import TRANSFERS, check_adapter, check_choice
+from meshlearn.grids.arguments import TRANSFERS, check_adapter, check_choice, check_whole
 from meshlearn.grids.grid import RegularGrid
+from meshlearn.grids.search import search
 from meshlearn.grids.sites import LOCATIONS
 from meshlearn.grids.transfer import GridTransfer
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.train.fields import resolve_one
+from meshlearn.train.option_checks import number
 
 LEAST = 4  # nodes along the shorter sides of the box
 _KEPT = 32
 MOST_NODES = 1 << 20
+LARGEST = 1 << 28  # nodes of a grid: their coordinates alone are several gigabytes
 
 __all__ = ["TRANSFERS", "MeshToGrid"]
 
@@ -136,27 +139,30 @@ class MeshToGrid:
         return transfer.floor(values)
 
     def shape_for(
-        self, mesh: Mesh, field: str | Float[Tensor, "n *f"], error: float, most_nodes: int = MOST_NODES
+        self, mesh: Mesh, field: str | Float[Tensor, "n *f"], error: Any, most_nodes: Any = MOST_NODES
     ) -> int:
         """The number of nodes along the longest side with which `floor` is at most `error`: found by trying.
 
-        Raises ParameterError when `most_nodes` are not enough (a jump, or noise from point to point), and for an error
-        that is not positive.
+        Raises ParameterError when `most_nodes` are not enough (a jump, or noise from point to point), when no finer
+        grid is any better, and for an error that is not positive.
         """
-        if not error > 0:
-            raise ParameterError(f"error={error}: a relative error above 0 is expected.")
-        points, seen = 8, math.inf
-        while True:
-            other = self.with_shape(points)
-            if other.grid(mesh).n_nodes > most_nodes:
-                raise ParameterError(
-                    f"no grid of up to {most_nodes} nodes carries this field to {error:.1e}: the error is still "
-                    f"{seen:.1e}.\n  The field jumps or is rough: a mesh model (ml.MeshGraphNet) loses nothing."
-                )
-            seen = other.floor(mesh, field)
-            if seen <= error:
-                return points
-            points = math.ceil(points * 1.4)
+        error = number("a relative error above 0", lambda x: x > 0)("error", error)
+        most_nodes = check_whole("most_nodes", most_nodes, 1)
+        pair, values = self._looked_up(mesh, field)
+        found = search(self, mesh, pair.location, values, error, most_nodes)
+        if found.floor <= error:
+            return found.points
+        if found.stays:
+            other = "'l2'" if self.transfer_name == "interpolate" else "'interpolate' or 'l2'"
+            raise ParameterError(
+                f"no grid carries this field to {error:.1e} with transfer={self.transfer_name!r}: grids finer than the "
+                f"mesh stay at {found.floor:.1e}.\n  Choose transfer={other}"
+                + (", or more corrections." if self.transfer_name == "conservative" else ".")
+            )
+        raise ParameterError(
+            f"no grid of up to {most_nodes} nodes carries this field to {error:.1e}: the error is still "
+            f"{found.floor:.1e}.\n  The field jumps or is rough: a mesh model (ml.MeshGraphNet) loses nothing."
+        )
 
     def with_shape(self, shape: Any) -> MeshToGrid:
         """The same adapter with another grid."""
@@ -202,6 +208,10 @@ class MeshToGrid:
             )
         wraps = self.flags(dim)
         shape = self._shape(sides, wraps)
+        if math.prod(shape) > LARGEST:
+            raise ParameterError(
+                f"shape={self.shape!r} makes a grid of {math.prod(shape):.2g} nodes on this mesh; {LARGEST} fit."
+            )
         spacing = tuple(side / (n if wrap else n - 1) for side, n, wrap in zip(sides, shape, wraps, strict=True))
         return RegularGrid(tuple(low.tolist()), spacing, shape, wraps)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from meshlearn import ops
+from meshlearn.grids.cores.calling import call_core, check_images
 from meshlearn.grids.sample import GridSample
 from meshlearn.grids.surroundings import KernelEncoder
 
@@ -20,6 +21,7 @@ class GridNetwork(nn.Module):
     widths  {location: channels of the output}; global outputs are means over the domain
     encoders  {"point" or "cell": learned kernels}, whose channels the core sees beside the inputs on the grid
     time    the column of the global inputs that goes to a core with `takes_time = True` as its time; None: no column
+    channels  what the core sees, in words, for errors
 
     Meshes with grids of one shape go through the core together, whatever their points and cells are.
     """
@@ -30,9 +32,10 @@ class GridNetwork(nn.Module):
         widths: dict[str, int],
         time: int | None = None,
         encoders: dict[str, KernelEncoder] | None = None,
+        channels: str = "",
     ) -> None:
         super().__init__()
-        self.core, self.widths, self.time = core, widths, time
+        self.core, self.widths, self.time, self.channels = core, widths, time, channels
         self.encoders = nn.ModuleDict(encoders or {})
 
     def forward(self, batch: GridSample) -> dict[str, Tensor]:
@@ -73,9 +76,9 @@ class GridNetwork(nn.Module):
     def _rows(self, table: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(n_nodes, width) from the rows of grids of one shape and the global inputs of their meshes."""
         images = _images(table, values, shape)
-        if not getattr(self.core, "takes_time", False):
-            return _rows(self.core(images))
-        return _rows(self.core(images, None if self.time is None else values[:, self.time].to(images)))
+        time = None if self.time is None else values[:, self.time].to(images)
+        made = call_core(self.core, images, time, self.channels)
+        return _rows(check_images(self.core, made, sum(self.widths.values()), images))
 
     def _mean(self, part: Tensor, batch: GridSample, shapes: list[tuple[int, ...]], width: int) -> Tensor:
         weighted = part * batch.grid_weights.to(part.dtype)[:, None]

@@ -15,9 +15,10 @@ from typing import Any, no_type_check
 import torch
 from torch import Tensor, nn
 
-from meshlearn.errors import ParameterError
+from meshlearn.errors import CheckpointError, ParameterError
 from meshlearn.grids.adapter import MeshToGrid
-from meshlearn.grids.cores.registry import build_core
+from meshlearn.grids.cores.calling import initialise_lazy
+from meshlearn.grids.cores.registry import build_core, core_maker
 from meshlearn.grids.floor import GridWarning, told_of_floors
 from meshlearn.grids.network import GridNetwork
 from meshlearn.grids.sample import GridSample
@@ -62,9 +63,10 @@ class GridOperator(FieldNetworkEstimator):
     Meshes of a batch may have different grids. Boundary conditions choose the padding of the core: periodic axes wrap,
     the others are continued by their last values.
 
-    After `fit`: `floors_`, {output: relative error of carrying it to the grid and back}, on some training meshes
-    ({} for "deeponet", whose outputs never are on a grid). A GridWarning says when that is half of the model's own
-    error or more, with the number of nodes to use.
+    After `fit`: `floors_`, {output: relative error of carrying it to the grid and back}, on some training meshes; of
+    outputs that are stepped in time, that of carrying the change of the last step; {} for "deeponet", whose outputs
+    never are on a grid. A GridWarning says when that is half of the model's own error or more, with the number of
+    nodes to use.
 
     >>> meshes = [ml.shapes.square(n=n) for n in (5, 6)]
     >>> meshes = [m.with_point_data(f=m.points[:, 0], u=m.points[:, 0].square()) for m in meshes]
@@ -166,7 +168,19 @@ class GridOperator(FieldNetworkEstimator):
         n_in = sizes["grid_inputs"] + sizes["global_inputs"] + width * len(encoders)
         places = sizes.get("point_places", sizes.get("cell_places", 0))
         core = build_core(self.core, n_in, widths, places, self.adapter.flags(fields.dim), options)
-        return GridNetwork(core, widths, self._time_column(fields), encoders)
+        channels = self._channels(fields, width)
+        shape = self.adapter.shape
+        initialise_lazy(core, n_in, (shape,) * fields.dim if isinstance(shape, int) else shape, channels)
+        return GridNetwork(core, widths, self._time_column(fields), encoders, channels)
+
+    def _channels(self, fields: FieldSet, learned: int) -> str:
+        """What the core sees, in words."""
+        named = [(spec.name, spec.size) for place in PLACES for spec in fields.at("inputs", place)]
+        axes = sum(1 + wraps for wraps in self.adapter.flags(fields.dim))
+        named += [("mask", 1), ("signed distance", int(self.distance)), ("coordinates", axes * self.coordinates)]
+        named += [(f"learned of {place} fields", learned) for place in PLACES if fields.at("inputs", place)]
+        named += [(spec.name, spec.size) for spec in fields.at("inputs", "global")]
+        return ", ".join(f"{name} ({size})" for name, size in named if size)
 
     def _time_column(self, fields: FieldSet) -> int | None:
         """The column of the global inputs that holds the time."""
@@ -239,7 +253,23 @@ class GridOperator(FieldNetworkEstimator):
         tensors, meta = super().get_state()
         return tensors, {**meta, "floors": getattr(self, "floors_", {})}
 
+    def saved_params(self) -> dict[str, Any]:
+        """As of every estimator. Raises CheckpointError for a core without a name."""
+        if not isinstance(self.core, str):
+            raise CheckpointError(
+                f"this {type(self).__name__} cannot be saved: core={self.core!r:.80} is code, and a saved model holds "
+                'data only.\n  Give it a name, meshlearn.grids.register_core("mine", make), and say core="mine".'
+            )
+        return super().saved_params()
+
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """The inverse of `get_state`."""
+        try:
+            core_maker(self.core)
+        except ParameterError as error:
+            raise CheckpointError(
+                f"this model has core={self.core!r}, which is not known here.\n  Register it before loading, as it was "
+                f"for the training: meshlearn.grids.register_core({self.core!r}, make)."
+            ) from error
         self.floors_ = dict(meta["floors"])
         super().set_state(tensors, meta)

@@ -117,7 +117,7 @@ class NeuralStagger(GridOperator):
             )
         more: list[Any] = [super(NeuralStagger, self).build(fields) for _ in range(self._n_cores(fields.dim) - 1)]
         cores = [network.core, *(other.core for other in more)]
-        network.core = StaggeredCore(cores, self.space, self.adapter.flags(fields.dim))
+        network.core = StaggeredCore(cores, self.space, self.adapter.flags(fields.dim), sum(network.widths.values()))
         return network
 
     def rollout(self, start: Mesh | Trajectory, steps: int | None = None, time_step: float | None = None) -> Trajectory:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from meshlearn.errors import FieldError
+from meshlearn.errors import FieldError, MeshError
 from meshlearn.fem.solve import solve
 from meshlearn.grids.distance import distance_to_boundary
 from meshlearn.grids.evaluation import Evaluation, cell_values, evaluation, point_values
@@ -25,14 +25,15 @@ NEIGHBORS = {1: 3, 2: 6, 3: 10}
 class GridTransfer:
     """Between the point (or cell) fields of one mesh and the nodes of one grid; `MeshToGrid.transfer` makes it.
 
-    grid  the `RegularGrid`
+    grid      the `RegularGrid`
+    location  where the values live: "point" or "cell"
 
     Matrices are float64; values of any floating-point dtype are carried in their own.
     """
 
     def __init__(self, mesh: Mesh, grid: RegularGrid, settings: Any, location: str) -> None:
         self.grid = grid
-        self._mesh, self._settings, self._location = mesh.without_data().double(), settings, location
+        self._mesh, self._settings, self.location = mesh.without_data().double(), settings, location
         self._cast: dict[tuple[str, torch.dtype], SparseOperator] = {}
 
     # -- the three directions -------------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ class GridTransfer:
         Raises FieldError for another number of values than the mesh has, for whole numbers, and for values that are not
         finite.
         """
-        _check(values, (self.sites.n,), f"one row per {self._location}")
+        _check(values, (self.sites.n,), f"one row per {self.location}")
         flat = values.reshape(len(values), -1)
         made = self._on_grid(flat.double() if self._settings.transfer_name == "l2" else flat).to(values.dtype)
         return made.reshape(*self.grid.shape, *values.shape[1:])
@@ -60,25 +61,28 @@ class GridTransfer:
 
         <to_mesh(c), u> in the inner product of the mesh (`sites.mass`) is <c, gather(u)> weighted by `weights`.
         """
-        _check(values, (self.sites.n,), f"one row per {self._location}")
+        _check(values, (self.sites.n,), f"one row per {self.location}")
         made = self._as("averaging", values.dtype) @ values.reshape(len(values), -1)
         return made.reshape(*self.grid.shape, *values.shape[1:])
 
     def floor(self, values: Any) -> float:
         """|to_mesh(to_grid(u)) - u| / |u| in the norm of the mesh; 0 for u = 0. See `MeshToGrid.floor`."""
-        _check(values, (self.sites.n,), f"one row per {self._location}")
+        _check(values, (self.sites.n,), f"one row per {self.location}")
         exact = values.detach().reshape(len(values), -1).double()
-        error = self.to_mesh(self.to_grid(exact)) - exact
-        mass = self.sites.mass
-        size = float((exact * (mass @ exact)).sum())
-        return (max(float((error * (mass @ error)).sum()), 0.0) / size) ** 0.5 if size > 0 else 0.0
+        size = self.size(exact)
+        return self.size(self.to_mesh(self.to_grid(exact)) - exact) / size if size > 0 else 0.0
+
+    def size(self, values: Float[Tensor, "n *f"]) -> float:
+        """|u| in the norm of the mesh."""
+        flat = values.detach().reshape(len(values), -1).double()
+        return max(float((flat * (self.sites.mass @ flat)).sum()), 0.0) ** 0.5
 
     # -- what is known of the nodes --------------------------------------------------------------------------------
 
     @cached_property
     def sites(self) -> Sites:
         """Where the values live on the mesh."""
-        return sites_of(self._mesh, self._location)
+        return sites_of(self._mesh, self.location)
 
     @property
     def weights(self) -> Float[Tensor, "..."]:
@@ -121,7 +125,7 @@ class GridTransfer:
     @cached_property
     def evaluating(self) -> SparseOperator:
         """(n_nodes, n): the field at the nodes, extended outside the domain."""
-        if self._location == "cell":
+        if self.location == "cell":
             return cell_values(self._mesh, self.grid)
         return point_values(self._mesh, self.known, self._settings.extension)
 
@@ -148,7 +152,13 @@ class GridTransfer:
     @cached_property
     def _weights(self) -> Tensor:
         ones = self.sites.places.detach().new_ones(self.sites.n)
-        return self._fixed_sampling.T @ (self.sites.mass @ ones)
+        measures = self.sites.mass @ ones
+        if not float(measures.sum()) > 0:
+            raise MeshError(
+                f"the {next(iter(self._mesh.domain_types), 'point')} cells of the mesh have no length, area or volume "
+                "together, so nothing on them can be averaged: repair the mesh, or leave it out."
+            )
+        return self._fixed_sampling.T @ measures
 
     @cached_property
     def _fixed_sampling(self) -> SparseOperator:
@@ -205,8 +215,8 @@ class GridTransfer:
 
 def _check(values: Any, shape: tuple[int, ...], what: str) -> None:
     if not isinstance(values, Tensor) or not values.is_floating_point():
-        seen = values.dtype if isinstance(values, Tensor) else type(values).__name__
-        raise FieldError(f"floating-point values are expected on the way to a grid and back, got {seen}: use .float().")
+        seen = f"{values.dtype}: use .float()" if isinstance(values, Tensor) else f"a {type(values).__name__}"
+        raise FieldError(f"a tensor of floating-point values is expected on the way to a grid and back, got {seen}.")
     if tuple(values.shape[: len(shape)]) != shape:
         raise FieldError(f"values of shape {tuple(values.shape)}: expected {(*shape, '...')}, {what}.")
     finite = torch.isfinite(values)

@@ -261,6 +261,22 @@ def test_a_jump_is_told_before_memory_is_gone():
         ml.MeshToGrid(8).shape_for(mesh, random_values(mesh.n_points), 1e-12, most_nodes=5000)
 
 
+@pytest.mark.parametrize("transfer", ["conservative", "kernel"])
+def test_an_error_that_no_grid_reaches_is_told_early_and_with_the_reason(transfer):
+    mesh = square(10)
+    with pytest.raises(ml.ParameterError, match=r"(?s)grids finer than the mesh stay at .* Choose transfer="):
+        ml.MeshToGrid(8, transfer=transfer).shape_for(mesh, torch.sin(mesh.points[:, 0]), 1e-3)
+    assert ml.MeshToGrid(8, transfer="l2").shape_for(mesh, torch.sin(mesh.points[:, 0]), 1e-3) == 8
+
+
+def test_cells_without_any_area_are_told():
+    points = torch.tensor([[0.0, 0.0], [1.0, 1.0], [0.5, 0.5], [1.0, 0.0]])
+    mesh = ml.Mesh(points, {"triangle": torch.tensor([[0, 1, 2]])})
+    for transfer in ("l2", "conservative", "kernel"):
+        with pytest.raises(ml.MeshError, match="area"):
+            ml.MeshToGrid(8, transfer=transfer).to_grid(mesh, torch.ones(4))
+
+
 def test_trailing_axes_and_dtypes_are_kept():
     mesh = ml.shapes.square(n=5)
     adapter = ml.MeshToGrid(6)
@@ -289,6 +305,9 @@ def test_trailing_axes_and_dtypes_are_kept():
         (lambda: ml.MeshToGrid(8).to_grid(square(2), torch.zeros(5)), r"expected \(9, '...'\)"),
         (lambda: ml.MeshToGrid(8).to_mesh(square(2), torch.zeros(5, 5)), r"expected \(8, 8, '...'\)"),
         (lambda: ml.MeshToGrid(8).to_grid(square(2), torch.zeros(9).long()), "torch.int64: use .float()"),
+        (lambda: ml.MeshToGrid(8).to_grid(square(2), [1.0]), "tensor of floating-point values .* a list"),
+        (lambda: ml.MeshToGrid(200_000).grid(square(2)), "grid of 4e.10 nodes"),
+        (lambda: ml.MeshToGrid(8).shape_for(square(2), torch.ones(9), "small"), "error='small'"),
         (lambda: ml.MeshToGrid(8).floor(square(2), torch.full((9,), torch.nan)), "9 of 9 values are not finite"),
         (lambda: ml.MeshToGrid(8).transfer(square(2), "face"), "location='face'"),
         (lambda: ml.MeshToGrid(8).floor(square(2), "pressure"), "no field 'pressure'"),

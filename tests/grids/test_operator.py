@@ -1,4 +1,5 @@
 import functools
+import re
 import warnings
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 
 import meshlearn as ml
 from meshlearn.grids import GridWarning, register_core
+from meshlearn.grids.cores import registry
 from meshlearn.testing import check_estimator
 from meshlearn.train.batching import mix
 from meshlearn.train.items import split_validation
@@ -274,3 +276,97 @@ def test_fit_shows_the_options_of_training():
     assert "learning_rate" in inspect.signature(ml.GridOperator.fit).parameters
     with pytest.raises(ml.ParameterError, match="did you mean 'learning_rate'"):
         operator().fit(plates(1), lr=1.0)
+
+
+@pytest.mark.parametrize("shape", [4, 6])
+def test_the_number_to_use_is_told_of_very_coarse_grids(shape):
+    mesh = ml.shapes.square(n=30)
+    mesh = mesh.with_point_data(f=mesh.points[:, 0], u=torch.sin(20 * mesh.points[:, 0]))
+    with pytest.warns(GridWarning, match=r"u: carrying it .* shape=\d+ has") as told:
+        operator(shape=shape).fit([mesh], epochs=1, progress=False)
+    n = int(re.search(r"shape=(\d+) has", str(told[0].message)).group(1))
+    assert ml.MeshToGrid(n).floor(mesh, "u") < 0.5 * ml.MeshToGrid(shape).floor(mesh, "u")
+
+
+def test_what_a_grid_costs_a_step_in_time_is_the_error_of_carrying_the_change():
+    mesh = ml.shapes.square(n=20).double()
+    change = torch.sin(15 * mesh.points[:, 0])
+    states = torch.stack([5 + k * change for k in range(3)]).float()
+    moving = ml.Trajectory(mesh.float(), [0.0, 1.0, 2.0], {"u": states})
+    with pytest.warns(GridWarning, match=r"shape=\d+ has"):
+        model = operator(inputs=["u"], shape=5).fit([moving], epochs=1, progress=False)
+    pair = model.adapter.transfer(mesh)
+    expected = pair.floor(change) * pair.size(change) / pair.size(5 + 2 * change)
+    assert model.floors_["u"] == pytest.approx(expected, rel=1e-3)
+    assert expected < 0.5 * pair.floor(change)
+
+
+def test_floors_of_fields_that_begin_at_rest_are_not_zero():
+    mesh = ml.shapes.square(n=12)
+    u = torch.stack([torch.zeros(mesh.n_points), torch.sin(9 * mesh.points[:, 0])])
+    series = ml.Trajectory(mesh, [0.0, 1.0], {"u": u})
+    with pytest.warns(GridWarning):
+        assert operator(inputs=["u"], shape=4).fit([series], epochs=1, progress=False).floors_["u"] > 0.3
+
+
+class Pointwise(torch.nn.Module):
+    """A core of the user's own: lazy, or for squares only, or with an output of the wrong form."""
+
+    def __init__(self, n_out=1, cut=0, square=False):
+        super().__init__()
+        self.kernel, self.cut, self.square = torch.nn.LazyConv2d(n_out, 1), cut, square
+
+    def forward(self, x):
+        if self.square and x.shape[-1] != x.shape[-2]:
+            raise ValueError("squares only")
+        return self.kernel(x)[..., self.cut :]
+
+
+@pytest.mark.parametrize(
+    ("core", "told"),
+    [
+        (torch.nn.Conv2d(3, 1, 1), r"f \(1\), mask \(1\), signed distance \(1\), coordinates \(2\), load \(1\)"),
+        (torch.nn.Conv3d(6, 1, 1), r"core=Conv3d does not take a tensor of shape \(1, 6, 8, 5\)"),
+        (Pointwise(n_out=2), r"made shape \(1, 2, 8, 5\) of \(1, 6, 8, 5\); a tensor of shape \(1, 1, 8, 5\)"),
+        (Pointwise(cut=1), r"made shape \(1, 1, 8, 4\)"),
+        (Pointwise(square=True), "squares only"),
+        (lambda n_in, n_out: torch.nn.Conv2d(n_in, n_out, 1), "too many positional arguments"),
+        (lambda n_in, n_out, periodic: torch.nn.LSTM(8, 8), "core=LSTM"),
+    ],
+)
+def test_own_cores_that_do_not_fit_are_told_what_they_are_given(core, told):
+    mesh = ml.shapes.rectangle(2.0, 1.0, n=(6, 3))
+    mesh = mesh.with_point_data(f=mesh.points[:, 0], u=mesh.points[:, 1]).with_global_data(load=torch.tensor(1.0))
+    model = ml.GridOperator(["f", "load"], ["u"], core=core, shape=8)
+    with pytest.raises(ml.ParameterError, match=told):
+        model.fit([mesh], epochs=1, progress=False)
+
+
+def test_lazy_layers_of_own_cores_get_their_sizes():
+    (mesh,) = plates(1)
+    model = ml.GridOperator(["f"], ["u"], core=Pointwise(), shape=8).fit([mesh], epochs=1, progress=False)
+    assert model.module_.core.kernel.weight.shape == (1, 5, 1, 1)
+
+
+def test_cores_without_a_name_and_names_without_a_core_are_told(tmp_path):
+    (mesh,) = plates(1)
+    given = ml.GridOperator(["f"], ["u"], core=Pointwise(), shape=8).fit([mesh], epochs=1, progress=False)
+    with pytest.raises(ml.CheckpointError, match="register_core"):
+        given.save(tmp_path / "given")
+    register_core("for a while", lambda a, b, c, width=1: torch.nn.Conv2d(a, b, width))
+    named = ml.GridOperator(["f"], ["u"], core="for a while", shape=8).fit([mesh], epochs=1, progress=False)
+    named.save(tmp_path / "named")
+    with pytest.raises(ml.ParameterError, match=r"'widht': did you mean 'width'.*\n  It takes width"):
+        ml.GridOperator(["f"], ["u"], core="for a while", core_options={"widht": 2}).fit([mesh], epochs=1)
+    registry._REGISTERED.pop("for a while")
+    with pytest.raises(ml.CheckpointError, match="Register it before loading"):
+        ml.load(tmp_path / "named")
+
+
+def test_more_levels_than_a_grid_has_nodes_for_are_refused():
+    (mesh,) = plates(1)
+    pytest.importorskip("neuralop", reason='the package neuraloperator: pip install "meshlearn[grids]"')
+    options = {"hidden": 4, "modes": 2, "layers": 1, "levels": 6}
+    model = ml.GridOperator(["f"], ["u"], core="mgtfno", core_options=options, shape=16)
+    with pytest.raises(ml.ParameterError, match=r"(?s)levels=6: the grid of .* Choose levels=2 or less"):
+        model.fit([mesh], epochs=1, progress=False)

@@ -125,7 +125,7 @@ def test_staggered_models_have_a_network_per_sub_grid_and_learn():
         ({"shared": "no"}, "shared='no'"),
         ({"core": "deeponet", "core_options": None}, "no grid to take apart"),
         ({"streams": 5}, "9 frames"),
-        ({"space": 3}, "multiple of 3"),
+        ({"space": 3}, "space=3: along the periodic axis 0 the grid needs a multiple of 3 nodes"),
     ],
 )
 def test_wrong_ways_of_taking_apart_are_told(options, told):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from meshlearn.errors import ParameterError
 from meshlearn.grids.arguments import check_whole
 from meshlearn.grids.cores.fno import FourierCore
 from meshlearn.grids.cores.padding import crop, to_multiple
@@ -74,7 +75,8 @@ class MultigridFourierCore(nn.Module):
     margin   nodes around a patch that are computed and thrown away
     options  of `FourierCore`: hidden, modes, layers, padding, rank
 
-    Numbers of nodes along periodic axes must be multiples of 4^levels.
+    Numbers of nodes along periodic axes must be multiples of 4^levels; more levels than fill up a grid to twice its
+    nodes along an axis are refused.
     """
 
     def __init__(
@@ -101,6 +103,13 @@ class MultigridFourierCore(nn.Module):
         """(batch, n_in, *shape) -> (batch, n_out, *shape)."""
         if not self.levels:
             return self.network(x)
+        least = min(x.shape[2:])
+        if 4**self.levels > 2 * least and self.levels > 1:
+            most = max(level for level in range(1, self.levels) if level == 1 or 4**level <= 2 * least)
+            raise ParameterError(
+                f"levels={self.levels}: the grid of {tuple(x.shape[2:])} nodes would be filled up to multiples of "
+                f"{4**self.levels} along every axis.\n  Choose levels={most} or less, or a finer grid."
+            )
         larger = to_multiple(x, 4**self.levels, self.periodic, "mgtfno")
         made = self.network(patches(larger, self.levels, self.margin, self.periodic))
         return crop(stitched(made, len(x), self.levels, self.margin, len(self.periodic)), x.shape[2:])

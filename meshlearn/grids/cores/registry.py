@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -85,7 +85,15 @@ def build_core(
     options = {**preset, **options}
     if getattr(make, "at_places", False):
         return make(n_in, widths, n_places, periodic, **options)
-    made = make(n_in, sum(widths.values()), tuple(periodic), **options)
+    given = (n_in, sum(widths.values()), tuple(periodic))
+    try:
+        inspect.signature(make).bind(*given, **options)
+    except TypeError as error:
+        raise ParameterError(
+            f"core={core!r} cannot be called as make(n_in, n_out, periodic, **core_options): {error}.\n"
+            f"  Here n_in={n_in}, n_out={given[1]}, periodic={given[2]}, core_options={options!r}."
+        ) from error
+    made = make(*given, **options)
     if not isinstance(made, nn.Module):
         raise ParameterError(f"core={core!r} made a {type(made).__name__}: an nn.Module is expected.")
     return made
@@ -96,12 +104,13 @@ def _check_options(core: Any, make: Callable[..., Any], options: dict[str, Any])
         if options:
             raise ParameterError(f"core_options={options!r} are for cores by name; this core is a module already.")
         return
-    parameters = inspect.signature(make).parameters
+    parameters: Mapping[str, inspect.Parameter] = inspect.signature(make).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
+    ours = isinstance(core, str) and core in _OWN
+    parameters = parameters if ours else dict(list(parameters.items())[3:])  # the first three have names of the user's
     known = [name for name in parameters if name not in _GIVEN]
+    takes = f"It takes {', '.join(known)}" if known else "It takes none"
     for name in options:
         if name not in known:
-            raise ParameterError(
-                f"core {core!r} has no option {name!r}{did_you_mean(name, known)}\n  It takes {', '.join(known)}."
-            )
+            raise ParameterError(f"core {core!r} has no option {name!r}{did_you_mean(name, known)}\n  {takes}.")

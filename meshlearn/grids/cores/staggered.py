@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from meshlearn.errors import ParameterError
+from meshlearn.grids.cores.calling import call_core, check_images
 from meshlearn.grids.cores.padding import crop, to_multiple
 
 
@@ -46,28 +48,37 @@ class StaggeredCore(nn.Module):
 
     cores   factor^dim modules, or one that all sub-grids share
     factor  every so manieth node along an axis belongs to one sub-grid
+    n_out   channels that they have to make; None: any number
 
     Axes that are not periodic may have any number of nodes; periodic ones a multiple of the factor. Takes a time if the
     cores do.
     """
 
-    def __init__(self, cores: Sequence[nn.Module], factor: int, periodic: Sequence[bool]) -> None:
+    def __init__(
+        self, cores: Sequence[nn.Module], factor: int, periodic: Sequence[bool], n_out: int | None = None
+    ) -> None:
         super().__init__()
         self.cores, self.factor, self.periodic = nn.ModuleList(cores), factor, tuple(periodic)
+        self.n_out = n_out
         self.takes_time = bool(getattr(cores[0], "takes_time", False))
 
     def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
         """(batch, n_in, *shape) -> (batch, n_out, *shape)."""
         shape = x.shape[2:]
+        for axis, wraps in enumerate(self.periodic):
+            if wraps and shape[axis] % self.factor:
+                raise ParameterError(
+                    f"space={self.factor}: along the periodic axis {axis} the grid needs a multiple of {self.factor} "
+                    f"nodes to be taken apart, not {shape[axis]}.\n  Choose such a shape, or another space."
+                )
         parts = take_apart(to_multiple(x, self.factor, self.periodic, "NeuralStagger"), self.factor)
         if len(self.cores) == 1:  # all sub-grids as one batch
             count = len(parts)
-            times = None if time is None else time.repeat(count)
-            made = self._call(self.cores[0], parts.flatten(0, 1), times)
+            made = self._made(self.cores[0], parts.flatten(0, 1), None if time is None else time.repeat(count))
             made = made.reshape(count, -1, *made.shape[1:])
         else:
-            made = torch.stack([self._call(core, part, time) for core, part in zip(self.cores, parts, strict=True)])
+            made = torch.stack([self._made(core, part, time) for core, part in zip(self.cores, parts, strict=True)])
         return crop(put_together(made, self.factor), shape)
 
-    def _call(self, core: Any, x: Tensor, time: Tensor | None) -> Tensor:
-        return core(x, time) if self.takes_time else core(x)
+    def _made(self, core: Any, x: Tensor, time: Tensor | None) -> Tensor:
+        return check_images(core, call_core(core, x, time), self.n_out, x)
