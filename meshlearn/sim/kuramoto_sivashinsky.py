@@ -9,16 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.errors import FieldError
+from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.shapes import interval
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.sim.collection import SERIES, collect, mesher_seed
 from meshlearn.sim.exponential import ExponentialStepper
-from meshlearn.sim.marching import check_march
+from meshlearn.sim.marching import check_bounded, check_march
 from meshlearn.train.option_checks import number, whole
 
 _POSITIVE = number("a positive number", lambda value: value > 0)
 WAVES = 8
+DAMPED = (
+    1.5  # wave number that has to be among those computed: waves below 1 grow, and give their energy to those above
+)
 
 
 def kuramoto_sivashinsky(
@@ -39,7 +42,8 @@ def kuramoto_sivashinsky(
     Returns a Trajectory on an interval of n lines, whose last point is the first again, with the point field u
     (frames + 1, n + 1) in float64. Fourier collocation without aliasing (the upper third of the modes is left out),
     `ExponentialStepper` in time: errors fall as the fourth power of the step, and exponentially with n. Raises
-    FieldError and ParameterError for values and arguments that do not fit.
+    FieldError and ParameterError for values and arguments that do not fit, fewer places than damp the growing waves
+    (three quarters of the length) among them, and ConvergenceError for steps that are too long.
 
     >>> x = 32 * torch.arange(64) / 64
     >>> ml.sim.kuramoto_sivashinsky(torch.sin(2 * torch.pi * x / 32), 32.0, frames=5).point_data["u"].shape
@@ -47,6 +51,7 @@ def kuramoto_sivashinsky(
     """
     length, step = _POSITIVE("length", length), check_march(time_step, frames, substeps)
     u = _checked(initial)
+    _check_places(len(u), float(length))
     modes, wave = torch.fft.rfft(u), 2 * math.pi * torch.arange(len(u) // 2 + 1, dtype=torch.float64) / length
     kept = torch.arange(len(wave)) < len(u) / 3
     slope = 0.5j * wave * kept
@@ -61,6 +66,7 @@ def kuramoto_sivashinsky(
             modes = advance(modes)
         fields.append(torch.fft.irfft(modes, len(u)))
     values = torch.stack(fields)
+    check_bounded(values, time_step, "Take more substeps.")
     times = time_step * torch.arange(frames + 1, dtype=torch.float64)
     mesh = interval(length, n=len(u), dtype=torch.float64)
     return Trajectory(mesh, times, {"u": torch.cat([values, values[:, :1]], dim=1)})
@@ -91,7 +97,7 @@ def make_kuramoto_sivashinsky(
     Every trajectory is float32, in 1-D, with the point field u, whose last point is the first again: models of it are
     `periodic`. Raises ParameterError for impossible requests, and for a folder that holds other trajectories.
 
-    >>> chaos, = ml.sim.make_kuramoto_sivashinsky(1, resolution=32, frames=3, start=10.0)
+    >>> chaos, = ml.sim.make_kuramoto_sivashinsky(1, resolution=32, length=22.0, frames=3, start=10.0)
     >>> chaos.point_data["u"].shape
     torch.Size([4, 33])
     """
@@ -101,6 +107,7 @@ def make_kuramoto_sivashinsky(
     number("a number of at least 0", lambda value: value >= 0)("start", start)
     check_march(time_step, frames, substeps)
     before = round(start / time_step)
+    _check_places(nodes, period)
 
     def make(i: int) -> Trajectory:
         generator = torch.Generator().manual_seed(mesher_seed(seed, i))
@@ -112,6 +119,16 @@ def make_kuramoto_sivashinsky(
         return solved.replace(times=solved.times - solved.times[0])
 
     return collect(make, n, folder, "kuramoto_sivashinsky", progress, SERIES)
+
+
+def _check_places(n: int, length: float) -> None:
+    """Raise ParameterError for places that are so few that no wave is damped, and the others grow without bound."""
+    if 2 * math.pi * (math.ceil(n / 3) - 1) < DAMPED * length:
+        least = 3 * (math.ceil(DAMPED * length / (2 * math.pi)) + 1)
+        raise ParameterError(
+            f"{n} places over a length of {length:g} are too few: waves of wave number below 1 grow, and their energy "
+            f"is lost in shorter ones, up to {DAMPED} at least.\n  Take at least {least} places, or a shorter length."
+        )
 
 
 def _checked(initial: Any) -> Tensor:

@@ -169,3 +169,12 @@ def march(step: Callable[[float], None], time_step: float, frames: int, substeps
             step(time_step * (frame + part / substeps))
         kept.append(keep())
     return kept
+
+
+def check_bounded(states: Tensor, time_step: float, advice: str) -> None:
+    """Raise ConvergenceError where one of the states (n_frames, ...) is not finite: a solution that has blown up."""
+    lost = (~torch.isfinite(states.flatten(1)).all(1)).nonzero()
+    if len(lost):
+        raise ConvergenceError(
+            f"the solution grew beyond all numbers before the time {time_step * int(lost[0]):g}.\n  {advice}"
+        )

@@ -16,7 +16,7 @@ from meshlearn.mesh.shapes import rectangle
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.sim.collection import SERIES, bounds, collect, design, mesher_seed
 from meshlearn.sim.exponential import ExponentialStepper
-from meshlearn.sim.marching import check_march, check_viscosity
+from meshlearn.sim.marching import check_bounded, check_march, check_viscosity
 from meshlearn.sim.plate import Range
 from meshlearn.train.option_checks import number, whole
 
@@ -47,7 +47,7 @@ def vorticity_flow(
     vorticity () and velocity (2,), and the global value viscosity, in float64. Fourier collocation without aliasing
     (the upper third of the modes is left out), `ExponentialStepper` in time; the mean of the vorticity, which has no
     velocity, is that of the initial values and of the force. Raises FieldError and ParameterError for values and
-    arguments that do not fit.
+    arguments that do not fit, ConvergenceError for steps that are too long.
 
     >>> x = 2 * torch.pi * torch.arange(16) / 16
     >>> flow = ml.sim.vorticity_flow(torch.cos(x)[:, None] + torch.cos(x), 0.01, length=2 * torch.pi, frames=2)
@@ -71,6 +71,7 @@ def vorticity_flow(
         kept.append(torch.stack([flow.values(modes), *flow.velocity(modes)], dim=-1))
     mesh = rectangle(side, side, n=(len(w), len(w)), cells="quad", dtype=torch.float64)
     mesh = mesh.with_global_data(viscosity=torch.tensor(nu, dtype=torch.float64))
+    check_bounded(torch.stack(kept), time_step, "Take more substeps.")
     fields = torch.stack(kept).flatten(1, 2).index_select(1, places(mesh, len(w), side))
     times = time_step * torch.arange(frames + 1, dtype=torch.float64)
     return Trajectory(mesh, times, {"vorticity": fields[..., 0], "velocity": fields[..., 1:]})

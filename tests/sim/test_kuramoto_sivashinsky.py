@@ -76,8 +76,15 @@ def test_trajectories_are_chaotic_and_depend_on_seed_and_number_only():
         (lambda: ml.sim.make_kuramoto_sivashinsky(1, start=-1), "start=-1"),
         (lambda: ml.sim.make_kuramoto_sivashinsky(0), "n=0"),
         (lambda: ml.sim.make_kuramoto_sivashinsky(1, resolution=4), "resolution=4"),
+        (lambda: ml.sim.make_kuramoto_sivashinsky(1, resolution=32), r"(?s)32 places over a length of 64 .*least 51"),
+        (lambda: ml.sim.make_kuramoto_sivashinsky(1, time_step=5.0, substeps=1), "grew beyond all numbers"),
     ],
 )
 def test_wrong_requests_of_chaos_are_told(call, told):
     with pytest.raises(ml.MeshlearnError, match=told):
         call()
+
+
+def test_as_few_places_as_are_allowed_keep_the_field_bounded():
+    chaos = ml.sim.make_kuramoto_sivashinsky(1, resolution=51, start=200.0, frames=20)[0].point_data["u"]
+    assert float(chaos.abs().max()) < 6

@@ -103,6 +103,7 @@ def test_flows_depend_on_the_seed_and_their_number_only_and_are_written(tmp_path
         (lambda: ml.sim.vorticity_flow(torch.zeros(8, 8), viscosity=0), "viscosity"),
         (lambda: ml.sim.vorticity_flow(torch.zeros(8, 8), length=0), "length=0"),
         (lambda: ml.sim.make_vorticity(1, resolution=5), "resolution=5"),
+        (lambda: ml.sim.make_vorticity(1, resolution=32, time_step=10.0, substeps=1), "grew beyond all numbers"),
         (lambda: ml.sim.make_vorticity(1, viscosity=(1.0, 0.1)), "viscosity"),
     ],
 )
