@@ -16,8 +16,9 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from meshlearn.errors import FieldError, MeshError
+from meshlearn.errors import FieldError, MeshError, ParameterError
 from meshlearn.fem.factor import Factorization
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.overlap import overlaps
@@ -25,6 +26,7 @@ from meshlearn.mesh.reference import reference_cell
 from meshlearn.ops import SparseOperator
 
 _BLOCK = 1 << 17  # pieces at a time
+_TWICE = 1e-6  # of a cell: what rounding of overlaps may add up to
 
 
 class ConservativeRemap:
@@ -34,7 +36,7 @@ class ConservativeRemap:
 
     Overlaps and matrices are made once, for any number of fields. Where the domains differ (curved boundaries),
     everything is meant on what they have in common: the integral over it is kept, constants come back. Raises
-    TopologyError for other cells, MeshError for a target point without overlap.
+    TopologyError for other cells, MeshError for a mesh that lies on itself and for a target point without overlap.
 
     >>> source, target = ml.shapes.square(n=3).double(), ml.shapes.square(n=4).double()
     >>> from meshlearn.fem.remap import ConservativeRemap
@@ -46,6 +48,8 @@ class ConservativeRemap:
 
     def __init__(self, source: Mesh, target: Mesh) -> None:
         pieces = overlaps(target, source)
+        _check_covered_once("target", pieces.second, pieces.measure, source)
+        _check_covered_once("source", pieces.first, pieces.measure, target)
         (kind,) = target.domain_types
         places, weights = reference_cell(kind).quadrature(2)
         barycentric, shares = reference_cell(kind).shape(places).numpy(), (weights / weights.sum()).numpy()
@@ -76,13 +80,27 @@ class ConservativeRemap:
 
         bounded  without new extrema: between the smallest and largest value of the source cells that overlap
 
-        Raises FieldError for values of another length, or that are not finite.
+        Differentiable in the values, unless bounded. Raises FieldError for values of another length, or that are not
+        finite, ParameterError where a bounded result would need a gradient.
         """
         table = self._table(values)
+        if not bounded:
+            return _Projected.apply(values, self)  # type: ignore[return-value]
+        if values.requires_grad and torch.is_grad_enabled():
+            raise ParameterError(
+                "the values require a gradient, which does not pass the limiter of a bounded remap.\n"
+                "  leave `bounded` out (method='conservative'), or detach the values."
+            )
         loads = self.mixed @ table
-        high = self._factor.solve(torch.from_numpy(loads))[0].numpy()
-        made = self._limited(table, loads / self.lumped[:, None], high) if bounded else high
-        out = torch.from_numpy(np.ascontiguousarray(made)).to(device=values.device, dtype=values.dtype)
+        made = self._limited(table, loads / self.lumped[:, None], self._solved(loads))
+        return self._like(made, values)
+
+    def _solved(self, loads: np.ndarray) -> np.ndarray:
+        return self._factor.solve(torch.from_numpy(np.ascontiguousarray(loads)))[0].numpy()
+
+    @staticmethod
+    def _like(table: np.ndarray, values: Tensor) -> Tensor:
+        out = torch.from_numpy(np.ascontiguousarray(table)).to(device=values.device, dtype=values.dtype)
         return out.reshape(len(out), *values.shape[1:])
 
     def integrals(self, source: Float[Tensor, "n *c"], target: Float[Tensor, "m *c"]) -> tuple[Tensor, Tensor]:
@@ -126,6 +144,34 @@ class ConservativeRemap:
             added = low[:, k] + np.bincount(i, factor * flux, len(low)) / self.lumped
             made[:, k] = np.clip(added, smallest, largest)  # rounding
         return made
+
+
+class _Projected(torch.autograd.Function):
+    """apply(values (n, ...), remap) -> (m, ...): M^-1 B values, and B^T M^-1 back; M is symmetric."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, remap: ConservativeRemap) -> Tensor:
+        ctx.remap = remap
+        table = values.detach().cpu().double().numpy().reshape(len(values), -1)
+        return remap._like(remap._solved(remap.mixed @ table), values)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        table = gradient.detach().cpu().double().numpy().reshape(len(gradient), -1)
+        return ctx.remap._like(ctx.remap.mixed.T @ ctx.remap._solved(table), gradient), None
+
+
+def _check_covered_once(role: str, cell: np.ndarray, measure: np.ndarray, other: Mesh) -> None:
+    """Raises MeshError where pieces (cell of the other mesh, measure) add up to more than that cell."""
+    whole = other.join_cells(other.cell_measures()).detach().abs().cpu().double().numpy()
+    covered = np.bincount(cell, measure, minlength=len(whole))
+    twice = int((covered > whole * (1 + _TWICE) + _TWICE * whole.mean()).sum())
+    if twice:
+        raise MeshError(
+            f"cells of the {role} lie on each other: they cover {twice} cells of the other mesh more than once.\n"
+            "  A mesh that folds over itself (n_inverted() > 0) has to be untangled or made anew."
+        )
 
 
 def _share(room: np.ndarray, wanted: np.ndarray) -> np.ndarray:

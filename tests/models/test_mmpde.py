@@ -1,6 +1,7 @@
 """The moving-mesh solver: constants, two branches that are one where nothing moves, movers as data, and learning."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -299,6 +300,29 @@ def test_wrong_arguments_of_the_solver_are_told(wrong, error, words, series):
     given = {"inputs": ["u"], "outputs": ["u"], **SMALL, **wrong}
     with pytest.raises(error, match=words):
         ml.MMPDE(**given).fit(series[:1], **QUIET)
+
+
+def test_movers_that_return_tangled_meshes_are_told(series):
+    class Folding:
+        def move(self, mesh, monitor):
+            points = mesh.points.clone()
+            points[mesh.n_points // 2] = points[0] - 0.1
+            return SimpleNamespace(mesh=mesh.replace(points=points))
+
+    with pytest.raises(ml.MeshError, match=r"Folding.move returned a mesh with [1-9]\d* of \d+ cells inverted"):
+        ml.MMPDE(["u"], ["u"], mover=Folding(), hidden=4, steps=1, levels=1).fit(series[:1], epochs=1, progress=False)
+
+
+def test_a_mover_has_to_be_an_object_and_cells_simplices(series):
+    with pytest.raises(ml.ParameterError, match="mover=MongeAmpereMover is a class"):
+        ml.MMPDE(["u"], ["u"], mover=ml.MongeAmpereMover).fit(series[:1], epochs=1, progress=False)
+    quads = ml.shapes.square(n=3, cells="quad")
+    frames = [quads.with_point_data(u=torch.exp(-9 * (quads.points[:, 0] - a) ** 2)) for a in (0.4, 0.5)]
+    wave = ml.Trajectory.from_meshes(frames, times=[0.0, 0.1])
+    with pytest.raises(ml.TopologyError, match="movers need a mesh of triangle cells"):
+        ml.MMPDE(["u"], ["u"]).fit([wave], epochs=1, progress=False)
+    with pytest.raises(ml.ParameterError, match="far outside that of the trajectory"):
+        ml.MMPDE(["u"], ["u"], state="moved").follow(series[0], ml.shapes.rectangle(3.0, 1.0, n=(3, 1)))
 
 
 def test_a_mover_that_is_code_cannot_be_saved(series, tmp_path):

@@ -23,6 +23,7 @@ from meshlearn.ops import SparseOperator
 from meshlearn.train.rollout import roll_out
 
 NEXT, REST = "next_points", "rest_points"
+_OUTSIDE = 0.05  # of the size of the domain: how far points may be outside, as along curved walls
 _SWEEPS = 3  # moves of the first frame, which is sampled where the mesh was before
 
 
@@ -32,6 +33,14 @@ def follow(motion: Motion, truth: Trajectory, mesh: Mesh) -> Trajectory:
         raise ParameterError("follow(trajectory, mesh) needs a Trajectory on a mesh whose points do not move yet.")
     if not isinstance(mesh, Mesh) or mesh.dim != truth.mesh.dim:
         raise ParameterError(f"follow(trajectory, mesh): mesh={mesh!r:.80} must be a Mesh in {truth.mesh.dim}-D.")
+    low, high = (getattr(truth.mesh.points, side)(0).values for side in ("min", "max"))
+    reach = _OUTSIDE * float((high - low).max())
+    outside = int(((mesh.points.to(low) < low - reach) | (mesh.points.to(low) > high + reach)).any(1).sum())
+    if outside:
+        raise ParameterError(
+            f"{outside} of the {mesh.n_points} points of the mesh are far outside that of the trajectory: both have to "
+            "be of the same domain."
+        )
     series = {name: values for name, values in truth.point_data.items() if values.is_floating_point()}
     if motion.field not in series:
         raise FieldError(

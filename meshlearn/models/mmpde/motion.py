@@ -7,12 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.errors import FieldError, ParameterError
+from meshlearn.errors import FieldError, MeshError, ParameterError
 from meshlearn.mesh.interpolation import interpolation_operator
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.movers.monitors import GradientMonitor, HessianMonitor, SquaredHessianMonitor
 from meshlearn.models.movers.mover import METHODS, MongeAmpereMover
+from meshlearn.models.movers.preparation import check_simplices
 from meshlearn.models.movers.result import MoveResult
+from meshlearn.models.movers.safeguard import measures
 
 MONITORS: dict[str, Any] = {
     "hessian": HessianMonitor,
@@ -39,6 +41,8 @@ class Motion:
                 f"mover={mover!r}: expected one of {', '.join(map(repr, (*METHODS, STILL)))}, or an object with a "
                 "method move(mesh, monitor), such as ml.MongeAmpereMover(...) or a fitted ml.DataFreeMeshMover."
             )
+        if isinstance(mover, type):
+            raise ParameterError(f"mover={mover.__name__} is a class: make an object of it, {mover.__name__}(...).")
         if not isinstance(mover, str) and not callable(getattr(mover, "move", None)):
             raise ParameterError(f"mover={mover!r:.80} has no method move(mesh, monitor).")
         if monitor is not None and monitor not in MONITORS:
@@ -103,6 +107,8 @@ class Motion:
         """The mesh without data: one for the frames that follow each other, so that a mover keeps its matrices."""
         known = self._known
         if known is None or known.points is not mesh.points or known.topology is not mesh.topology:
+            if self.mover is not None:
+                check_simplices(mesh)
             _ = mesh.topology  # made before the copy, so that both share it
             known = self._known = mesh.without_data()
         return known
@@ -127,5 +133,13 @@ class Motion:
             raise ParameterError(
                 f"{type(self.mover).__name__}.move returned {type(result).__name__}; expected a result whose `.mesh` "
                 f"has the {base.n_points} points of the mesh, moved."
+            )
+        (kind,) = base.domain_types
+        signed = torch.stack([measures(m.points.detach().double(), base.cells[kind]) for m in (base, mesh)])
+        bad = int((~(signed.prod(0) > 0)).sum())
+        if bad:
+            raise MeshError(
+                f"{type(self.mover).__name__}.move returned a mesh with {bad} of {signed.shape[1]} cells inverted or "
+                "flat.\n  ml.models.movers.safeguarded(mesh, points) goes as far as all cells stay valid."
             )
         return mesh

@@ -81,9 +81,9 @@ class MongeAmpereMover(HasParams):
         min_area_fraction: Any = 1e-3,
         time_step: Any = 0.1,
         isotropy: Any = 0.1,
-        strict: bool = True,
+        strict: Any = True,
     ) -> None:
-        _check(method, boundary, corner, rtol, dtol, max_iterations, min_area_fraction, time_step, isotropy)
+        _check(method, boundary, corner, rtol, dtol, max_iterations, min_area_fraction, time_step, isotropy, strict)
         self.method, self.boundary, self.pinned, self.corner = method, boundary, pinned, corner
         self.rtol, self.dtol, self.min_area_fraction = rtol, dtol, min_area_fraction
         self.max_iterations = max_iterations
@@ -152,6 +152,7 @@ class MongeAmpereMover(HasParams):
         (kind,) = checked.domain_types
         cells = checked.cells[kind].numpy()
         validity = Validity(walls.points, cells, self.min_area_fraction)
+        walls.check_start(validity.ratios)
         if method == "variational":
             solver: Any = Balance(Functional(walls.points, cells, self.isotropy, 1.5), walls)
         else:
@@ -253,6 +254,10 @@ def _start_potential(start: Any, prepared: _Prepared) -> np.ndarray:
         raise ParameterError(
             "start is a result without a potential (method='variational'): start from a potential, or without one."
         )
+    if not isinstance(phi, (Tensor, np.ndarray, list, tuple)):
+        raise ParameterError(
+            f"start is a {type(start).__name__}; expected a MoveResult of an earlier monitor, or a potential ({n},)."
+        )
     phi = torch.as_tensor(phi).detach().cpu().double().numpy()
     if phi.shape != (n,) or not np.isfinite(phi).all():
         raise ParameterError(
@@ -296,6 +301,7 @@ def _check(
     fraction: Any,
     time_step: Any,
     isotropy: Any,
+    strict: Any,
 ) -> None:
     if not isinstance(method, str) or method not in METHODS:
         raise ParameterError(f"method={method!r}: expected one of {', '.join(map(repr, METHODS))}.")
@@ -306,6 +312,8 @@ def _check(
         )
     if max_iterations is not None and not (isinstance(max_iterations, int) and max_iterations >= 0):
         raise ParameterError(f"max_iterations={max_iterations!r}: expected a whole number of 0 or more.")
+    if not isinstance(strict, (bool, np.bool_)):
+        raise ParameterError(f"strict={strict!r}: expected True or False.")
     for name, value, low, high in (
         ("corner", corner, 0, 180),
         ("rtol", rtol, 0, float("inf")),
@@ -314,6 +322,7 @@ def _check(
         ("isotropy", isotropy, 0, 0.5 + 1e-12),
     ):
         if not (isinstance(value, (int, float)) and low < value < high):
-            raise ParameterError(f"{name}={value!r}: expected a number above {low} and below {high:g}.")
+            limit = "at most 0.5" if name == "isotropy" else f"below {high:g}"
+            raise ParameterError(f"{name}={value!r}: expected a number above {low} and {limit}.")
     if not (isinstance(fraction, (int, float)) and 0 < fraction < 1):
         raise ParameterError(f"min_area_fraction={fraction!r}: expected a fraction above 0 and below 1.")

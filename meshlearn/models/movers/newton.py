@@ -127,10 +127,13 @@ def solve_newton(
         else:
             break
     further = len(steps) - len(direct.steps)
-    return replace(
-        direct,
-        reason=f"{direct.reason}; {further} more iterations reached no more than the power {power:.2g} of the monitor",
-    )
+    reason = f"{direct.reason}; {further} more iterations reached no more than the power {power:.2g} of the monitor"
+    points = problem.moved(walls, last)
+    size = problem.state(monitor, points, last).size
+    if size < direct.residuals[-1]:  # the milder monitor's mesh is closer to what was asked for
+        direct = Progress(points, last, [*residuals[:-1], size], steps)
+        reason += ", whose mesh this is"
+    return replace(direct, reason=reason)
 
 
 def iterate(

@@ -19,23 +19,8 @@ def check_movable(mesh: Any) -> Mesh:
     """The mesh, on the CPU in float64. Raises MeshError, TopologyError or ParameterError where it cannot be moved."""
     if not isinstance(mesh, Mesh):
         raise ParameterError(f"move needs a Mesh, got {type(mesh).__name__}.")
-    kinds, where = mesh.domain_types, of_mesh(mesh.source)
-    if kinds != [SIMPLICES[mesh.dim]]:
-        advice = "remove the cells of other kinds."
-        if any(kind in ("quad", "hexahedron", "wedge", "pyramid") for kind in kinds):
-            advice = (
-                "split them into simplices first: with the mesh generator, or ml.shapes.square(..., cells='triangle'). "
-                "Moved points can be put on the original mesh, mesh.replace(points=moved.points), if its cells stay "
-                "valid there (mesh.n_inverted())."
-            )
-        elif mesh.cell_dim < mesh.dim:
-            advice = "surfaces and curves in a higher dimension cannot be moved; drop a constant coordinate."
-        elif kinds and kinds[0][-1].isdigit():
-            advice = "cells of second order are not moved: keep their corners only, as first-order cells."
-        raise TopologyError(
-            f"movers need a mesh of {SIMPLICES[mesh.dim]} cells in {mesh.dim}-D; this one has "
-            f"{mesh.cell_counts or 'none'}{where}.\n  {advice}"
-        )
+    check_simplices(mesh)
+    where = of_mesh(mesh.source)
     mesh = mesh.cpu().replace(points=mesh.points.detach().cpu().double())
     if not bool(torch.isfinite(mesh.points).all()):
         bad = int((~torch.isfinite(mesh.points)).any(1).sum())
@@ -52,7 +37,34 @@ def check_movable(mesh: Any) -> Mesh:
             f"the mesh has {mesh.topology.n_components} parts that are not connected{where}: the density cannot be "
             "evened out between them.\n  Move each part as a mesh of its own: mesh.topology.components numbers them."
         )
+    shared = int(sum((block.count > 2).sum() for block in mesh.topology.facets.values()))
+    if shared:
+        raise TopologyError(
+            f"{shared} facets of the mesh belong to more than two cells{where}: cells lie on each other.\n"
+            "  ml.check_mesh(mesh) lists repeated cells and places that are not manifold."
+        )
     return mesh
+
+
+def check_simplices(mesh: Mesh, what: str = "movers need") -> None:
+    """Raises TopologyError unless the cells are the first-order simplices of the mesh's own dimension."""
+    kinds, where = mesh.domain_types, of_mesh(mesh.source)
+    if kinds != [SIMPLICES[mesh.dim]]:
+        advice = "remove the cells of other kinds."
+        if any(kind in ("quad", "hexahedron", "wedge", "pyramid") for kind in kinds):
+            advice = (
+                "split them into simplices first: with the mesh generator, or ml.shapes.square(..., cells='triangle'). "
+                "Moved points can be put on the original mesh, mesh.replace(points=moved.points), if its cells stay "
+                "valid there (mesh.n_inverted())."
+            )
+        elif mesh.cell_dim < mesh.dim:
+            advice = "surfaces and curves in a higher dimension cannot be moved; drop a constant coordinate."
+        elif kinds and kinds[0][-1].isdigit():
+            advice = "cells of second order are not moved: keep their corners only, as first-order cells."
+        raise TopologyError(
+            f"{what} a mesh of {SIMPLICES[mesh.dim]} cells in {mesh.dim}-D; this one has "
+            f"{mesh.cell_counts or 'none'}{where}.\n  {advice}"
+        )
 
 
 def _check_cells(mesh: Mesh, where: str) -> None:

@@ -24,7 +24,9 @@ def transfer(old: Mesh, new: Mesh, names: str | Sequence[str] | None = None, met
             cells, integrals are kept, new extrema are possible. "bounded": the same within the bounds of the source
             cells around each point. The last two are for lines in 1-D, triangles in the plane and tetrahedra
 
-    Raises FieldError for missing or non-finite fields, TopologyError for cells without overlaps.
+    "interpolate" and "conservative" are differentiable in the fields, not in the points. Raises FieldError for missing
+    or non-finite fields, TopologyError for cells without overlaps; where overlaps are needed, MeshError for a mesh that
+    folds over itself; with "bounded", ParameterError for a field that requires a gradient.
 
     >>> mesh = ml.shapes.square(n=8).double()
     >>> mesh = mesh.with_point_data(u=mesh.points[:, 0])

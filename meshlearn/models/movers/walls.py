@@ -83,9 +83,25 @@ class Walls:
                 frames[shape.nodes] = shape.frames(points[shape.nodes])
         return np.einsum("nij,nj->ni", frames, moves)
 
+    def check_start(self, ratios: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Raises ParameterError where the user's boundary inverts cells before anything has moved."""
+        if self._user is None:
+            return
+        bad = int((ratios(self.snap(self.points)) <= 0).sum())
+        if bad:
+            raise ParameterError(
+                f"the function given as `boundary` inverts {bad} cells where nothing has moved yet: it puts points far "
+                "from where they are.\n  It has to return, for every point, the closest one of the true boundary."
+            )
+
     def _placed(self, points: np.ndarray) -> np.ndarray:
         assert self._user is not None
         placed = self._user(torch.from_numpy(points))
+        if not isinstance(placed, (torch.Tensor, np.ndarray)):
+            raise ParameterError(
+                f"the function given as `boundary` must put points {points.shape} on the boundary and return as many; "
+                f"it returned a {type(placed).__name__}."
+            )
         placed = torch.as_tensor(placed).detach().double().cpu().numpy()
         if placed.shape != points.shape or not np.isfinite(placed).all():
             raise ParameterError(

@@ -344,3 +344,19 @@ def test_a_trained_mover_lowers_the_error_of_unseen_fields_as_the_classical_one_
     reductions = [1 - sum(errors) / sum(before) for errors in (learned, classical)]
     assert reductions[1] > 0.2
     assert reductions[0] > 0.9 * reductions[1]
+
+
+def test_gradients_that_are_asked_for_are_not_lost_without_a_word(plane_mover):
+    mesh = with_field(ml.shapes.square(n=4), 0)
+    asked = mesh.with_point_data(u=mesh.point_data["u"].clone().requires_grad_())
+    with pytest.raises(ParameterError, match="point field 'u' requires a gradient, which does not pass"):
+        plane_mover.move(asked)
+    height = torch.tensor(2.0, requires_grad=True)
+    with pytest.raises(ParameterError, match="monitor requires a gradient, which does not pass"):
+        plane_mover.move(mesh, monitor=lambda x: 1 + height * x[:, 0])
+
+
+def test_what_is_missing_is_told_in_the_words_of_the_user():
+    with pytest.raises(FieldError, match="mesh 0 has no field 'w'") as caught:
+        ml.DataFreeMeshMover(field="w").fit([with_field(ml.shapes.square(n=3), 0)], epochs=1, progress=False)
+    assert "monge_ampere" not in str(caught.value)

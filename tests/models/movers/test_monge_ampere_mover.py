@@ -14,7 +14,7 @@ from mover_cases import (
 )
 
 import meshlearn as ml
-from meshlearn.models.movers import CarriedField, MoveError, Ring, equidistribution
+from meshlearn.models.movers import CarriedField, HessianMonitor, MoveError, Ring, equidistribution
 from meshlearn.models.movers.convexity import is_convex
 from meshlearn.models.movers.monitors.recovery import recovered_hessian
 
@@ -398,3 +398,24 @@ def test_published_helmholtz_with_the_hessian_of_the_solution_computed_anew_at_e
     moved = ml.MongeAmpereMover(rtol=1e-3).move(mesh, monitor)
     assert helmholtz_error(moved.mesh) == pytest.approx(0.00622, rel=5e-3)
     assert moved.iterations <= 8  # published: 16
+
+
+def test_a_mover_that_gets_stuck_returns_the_mesh_of_the_mildest_failure():
+    mesh = ml.shapes.square(n=12).double()
+    moved = ml.MongeAmpereMover("newton", strict=False).move(
+        mesh, lambda x: 1 + 1e6 * torch.exp(-400 * (x - 0.5).square().sum(1))
+    )
+    assert not moved.converged
+    assert "reached no more than the power" in moved.reason
+    assert len(moved.residual_history) == moved.iterations + 1
+    assert moved.residual_history[-1] < moved.residual_history[0]
+    assert moved.equidistribution.cv < 0.2 * moved.before.cv  # straight at the peak, no step was possible
+    assert moved.n_inverted == 0
+
+
+def test_monitors_of_fields_with_gradients_do_not_warn():
+    mesh = ml.shapes.square(n=4).double()
+    field = torch.exp(-10 * (mesh.points - torch.tensor([0.43, 0.37])).square().sum(1)).requires_grad_()
+    moved = ml.MongeAmpereMover(rtol=1e-10).move(mesh, HessianMonitor(mesh, field, smoothing=0.1))
+    moved.mesh.points.square().sum().backward()
+    assert float(field.grad.abs().max()) > 0

@@ -82,7 +82,7 @@ def test_meshes_that_cannot_be_moved(square, make, error, said):
         ({"method": "newtom"}, "'newton', 'relaxation', 'variational'"),
         ({"boundary": "slip"}, "'slide', 'fixed', or a function"),
         ({"rtol": 0.0}, "rtol=0.0: expected a number above 0"),
-        ({"isotropy": 0.7}, "below 0.5"),
+        ({"isotropy": 0.7}, "at most 0.5"),
         ({"corner": -1.0}, "corner"),
         ({"min_area_fraction": 1.0}, "fraction above 0 and below 1"),
         ({"max_iterations": 2.5}, "whole number"),
@@ -163,3 +163,52 @@ def test_movers_have_parameters_as_estimators_do():
     with pytest.raises(ml.ParameterError, match="has no parameter 'speed'"):
         mover.set_params(speed=3)
     assert (mover.boundary, mover.rtol) == ("slide", 1e-3)
+
+
+def other_cells():
+    quads = ml.shapes.square(n=3, cells="quad")
+    return [quads, ml.second_order(ml.shapes.square(n=3)), ml.shapes.sphere(refine=1)]
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_fields_of_other_cells_make_no_monitor(which):
+    mesh = other_cells()[which]
+    mesh = mesh.with_point_data(u=mesh.points[:, 0] ** 2)
+    for monitor in (HessianMonitor, GradientMonitor):
+        with pytest.raises(ml.TopologyError, match="derivatives of a field are recovered on a mesh of"):
+            monitor(mesh, "u")
+    with pytest.raises(ml.TopologyError, match="monitors are limited on a mesh of"):
+        limited(mesh, mesh.point_data["u"] + 1, 0.1)
+
+
+def test_settings_of_monitors_are_told(square):
+    field = square.points[:, 0] ** 2
+    for wrong, said in (({"smoothing": "x"}, "smoothing='x'"), ({"cap": -1.0}, "cap=-1.0"), ({"floor": 0}, "floor=0")):
+        with pytest.raises(ml.ParameterError, match=said):
+            HessianMonitor(square, field, **wrong)
+    with pytest.raises(ml.FieldError, match=r"has shape \(4,\), expected \(36,\)"):
+        limited(square, torch.ones(4))
+    for complex_one in (torch.ones(36, dtype=torch.complex64), lambda x: x[:, 0] + 1j):
+        with pytest.raises(ml.FieldError, match="is complex"):
+            ml.MongeAmpereMover().move(square, complex_one)
+
+
+def test_starts_and_boundaries_of_other_kinds_are_told(square):
+    for start in (square, "yes", 3.0):
+        with pytest.raises(ml.ParameterError, match=f"start is a {type(start).__name__}; expected a MoveResult"):
+            ml.MongeAmpereMover().move(square, bump, start=start)
+    with pytest.raises(ml.ParameterError, match="strict='no': expected True or False"):
+        ml.MongeAmpereMover(strict="no")
+    with pytest.raises(ml.ParameterError, match=r"isotropy=0\.6: expected a number above 0 and at most 0.5"):
+        ml.MongeAmpereMover(isotropy=0.6)
+    disc = ml.shapes.disc(size=0.4)
+    with pytest.raises(ml.ParameterError, match="it returned a NoneType"):
+        ml.MongeAmpereMover(boundary=lambda points: None).move(disc, lambda x: 2 + x[:, 0])
+    with pytest.raises(ml.ParameterError, match=r"inverts [1-9][0-9]* cells where nothing has moved yet"):
+        ml.MongeAmpereMover(boundary=lambda points: 0 * points).move(disc, lambda x: 2 + x[:, 0])
+
+
+def test_cells_that_lie_on_each_other_are_not_moved(square):
+    cells = square.cells["triangle"]
+    with pytest.raises(ml.TopologyError, match=r"[1-3] facets of the mesh belong to more than two cells"):
+        ml.MongeAmpereMover().move(ml.Mesh(square.points, {"triangle": torch.cat([cells, cells[:1]])}), bump)

@@ -51,3 +51,35 @@ def test_transfers_that_cannot_be():
     with pytest.raises(ml.TopologyError, match="and tetrahedra"):
         transfer(box, box, "u", "conservative")
     assert torch.equal(transfer(box, box, "u").point_data["u"], box.points[:, 0])
+
+
+@pytest.mark.parametrize("method", ["interpolate", "conservative"])
+def test_fields_carried_over_keep_their_gradients(method):
+    mesh = ml.shapes.square(n=3).double()
+    moved = ml.MongeAmpereMover().move(mesh, lambda x: 1 + x[:, 0]).mesh
+    field = torch.rand(mesh.n_points, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda u: transfer(mesh.with_point_data(u=u), moved, "u", method).point_data["u"], field
+    )
+
+
+def test_a_limiter_does_not_lose_gradients_without_a_word():
+    mesh = ml.shapes.square(n=3).double()
+    field = torch.rand(mesh.n_points, dtype=torch.float64, requires_grad=True)
+    with pytest.raises(ml.ParameterError, match="does not pass the limiter"):
+        transfer(mesh.with_point_data(u=field), mesh, "u", "bounded")
+    with torch.no_grad():
+        assert not transfer(mesh.with_point_data(u=field), mesh, "u", "bounded").point_data["u"].requires_grad
+
+
+@pytest.mark.parametrize("shape", ["interval", "square", "box"])
+def test_meshes_that_lie_on_themselves_have_no_overlaps_to_conserve(shape):
+    mesh = getattr(ml.shapes, shape)(n=4).double()
+    mesh = mesh.with_point_data(u=mesh.points[:, 0])
+    middle = (mesh.points - 0.5).norm(dim=1).argmin()
+    points = mesh.points.clone()
+    points[middle] = 0.95
+    folded = mesh.replace(points=points)
+    for old, new, role in ((mesh, folded, "target"), (folded, mesh, "source")):
+        with pytest.raises(ml.MeshError, match=f"cells of the {role} lie on each other"):
+            transfer(old, new, "u", "conservative")

@@ -1,5 +1,7 @@
 """Largest safe steps: exact where they can be written down, and never past the first inverted cell."""
 
+import math
+
 import pytest
 import torch
 
@@ -99,3 +101,32 @@ def test_arguments_are_checked():
     mesh = ml.shapes.square(n=2)
     with pytest.raises(ml.ParameterError, match="floor"):
         safe_step(mesh, mesh.points, 1.0)
+
+
+@pytest.mark.parametrize("worst", [math.nan, math.inf])
+def test_targets_that_are_not_finite_are_never_safe(worst):
+    mesh = ml.shapes.square(n=3).double()
+    target = mesh.points.clone()
+    target[5] = worst
+    with pytest.raises(ml.ParameterError, match="1 of 16 points of the target are not finite"):
+        safe_step(mesh, target)
+    steps = safe_cell_steps(mesh.points, target - mesh.points, mesh.cells["triangle"])
+    around = (mesh.cells["triangle"] == 5).any(1)
+    assert bool((steps[around] == 0).all())
+    assert bool((steps[~around] == 1).all())
+
+
+def test_meshes_that_are_tangled_already_have_no_safe_step():
+    mesh = ml.shapes.square(n=3).double()
+    points = mesh.points.clone()
+    points[5] = torch.tensor([0.9, 0.9])
+    tangled = mesh.replace(points=points)
+    with pytest.raises(ml.MeshError, match=r"the mesh is tangled before it is moved: [1-9]"):
+        safe_step(tangled, mesh.points)
+    with pytest.raises(ml.MeshError, match="mesh 1 of the batch is tangled"):
+        safe_step(ml.MeshBatch.from_meshes([mesh, tangled]), torch.cat([mesh.points, mesh.points]))
+    turned = ml.Mesh(mesh.points, {"triangle": mesh.cells["triangle"].flip(1)})  # all of them: only numbered clockwise
+    both = ml.MeshBatch.from_meshes([mesh, turned])
+    assert safe_step(both, torch.cat([mesh.points, mesh.points])).tolist() == [1, 1]
+    with pytest.raises(ml.ParameterError, match=r"target has shape \(3, 2\), expected \(16, 2\)"):
+        safe_step(mesh, mesh.points[:3])

@@ -10,7 +10,7 @@ import torch
 from meshlearn.errors import ConvergenceError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.train.fields import describe
+from meshlearn.train.fields import describe, resolve_one
 from meshlearn.train.items import as_items, check_item
 
 POTENTIAL = "monge_ampere_potential"
@@ -19,11 +19,12 @@ POTENTIAL = "monge_ampere_potential"
 class Labelled(Sequence[Mesh]):
     """A sequence of meshes and trajectories as meshes, frame by frame, with the point field `POTENTIAL`.
 
-    find  (mesh) -> potential, for supervised training; it is asked once for each mesh
+    field  the point field that has to be there
+    find   (mesh) -> potential, for supervised training; it is asked once for each mesh
     """
 
-    def __init__(self, meshes: Any, role: str, find: Any = None) -> None:
-        self.items, self.find = as_items(meshes, role), find
+    def __init__(self, meshes: Any, role: str, field: str, find: Any = None) -> None:
+        self.items, self.field, self.find = as_items(meshes, role), field, find
         self._found: dict[int, torch.Tensor] = {}
         self.places: list[tuple[int, int | None]] = []
         for i in range(len(self.items)):
@@ -37,6 +38,7 @@ class Labelled(Sequence[Mesh]):
     def __getitem__(self, index: Any) -> Any:
         item, frame = self.places[index]
         mesh = self.items[item] if frame is None else self.items[item].frame(frame)
+        resolve_one(mesh, self.field, describe(mesh, index), "point")  # before there is more than the user knows of
         if self.find is None:
             return mesh.with_point_data(**{POTENTIAL: mesh.points.new_zeros(mesh.n_points)})
         if index not in self._found:

@@ -166,8 +166,8 @@ class DataFreeMeshMover(NetworkEstimator):
         options = {"learning_rate": 3e-3, **options}
         validation = options.get("validation")
         if validation is not None and not isinstance(validation, (bool, int, float)):
-            options["validation"] = Labelled(validation, "validation", find)
-        super().fit(Labelled(meshes, "meshes", find), **options)
+            options["validation"] = Labelled(validation, "validation", self._name, find)
+        super().fit(Labelled(meshes, "meshes", self._name, find), **options)
 
     @property
     def _name(self) -> str:
@@ -232,7 +232,8 @@ class DataFreeMeshMover(NetworkEstimator):
                  the name of a point field); a list has one for each mesh
 
         The meshes go through the network together. Data and sets stay with their points and cells; carry fields over
-        with `transfer`. Raises NotFittedError, FieldError, MeshError and TopologyError.
+        with `transfer`; the moved points have no derivatives. Raises NotFittedError, FieldError, MeshError,
+        TopologyError, and ParameterError for a field or monitor that requires a gradient.
         """
         self.check_fitted("move")
         single = isinstance(meshes, Mesh)
@@ -296,7 +297,14 @@ class DataFreeMeshMover(NetworkEstimator):
         if monitor is None:
             return self._monitors([mesh], self._skeleton((self._geometry(mesh),)), [None])
         points = mesh.points.detach().cpu().double()
-        return values(as_monitor(mesh.replace(points=points).cpu(), monitor), points).detach()
+        with torch.enable_grad():  # `move` has none: a gradient that is asked for would be lost without a word
+            made = values(as_monitor(mesh.replace(points=points).cpu(), monitor), points)
+        if made.requires_grad:
+            raise ParameterError(
+                "the monitor requires a gradient, which does not pass a learned mover.\n"
+                "  detach its values, or move by MongeAmpereMover, whose points have derivatives."
+            )
+        return made
 
     def _geometry(self, mesh: Mesh) -> Geometry:
         return geometry_of(mesh, self.boundary, float(self.corner))
@@ -332,6 +340,11 @@ def _one_each(monitor: Any, n: int, single: bool) -> list[Any]:
 
 
 def _column(field: Tensor, name: str, mesh: Mesh) -> Tensor:
+    if field.requires_grad:
+        raise ParameterError(
+            f"the point field {name!r} requires a gradient, which does not pass a learned mover.\n"
+            "  detach it, or move by MongeAmpereMover, whose points have derivatives."
+        )
     if field.numel() != mesh.n_points:
         raise FieldError(
             f"the point field {name!r} has values of shape {tuple(field.shape[1:])}: a monitor is made of one number "

@@ -26,6 +26,8 @@ class CarriedField:
 
     def __init__(self, mesh: Mesh, values: Any, name: str = "the monitor") -> None:
         made = torch.as_tensor(values)
+        if made.is_complex():
+            raise FieldError(f"{name} is complex; expected real, positive densities, such as its absolute value.")
         if made.dim() == 2 and made.shape[1] == 1:
             made = made[:, 0]
         if made.shape != (mesh.n_points,):

@@ -12,12 +12,16 @@ from torch import Tensor
 from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.checks import of_mesh
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.movers.preparation import check_simplices
 
 _ROUNDINGS = 4.0  # how many of them may meet in a recovered derivative
 
 
 def point_field(mesh: Mesh, field: Any) -> tuple[Mesh, Float[Tensor, " n"]]:
-    """(mesh in float64, values (n,) float64). Raises FieldError for what is not a finite scalar point field."""
+    """(mesh in float64, values (n,) float64). Raises FieldError for what is not a finite scalar point field,
+    TopologyError where it is not linear in the cells: other cells than lines, triangles or tetrahedra that fill space.
+    """
+    check_simplices(mesh, "derivatives of a field are recovered on")
     name = f"the point field {field!r}" if isinstance(field, str) else "the field"
     if isinstance(field, str):
         if field not in mesh.point_data:
@@ -65,9 +69,10 @@ def reference(size: Float[Tensor, " n"], relative_to: str, what: str, least: flo
     if relative_to not in ("max", "mean"):
         raise ParameterError(f"relative_to={relative_to!r}: expected 'max' or 'mean'.")
     made = size.max() if relative_to == "max" else size.mean()
-    if not float(made) > least:
+    if not float(made.detach()) > least:
+        largest = float(size.detach().max())
         raise FieldError(
-            f"the {what} of the field is zero everywhere (at most {float(size.max()):.1e}, which is rounding): no "
+            f"the {what} of the field is zero everywhere (at most {largest:.1e}, which is rounding): no "
             "place is to be denser than another.\n  use a monitor that is constant, or another field."
         )
     return made

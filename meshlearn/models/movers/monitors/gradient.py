@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.movers.monitors.carried import CarriedField
 from meshlearn.models.movers.monitors.field import point_field, reference, rounding
 from meshlearn.models.movers.monitors.limits import limited
 from meshlearn.models.movers.monitors.recovery import recovered_gradient
+from meshlearn.train.option_checks import number
 
 
 class GradientMonitor(CarriedField):
@@ -27,15 +27,15 @@ class GradientMonitor(CarriedField):
         self,
         mesh: Mesh,
         field: Any,
-        amplitude: float = 10.0,
-        power: float = 2.0,
-        relative_to: str = "max",
-        smoothing: float = 0.0,
-        floor: float | None = None,
-        cap: float | None = None,
+        amplitude: Any = 10.0,
+        power: Any = 2.0,
+        relative_to: Any = "max",
+        smoothing: Any = 0.0,
+        floor: Any = None,
+        cap: Any = None,
     ) -> None:
-        if not (amplitude >= 0 and power > 0):
-            raise ParameterError(f"amplitude={amplitude!r}, power={power!r}: expected amplitude >= 0 and power > 0.")
+        number("a number of 0 or more", lambda x: x >= 0)("amplitude", amplitude)
+        number("a positive number", lambda x: x > 0)("power", power)
         exact, values = point_field(mesh, field)
         size = recovered_gradient(exact, values).norm(dim=1)
         made = 1 + amplitude * (size / reference(size, relative_to, "gradient", rounding(mesh, field, 1))) ** power

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.movers.monitors.carried import CarriedField
 from meshlearn.models.movers.monitors.field import point_field, reference, rounding
 from meshlearn.models.movers.monitors.limits import limited
 from meshlearn.models.movers.monitors.recovery import recovered_hessian
+from meshlearn.train.option_checks import number
 
 
 class HessianMonitor(CarriedField):
@@ -27,13 +27,12 @@ class HessianMonitor(CarriedField):
         self,
         mesh: Mesh,
         field: Any,
-        amplitude: float = 5.0,
-        smoothing: float = 0.0,
-        floor: float | None = None,
-        cap: float | None = None,
+        amplitude: Any = 5.0,
+        smoothing: Any = 0.0,
+        floor: Any = None,
+        cap: Any = None,
     ) -> None:
-        if not amplitude >= 0:
-            raise ParameterError(f"amplitude={amplitude!r}: expected 0 or more.")
+        number("a number of 0 or more", lambda x: x >= 0)("amplitude", amplitude)
         exact, values = point_field(mesh, field)
         size = recovered_hessian(exact, values).flatten(1).norm(dim=1)
         made = 1 + amplitude * (size / reference(size, "max", "Hessian", rounding(mesh, field, 2))) ** self._power

@@ -44,7 +44,10 @@ def values(monitor: Callable[[Tensor], Any], points: Tensor) -> Tensor:
             f"the monitor returned a {type(found).__name__} for points {tuple(points.shape)}; expected a tensor "
             f"({len(points)},) of wanted densities."
         )
-    made = torch.as_tensor(found).to(device=points.device, dtype=torch.float64)
+    made = torch.as_tensor(found)
+    if made.is_complex():
+        raise FieldError("the monitor is complex; expected real, positive densities, such as its absolute value.")
+    made = made.to(device=points.device, dtype=torch.float64)
     if made.dim() == 2 and made.shape[1] == 1:
         made = made[:, 0]
     if made.shape != (len(points),):
