@@ -6,9 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from meshlearn.errors import FieldError, ParameterError
+from meshlearn.mesh.batch import MeshBatch
+from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.neural_fields.groups import GROUPS
 from meshlearn.train import option_checks as check
 from meshlearn.train.fields import FieldSet
+from meshlearn.train.items import is_single
 from meshlearn.train.loss import POINTWISE
 
 MOVING = ("position", "turn", "window")
@@ -75,6 +79,22 @@ def check_group(group: Any, dim: int, period: Any, moving: Any) -> None:
     check.require(good, "moving", moving, f"a list of parts of a pose, among {list(MOVING)},")
     if "turn" in moving and group not in ("SE2", "SE3"):
         raise ParameterError(f"moving={list(moving)!r}: latents of the group {group!r} have no axes that could turn.")
+
+
+def one_mesh(mesh: Any, what: str) -> Mesh:
+    """The mesh itself; ParameterError for anything else."""
+    if isinstance(mesh, Mesh):
+        return mesh
+    several = {Trajectory: ": take its frames, trajectory.frame(i)", MeshBatch: ": take those of batch.unbatch()"}
+    hint = several.get(type(mesh), ": take one after the other" if isinstance(mesh, (list, tuple)) else "")
+    raise ParameterError(f"{what} is one Mesh, not {type(mesh).__name__}{hint}.")
+
+
+def mesh_or_points(at: Any, what: str) -> Mesh:
+    """A mesh, or (n, dim) points as a cloud; ParameterError for several meshes, MeshError for what are no points."""
+    if isinstance(at, (Mesh, Trajectory, MeshBatch)) or (isinstance(at, Sequence) and any(map(is_single, at))):
+        return one_mesh(at, what)
+    return Mesh(at)
 
 
 def check_point_outputs(fields: FieldSet, name: str) -> None:

@@ -12,12 +12,12 @@ from torch import Tensor
 from meshlearn import ops
 from meshlearn.errors import MeshError, ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.models.neural_fields.arguments import check_latents, check_point_outputs
+from meshlearn.models.neural_fields.arguments import check_latents, check_point_outputs, mesh_or_points, one_mesh
 from meshlearn.models.neural_fields.decoding import decoded, fit_chunk
 from meshlearn.models.neural_fields.groups import Group
 from meshlearn.models.neural_fields.latents import Latents, precise
-from meshlearn.models.neural_fields.placement import frames, in_order, spread
-from meshlearn.models.neural_fields.reach import check_extent, warn_beyond
+from meshlearn.models.neural_fields.placement import frames, in_order, spread, spread_over
+from meshlearn.models.neural_fields.reach import check_extent, reach, warn_beyond
 from meshlearn.models.neural_fields.sample import FieldSample, padding, thinned, with_places
 from meshlearn.train import option_checks as check
 from meshlearn.train.fields import FieldSet, FieldSpec, check_geometry, describe
@@ -53,6 +53,7 @@ class FieldAutodecoder(NetworkEstimator):
     meta: str
     points_per_step: int
     length_: float
+    least_: float
     start_: Tensor | None
     frame_: Tensor | None
     inputs: Any = ()
@@ -72,12 +73,13 @@ class FieldAutodecoder(NetworkEstimator):
         points = (mesh.points.detach().double() - self.center(mesh, weights, group)).to(mesh.points)
         start = frame = None
         if self._own_places(group):
-            if mesh.n_points < self.n_latents:
+            solid = weights > 0  # a point of no cell, such as a reference node far away, is no place for a latent
+            if int(solid.sum()) < self.n_latents:
                 raise MeshError(
-                    f"{describe(mesh)} has {mesh.n_points} points, fewer than n_latents={self.n_latents}: its latents "
-                    "have no places.\n  Lower n_latents, or use placement='shared'."
+                    f"{describe(mesh)} has {int(solid.sum())} points, fewer than n_latents={self.n_latents}: its "
+                    "latents have no places.\n  Lower n_latents, or use placement='shared'."
                 )
-            start = spread(points, weights, self.n_latents)[None]
+            start = spread_over(points[solid], weights[solid], self.n_latents)[None]
             frame = frames(start[0], points.new_zeros(mesh.dim))[None] if group.oriented else None
         self._look(points, weights)
         return FieldSample(counts=row_counts(mesh), points=points, start=start, frame=frame)
@@ -98,8 +100,9 @@ class FieldAutodecoder(NetworkEstimator):
         seen = self.__dict__.get("_seen")
         if seen is None or seen.fields is not self.fields_:
             self._seen = seen = _Seen(self.fields_, [], [], [])
+        seen.extents.append(reach(points, weights))
+        points, weights = points[weights > 0], weights[weights > 0]
         step = -(-len(points) // POOLED)
-        seen.extents.append(float(points.norm(dim=1).max()))
         share = weights[::step].cpu().double()
         seen.points.append(points[::step].cpu().double())
         # Half by measure, half by number: where the meshes are finer, more happens, and latents lie closer.
@@ -108,7 +111,7 @@ class FieldAutodecoder(NetworkEstimator):
     def settle(self) -> None:
         """Set the unit of length, and the places that all meshes share."""
         seen = self._seen
-        self.length_ = max(seen.extents) or 1.0
+        self.length_, self.least_ = max(seen.extents) or 1.0, min(seen.extents)
         group = self.make_group(self.fields_.dim, self.length_)
         self.start_ = self.frame_ = None
         if not self._own_places(group):
@@ -158,7 +161,8 @@ class FieldAutodecoder(NetworkEstimator):
         self.check_fitted("fit_latents")
         steps = self.inner_steps if steps is None else check.whole(0)("steps", steps)
         items = as_items(mesh)
-        found = [self._encode(check_item(items[i], i), steps, describe(items[i], i)) for i in range(len(items))]
+        meshes = (one_mesh(check_item(items[i], i), "what latents are fitted to") for i in range(len(items)))
+        found = [self._encode(item, steps, describe(item, i)) for i, item in enumerate(meshes)]
         return found[0] if is_single(mesh) else found
 
     def _encode(self, mesh: Mesh, steps: int, where: str) -> Mesh:
@@ -172,7 +176,7 @@ class FieldAutodecoder(NetworkEstimator):
         exact = mesh.replace(points=mesh.points.double())
         sample = self.prepare(exact)
         if self.make_group(mesh.dim, self.length_).name != "Tn":
-            check_extent(float(sample.points.norm(dim=1).max()), self.length_, where)
+            check_extent(reach(sample.points, measure_weights(exact, "point")), self.length_, where, self.least_)
         moved = with_places(narrowed(sample, self.dtype, self.device), sample)
         order = in_order(sample.points)  # sums that do not depend, in their last digits either, on that of the mesh
         weights, table = measure_weights(exact, "point"), self.fields_.table(mesh, "outputs", "point", exact=True)
@@ -202,7 +206,7 @@ class FieldAutodecoder(NetworkEstimator):
         self.check_fitted("decode")
         if not isinstance(latents, Mesh):
             raise ParameterError(f"latents are a point cloud, a Mesh from fit_latents, not {type(latents).__name__}.")
-        mesh = at if isinstance(at, Mesh) else Mesh(torch.as_tensor(at))
+        mesh = mesh_or_points(at, "what to decode at")
         for one, role in ((mesh, "the mesh to decode at"), (latents, "the cloud of latents")):
             check_geometry(one, role)
             if one.dim != self.fields_.dim:
@@ -228,14 +232,16 @@ class FieldAutodecoder(NetworkEstimator):
         tables = {"point": self.normalizers_.targets["point"].inverse(values.double())}  # type: ignore[operator]
         return self.fields_.split_outputs(tables)
 
-    def truncation_error(self, mesh: Mesh, nearest: Any) -> dict[str, float]:
+    def truncation_error(self, mesh: Any, nearest: Any) -> dict[str, float]:
         """{output: relative L2 difference} between fields decoded with `nearest` latents per point and with all.
 
-        The latents are those fitted to the mesh as the model was trained.
+        The latents are those fitted to the mesh as the model was trained. It tells what truncation costs a model that
+        was trained with all latents (`nearest=None`): one that was trained with a few never saw what far ones add.
         """
         from meshlearn.models.neural_fields.truncation import truncation_error
 
         self.check_fitted("truncation_error")
+        mesh = one_mesh(mesh, "what is decoded twice")
         return truncation_error(self, mesh, check.whole(1)("nearest", nearest))
 
     # -- the estimator's predictions: what the latents keep of the fields ------------------------------------------
@@ -253,10 +259,14 @@ class FieldAutodecoder(NetworkEstimator):
         """Weights, normalisers and shared places as tensors; the unit of length as data."""
         tensors, meta = super().get_state()
         shared = {"start": self.start_, "frame": self.frame_}
-        return tensors | {k: v for k, v in shared.items() if v is not None}, {**meta, "length": self.length_}
+        return tensors | {k: v for k, v in shared.items() if v is not None}, {
+            **meta,
+            "length": self.length_,
+            "least": self.least_,
+        }
 
     def set_state(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """The inverse of `get_state`."""
-        self.length_ = float(meta["length"])
+        self.length_, self.least_ = float(meta["length"]), float(meta.get("least", 0.0))
         self.start_, self.frame_ = tensors.get("start"), tensors.get("frame")
         super().set_state(tensors, meta)

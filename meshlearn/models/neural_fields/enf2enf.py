@@ -26,9 +26,10 @@ from typing import Any, no_type_check
 import torch
 from torch import Tensor
 
-from meshlearn.errors import MeshError, ParameterError
+from meshlearn.errors import MeshError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.geometric_inputs import check_patterns
+from meshlearn.models.neural_fields.arguments import mesh_or_points, one_mesh
 from meshlearn.models.neural_fields.decoding import decoded
 from meshlearn.models.neural_fields.geometry import Geometry
 from meshlearn.models.neural_fields.latents import Latents
@@ -159,6 +160,7 @@ class Enf2Enf(RelativeLossEstimator):
 
         `validation` is held out of both stages. A `time_budget` is shared between them (`encoder_share`); `max_steps`,
         `checkpoint`, `log` and `callbacks` are for the second. A resumed fit takes the encoder from its checkpoint.
+        Ctrl-C during the first stage leaves the model as it was before the fit, with a KeyboardInterrupt.
         """
         check_pipeline(self)
         chosen = FitOptions.checked(**options)
@@ -181,8 +183,12 @@ class Enf2Enf(RelativeLossEstimator):
         """The networks of both stages; raises ParameterError for arguments that cannot be."""
         return build_pipeline(self, fields, self._encoder)
 
-    def shape_of(self, mesh: Mesh) -> Mesh:
+    def shape_of(self, mesh: Any) -> Mesh:
         """The mesh with the point field "geometry" that the encoder sees."""
+        self.check_fitted("shape_of")
+        return self._shape(one_mesh(mesh, "the shape"))
+
+    def _shape(self, mesh: Mesh) -> Mesh:
         return self._geometry().mesh(mesh)
 
     def _geometry(self) -> Geometry:
@@ -191,7 +197,7 @@ class Enf2Enf(RelativeLossEstimator):
     def prepare(self, mesh: Mesh) -> ShapeSample:
         """Latents of the shape, and what the points bring along, in physical units."""
         coder, weights = self._coder(), measure_weights(mesh, "point")
-        shape = self.shape_of(mesh)
+        shape = self._shape(mesh)
         seen, latents = coder.latents_of(shape, self.inner_steps, describe(mesh))
         table = shape.point_data["geometry"]
         joint = self.training == "joint"
@@ -280,9 +286,7 @@ class Enf2Enf(RelativeLossEstimator):
         from `mesh`. Outside the mesh the values mean little. Returns `at` with the outputs.
         """
         self.check_fitted("predict_at")
-        if not isinstance(mesh, Mesh):
-            raise ParameterError(f"mesh is the shape, a Mesh with the inputs, not {type(mesh).__name__}.")
-        target = at if isinstance(at, Mesh) else Mesh(torch.as_tensor(at))
+        mesh, target = one_mesh(mesh, "mesh, the shape with the inputs,"), mesh_or_points(at, "what to predict at")
         check_geometry(target, "the mesh to predict at")
         if target.dim != mesh.dim:
             raise MeshError(f"the mesh to predict at has {target.dim} dimensions, the shape has {mesh.dim}.")

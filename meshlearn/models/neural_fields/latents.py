@@ -92,6 +92,15 @@ class Latents:
         data = mesh.point_data
         if not bool((data[WINDOW] > 0).all()):
             raise FieldError("the point field 'window' of latents must be positive: it is the width of a Gaussian.")
+        for name in shapes:
+            if not bool(data[name].isfinite().all()):
+                raise FieldError(f"the point field {name!r} of latents has NaN or infinite values.")
+        if oriented and float((data[FRAME].mT @ data[FRAME] - torch.eye(mesh.dim).to(data[FRAME])).abs().max()) > 1e-2:
+            raise FieldError(
+                "the point field 'frame' of latents holds matrices that are no rotations: their columns are the axes "
+                "of each latent, of length 1 and at right angles.\n  To turn latents, multiply frames from the left: "
+                "rotation @ frame."
+            )
         if not mesh.n_points:
             raise MeshError("these latents are empty: a field needs at least one.")
         return cls(

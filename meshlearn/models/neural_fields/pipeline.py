@@ -39,11 +39,22 @@ def shape_names(geometry: Any) -> tuple[str, ...]:
 
 def check_pipeline(model: Any) -> None:
     """Raise ParameterError for arguments of `Enf2Enf` that cannot be; those that need meshes are checked later."""
-    shape_names(model.geometry)
+    names, outputs = shape_names(model.geometry), model.outputs
+    hidden = [name for name in names if isinstance(outputs, (list, tuple)) and name in outputs]
+    if hidden:
+        raise ParameterError(
+            f"geometry={model.geometry!r}: {hidden} are outputs too, and outputs are hidden from the model that "
+            "predicts them.\n  Name other fields of the shape, or give that one another name on the meshes."
+        )
     sets = model.boundary_sets
     good = isinstance(sets, Sequence) and not isinstance(sets, str) and all(isinstance(name, str) for name in sets)
     check.require(good, "boundary_sets", sets, "a list of names of sets, such as ['hole_*']")
     one_of("backbone", model.backbone, ("attention", "film"))
+    if model.backbone == "film" and model.group != "Rn":
+        raise ParameterError(
+            f"group={model.group!r} is of backbone='attention': modulated networks commute with translations only. "
+            "Leave group out with backbone='film'."
+        )
     one_of("training", model.training, ("two-stage", "joint"))
     check_loss(model.loss)
     check.whole(0)("blocks", model.blocks)

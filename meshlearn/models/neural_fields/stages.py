@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from meshlearn.models.neural_fields.pipeline import make_encoder, shape_names
 from meshlearn.train import checkpoint
 from meshlearn.train.fields import describe, resolve_fields
 from meshlearn.train.fitting import split
+from meshlearn.train.interrupt import FitInterruptedWarning
 from meshlearn.train.items import Items, check_item
 from meshlearn.train.options import FitOptions
 
@@ -60,7 +62,10 @@ def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | 
 def encoder_of(
     model: Any, training: Items, validation: Items | None, options: FitOptions
 ) -> tuple[Any, Tensor | None, float | None]:
-    """(fitted encoder, reference of the deformation or None, seconds left of a time budget or None)."""
+    """(fitted encoder, reference of the deformation or None, seconds left of a time budget or None).
+
+    Raises KeyboardInterrupt when Ctrl-C ended the fit of the encoder: one that is half trained would be used for good.
+    """
     if options.resume and options.checkpoint is not None and checkpoint.exists(options.checkpoint):
         from meshlearn.train.estimator import load
 
@@ -71,13 +76,20 @@ def encoder_of(
     geometry = Geometry(shape_names(model.geometry), model.boundary_sets, reference)
     budget = None if options.time_budget is None else model.encoder_share * options.time_budget
     encoder = make_encoder(model)
-    encoder.fit(
-        Shapes(training, geometry),
-        validation=None if validation is None else Shapes(validation, geometry),
-        epochs=model.encoder_epochs or max(round(model.encoder_share * options.epochs), 1),
-        time_budget=budget,
-        **{name: getattr(options, name) for name in SHARED},
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitInterruptedWarning)  # it says that what was learned is kept
+        encoder.fit(
+            Shapes(training, geometry),
+            validation=None if validation is None else Shapes(validation, geometry),
+            epochs=model.encoder_epochs or max(round(model.encoder_share * options.epochs), 1),
+            time_budget=budget,
+            **{name: getattr(options, name) for name in SHARED},
+        )
+    if encoder.interrupted_:
+        raise KeyboardInterrupt(
+            "the fit of this Enf2Enf was interrupted while it learned shapes, before the stage that learns the "
+            "outputs: nothing is kept, and no checkpoint is written."
+        )
     left = None
     if options.time_budget is not None:
         left = max(options.time_budget - (time.perf_counter() - began), LEAST)

@@ -1,5 +1,7 @@
 """Enf2Enf: an estimator on all kinds of meshes; shapes by distance, deformation or fields; other places; stages."""
 
+import os
+import signal
 from functools import partial
 
 import pytest
@@ -8,6 +10,7 @@ from torch.testing import assert_close
 
 import meshlearn as ml
 from meshlearn.mesh.boundary import tagged_points
+from meshlearn.models.neural_fields.autodecoder import Autodecoder
 from meshlearn.testing import RigidMotion, assert_same_fields, check_estimator
 
 Small = partial(
@@ -140,7 +143,7 @@ def test_other_places_of_the_same_shape():
     assert_close(cloud.point_data["u"], on_finer.point_data["u"])
     with pytest.raises(ml.MeshError, match="3 dimensions"):
         model.predict_at(mesh, torch.rand(3, 3))
-    with pytest.raises(ml.ParameterError, match="is the shape"):
+    with pytest.raises(ml.ParameterError, match="the shape with the inputs, is one Mesh, not Tensor"):
         model.predict_at(mesh.points, mesh)
     with pytest.warns(ml.ExtrapolationWarning, match="farthest point to predict at reaches"):
         model.predict_at(mesh, mesh.points + 100.0)
@@ -187,6 +190,65 @@ def test_a_failed_fit_leaves_the_model_as_it_was():
     with pytest.raises(ml.FieldError, match="no field 'load'"):
         model.fit([mesh.without_data().with_point_data(u=mesh.point_data["u"]) for mesh in plates()], **QUIET)
     assert_same_fields(model.predict(plates()[0]), before, 0.0, 0.0, "before and after a failed fit")
+
+
+def test_ctrl_c_in_the_first_stage_ends_the_fit(monkeypatch, tmp_path):
+    """A decoder on an encoder that was interrupted would be trained, saved and taken for a finished one."""
+    model = Small(["load"], ["u"]).fit(plates(), **QUIET)
+    before, forward = model.predict(plates()[0]), Autodecoder.forward
+
+    def interrupted(self, *args):
+        monkeypatch.setattr(Autodecoder, "forward", forward)
+        os.kill(os.getpid(), signal.SIGINT)
+        return forward(self, *args)
+
+    monkeypatch.setattr(Autodecoder, "forward", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="before the stage that learns the outputs"):
+        model.fit(plates(), epochs=9, progress=False, checkpoint=tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*.json"))
+    assert_same_fields(model.predict(plates()[0]), before, 0.0, 0.0, "before and after an interrupted fit")
+
+
+@pytest.mark.parametrize("at", [None, "points", {}, [[1.0, 2.0], [3.0]], 3])
+def test_what_is_no_place_is_told(at):
+    model = Small(["load"], ["u"]).fit(plates(), **QUIET)
+    latents = model.encoder_.fit_latents(model.shape_of(plates()[0]))
+    for call in (lambda: model.predict_at(plates()[0], at), lambda: model.encoder_.decode(latents, at)):
+        with pytest.raises(ml.MeshError, match="points"):
+            call()
+
+
+def test_several_meshes_where_one_is_meant_are_told():
+    model, meshes = Small(["load"], ["u"]).fit(plates(), **QUIET), plates()
+    series = ml.Trajectory(meshes[0], [0.0, 1.0], {"u": torch.zeros(2, meshes[0].n_points)})
+    coder = model.encoder_
+    latents = coder.fit_latents(model.shape_of(meshes[0]))
+    several = {"one after the other": meshes, r"frame\(i\)": series, "unbatch": ml.MeshBatch.from_meshes(meshes)}
+    for hint, at in several.items():
+        for call in (
+            lambda at=at: model.predict_at(meshes[0], at),
+            lambda at=at: model.predict_at(at, meshes[0]),
+            lambda at=at: model.shape_of(at),
+            lambda at=at: coder.decode(latents, at),
+            lambda at=at: coder.truncation_error(at, 1),
+        ):
+            with pytest.raises(ml.ParameterError, match=hint):
+                call()
+    with pytest.raises(ml.ParameterError, match="frame"):
+        coder.fit_latents(series)
+    with pytest.raises(ml.NotFittedError, match="shape_of"):
+        Small().shape_of(meshes[0])
+
+
+def test_outputs_are_no_fields_of_the_shape():
+    for geometry in (["u"], "u", ["f", "u"]):
+        with pytest.raises(ml.ParameterError, match="are outputs too"):
+            Small(["load"], ["u"], geometry=geometry).fit(plates(), **QUIET)
+
+
+def test_modulated_networks_have_no_other_group():
+    with pytest.raises(ml.ParameterError, match="translations only"):
+        Small(["load"], ["u"], group="SE2", backbone="film").fit(plates(), **QUIET)
 
 
 def test_cells_are_not_decoded():

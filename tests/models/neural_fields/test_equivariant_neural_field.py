@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 import meshlearn as ml
 from meshlearn.testing import RigidMotion, assert_same_fields, permute_mesh
+from meshlearn.train.survey import FitWarning
 
 QUIET = {"epochs": 2, "progress": False}
 Small = partial(ml.EquivariantNeuralField, n_latents=5, latent_dim=4, hidden=16, nearest=3)
@@ -157,6 +158,18 @@ def test_gradients_reach_points_and_latents(fitted):
     assert not fitted.decode(latents, points.detach()).point_data["u"].requires_grad
 
 
+def test_latents_that_are_none_are_told(fitted):
+    mesh = unlike_meshes()[0]
+    latents = fitted.fit_latents(mesh)
+    frame, context = latents.point_data["frame"], latents.point_data["context"]
+    for bad in (3 * frame, 0 * frame, frame + 0.1):
+        with pytest.raises(ml.FieldError, match="no rotations"):
+            fitted.decode(latents.with_point_data(frame=bad), mesh)
+    for name, bad in (("context", context / 0.0), ("frame", frame * torch.nan)):
+        with pytest.raises(ml.FieldError, match=f"'{name}' of latents has NaN"):
+            fitted.decode(latents.with_point_data(**{name: bad}), mesh)
+
+
 def test_all_latents_have_no_truncation_error(fitted):
     mesh = unlike_meshes()[0]
     errors = [fitted.truncation_error(mesh, nearest)["u"] for nearest in (1, 5)]
@@ -188,6 +201,30 @@ def test_meshes_far_larger_than_those_of_the_training_are_told(fitted):
         fitted.fit_latents(mesh.replace(points=3 * mesh.points))
     with pytest.raises(ml.MeshError, match="unit of length"):
         fitted.fit_latents(mesh.replace(points=1000 * mesh.points))
+
+
+def test_meshes_far_smaller_than_those_of_the_training_are_told(fitted, tmp_path):
+    mesh = unlike_meshes()[0]
+    loaded = ml.load(fitted.save(tmp_path / "model"))
+    for model in (fitted, loaded):
+        with pytest.warns(ml.ExtrapolationWarning, match="smaller"):
+            model.fit_latents(mesh.replace(points=0.2 * mesh.points))
+        with pytest.raises(ml.MeshError, match="unit of length"):
+            model.fit_latents(mesh.replace(points=0.001 * mesh.points))
+
+
+@pytest.mark.parametrize("placement", ["own", "shared"])
+def test_points_of_no_cell_are_no_part_of_the_shape(placement):
+    """Reference nodes lie far away in files of many programs."""
+    mesh = unlike_meshes()[1]
+    x, fields = torch.cat([mesh.points, mesh.points.new_tensor([[90.0, 40.0]])]), mesh.point_data
+    lone = mesh.replace(points=x, point_data={k: torch.cat([v, v[:1]]) for k, v in fields.items()})
+    model = Small(["u", "v"], placement=placement).fit(mesh, **QUIET)
+    with pytest.warns(FitWarning, match="belongs to no cell"):
+        other = Small(["u", "v"], placement=placement).fit(lone, **QUIET)
+    assert other.length_ == pytest.approx(model.length_)
+    expected, found = model.fit_latents(mesh), other.fit_latents(lone)
+    assert_close(found.points, expected.points, rtol=0, atol=1e-5)
 
 
 def test_points_far_beyond_the_training_are_told(fitted):
