@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,24 +14,25 @@ import torch
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.sim.plate import Range
+from meshlearn.train.option_checks import whole
 
 Made = TypeVar("Made", Mesh, Trajectory)
 SERIES = ".mesh.safetensors"
 """Files of trajectories: one each, with everything that they hold."""
 
 
-def bounds(name: str, value: Range, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
+def bounds(name: str, value: Any, lowest: float = -math.inf, highest: float = math.inf) -> tuple[float, float]:
     """(smallest, largest) from a number or a pair. Raises ParameterError for anything else, or outside the limits."""
-    pair = [value, value] if isinstance(value, (int, float)) else list(value)
-    low, high = pair if len(pair) == 2 else (1.0, 0.0)
+    pair = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value, value]
+    numbers = len(pair) == 2 and all(isinstance(part, Real) and not isinstance(part, bool) for part in pair)
+    low, high = pair if numbers else (1.0, 0.0)
     if not (lowest <= low <= high <= highest and math.isfinite(low) and math.isfinite(high)):
         limits = f" from {lowest:g} to {highest:g}" if math.isfinite(lowest) or math.isfinite(highest) else ""
-        raise ParameterError(f"{name} is a number or a pair (smallest, largest){limits}, not {value}.")
+        raise ParameterError(f"{name} is a number or a pair (smallest, largest){limits}, not {value!r}.")
     return float(low), float(high)
 
 
-def design(n: int, seed: int, ranges: Mapping[str, tuple[float, float]]) -> list[dict[str, float]]:
+def design(n: Any, seed: Any, ranges: Mapping[str, tuple[float, float]]) -> list[dict[str, float]]:
     """`n` points of a scrambled Sobol sequence in a box: {name: value} each.
 
     They fill the box more evenly than independent draws do. Point i depends on the seed, on i and on the number of
@@ -42,10 +44,7 @@ def design(n: int, seed: int, ranges: Mapping[str, tuple[float, float]]) -> list
     """
     from scipy.stats import qmc
 
-    if n < 1:
-        raise ParameterError(f"n is the number of meshes to make, at least 1, not {n}.")
-    if seed < 0:
-        raise ParameterError(f"seed is a whole number of at least 0, not {seed}.")
+    n, seed = whole(1)("n", n), whole(0)("seed", seed)
     sequence = qmc.Sobol(len(ranges), scramble=True, seed=np.random.default_rng(seed))
     share = sequence.random_base2(math.ceil(math.log2(n)))[:n]
     low, high = np.array(list(ranges.values())).T

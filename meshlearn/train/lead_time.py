@@ -47,6 +47,7 @@ class LeadTimePairs(Sequence[Trajectory]):
         self.items: Items = as_items(trajectories, "trajectories")
         self.name = text("the name of a field")("name", name)
         largest, number = whole(1, optional=True)("largest", largest), whole(1, optional=True)("number", number)
+        seed = whole(0)("seed", seed)
         self._pairs: list[tuple[int, int, int]] = []
         self._last: tuple[int, Trajectory] | None = None
         for index in range(len(self.items)):
@@ -55,7 +56,7 @@ class LeadTimePairs(Sequence[Trajectory]):
             pairs = [(index, i, j) for i in range(n) for j in range(i + 1, n if largest is None else i + largest + 1)]
             pairs = [pair for pair in pairs if pair[2] < n]
             if number is not None:
-                generator = torch.Generator().manual_seed(mix(whole(0)("seed", seed), index))
+                generator = torch.Generator().manual_seed(mix(seed, index))
                 chosen = torch.randperm(len(pairs), generator=generator)[:number].sort().values
                 pairs = [pairs[k] for k in chosen.tolist()]
             self._pairs += pairs
@@ -79,7 +80,10 @@ class LeadTimePairs(Sequence[Trajectory]):
                 raise ParameterError(
                     f"entry {index} of the trajectories is {seen}: a Trajectory of at least two frames is expected."
                 )
-            if self.name in item.global_data or self.name in item.mesh.global_data:
-                raise ParameterError(f"trajectory {index} has a global field {self.name!r}: choose another name.")
+            for place in ("point_data", "cell_data", "global_data"):
+                if self.name in getattr(item, place) or self.name in getattr(item.mesh, place):
+                    raise ParameterError(
+                        f"trajectory {index} has a field {self.name!r} in its {place}: choose another name."
+                    )
             self._last = (index, item)
         return self._last[1]

@@ -94,10 +94,49 @@ def test_pdebench_groups(tmp_path, channels):
     assert close(u[1] if channels == 1 else u[1, :, 1], expected(data[2], 1, channels))
 
 
+def test_pdebench_incompressible_flow(tmp_path):
+    times, n, m = [0.0, 0.5, 1.0], 5, 4
+    t, x, y = np.meshgrid(times, (np.arange(n) + 0.5) / n, (np.arange(m) + 0.5) / m, indexing="ij")
+    values = wave(t, x, y)
+    with h5py.File(tmp_path / "incompressible.h5", "w") as file:
+        file["velocity"] = np.stack([values, 2 * values], axis=-1)[None].repeat(2, 0)
+        file["particles"] = 3 * values[None, ..., None].repeat(2, 0)
+        file["force"] = np.stack([4 * values[0], 5 * values[0]], axis=-1)[None].repeat(2, 0)
+        file["t"] = np.array([times, times])
+    flow = PDEBench(tmp_path / "incompressible.h5")[1]
+    truth = expected(flow, 2)
+    assert close(flow.point_data["velocity"][2], torch.stack([truth, 2 * truth], 1))
+    assert close(flow.point_data["particles"][2], 3 * truth)
+    assert close(flow.mesh.point_data["force"][:, 1], 5 * expected(flow, 0))
+
+
+def test_parts_of_pdebench_files_that_are_missing_are_told(tmp_path):
+    with h5py.File(tmp_path / "half.h5", "w") as file:
+        for name in ("density", "Vx"):
+            file[name] = on_grid([0.0, 1.0])[None]
+        file["x-coordinate"], file["y-coordinate"], file["t-coordinate"] = X, Y, np.array([0.0, 1.0])
+    with pytest.raises(ml.MeshReadError, match=r"\['Vx'\] of a velocity in 2-D"):
+        PDEBench(tmp_path / "half.h5")[0]
+    with h5py.File(tmp_path / "number.h5", "w") as file:
+        file["tensor"] = 3.0
+    with pytest.raises(ml.MeshReadError, match="not an array over trajectories"):
+        PDEBench(tmp_path / "number.h5")
+    with pytest.raises(ml.ParameterError, match="path=5"):
+        PDEBench(5)
+
+
+def test_too_few_points_are_the_fault_of_the_argument(tmp_path):
+    well(tmp_path / "flow.hdf5")
+    with pytest.raises(ml.ParameterError, match="every=20 leaves 1 of 10 points along x"):
+        TheWell(tmp_path / "flow.hdf5", every=20)[0]
+    with pytest.raises(TypeError):
+        TheWell(tmp_path / "flow.hdf5")["0"]
+
+
 def test_files_that_are_something_else_are_told(tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
-        file["velocity"] = np.zeros(3)
-    with pytest.raises(ml.MeshReadError, match=r"other.h5.*velocity"):
+        file["speed"] = np.zeros(3)
+    with pytest.raises(ml.MeshReadError, match=r"other.h5.*speed"):
         PDEBench(tmp_path / "other.h5")
     with pytest.raises(ml.MeshReadError, match="no fields"):
         TheWell(tmp_path / "other.h5")
@@ -217,6 +256,13 @@ def test_damaged_cases_of_cfdbench_are_told(tmp_path):
     np.save(tmp_path / "case0000" / "v.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ml.MeshReadError, match="pickle"):
         CFDBench(tmp_path)[0]
+    np.save(tmp_path / "case0000" / "v.npy", np.zeros((3, 6, 10), dtype=complex))
+    with pytest.raises(ml.MeshReadError, match="complex128: real numbers"):
+        CFDBench(tmp_path)[0]
+    for text, told in (("[1, 2]", "holds a list"), ('{"height": "two"}', "sides of the box")):
+        (tmp_path / "case0000" / "case.json").write_text(text)
+        with pytest.raises(ml.MeshReadError, match=told):
+            CFDBench(tmp_path)[0]
     with pytest.raises(ml.ParameterError, match="time_step=0"):
         CFDBench(tmp_path, time_step=0)
 

@@ -22,10 +22,27 @@ def test_designs_fill_the_box_evenly_and_a_larger_one_begins_with_the_smaller():
     assert all(p["c"] == 5.0 for p in large)
 
 
+@pytest.mark.parametrize(("n", "seed", "told"), [("1", 0, "n='1'"), (0, 0, "n=0"), (1, -1, "seed=-1"), (1, 0.5, "0.5")])
+def test_numbers_and_seeds_are_whole(n, seed, told):
+    with pytest.raises(ml.ParameterError, match=told):
+        design(n, seed, {"a": (0.0, 1.0)})
+
+
 def test_bounds_are_numbers_or_pairs():
     assert bounds("x", 2) == (2.0, 2.0)
     assert bounds("x", (1, 3.0), 0.0, 4.0) == (1.0, 3.0)
-    for wrong in ((3.0, 1.0), (1.0, 2.0, 3.0), (0.0, 5.0), -1.0, math.nan, (1.0, math.inf)):
+    for wrong in (
+        None,
+        "ab",
+        ("a", "b"),
+        True,
+        (3.0, 1.0),
+        (1.0, 2.0, 3.0),
+        (0.0, 5.0),
+        -1.0,
+        math.nan,
+        (1.0, math.inf),
+    ):
         with pytest.raises(ml.ParameterError, match=r"x is a number or a pair"):
             bounds("x", wrong, 0.0, 4.0)
 

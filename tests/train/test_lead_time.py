@@ -100,6 +100,8 @@ def test_cores_that_take_a_time_get_the_lead():
         (lambda: ml.LeadTimePairs(decays(1), largest=0), "largest=0"),
         (lambda: ml.LeadTimePairs(decays(1), number=1.5), "number=1.5"),
         (lambda: ml.LeadTimePairs(ml.LeadTimePairs(decays(1))), "choose another name"),
+        (lambda: ml.LeadTimePairs(decays(1), name="u"), "field 'u' in its point_data"),
+        (lambda: ml.LeadTimePairs(decays(1), seed="x"), "seed='x'"),
         (lambda: ml.LeadTimePairs([]), "empty"),
     ],
 )

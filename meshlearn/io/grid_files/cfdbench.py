@@ -53,10 +53,17 @@ class CFDBench(Collection):
     def _one(self, index: int) -> Trajectory:
         folder = self.folders[index]
         case = json.loads((folder / "case.json").read_text())
+        if not isinstance(case, dict):
+            raise MeshReadError(f"{folder}: case.json holds a {type(case).__name__}; numbers by name are expected.")
         known = {name: float(value) for name, value in case.items() if isinstance(value, (int, float))}
+        strange = {name: case[name] for name in (*SIDES["x"], *SIDES["y"]) if name in case and name not in known}
+        if strange:
+            raise MeshReadError(f"{folder}: the sides of the box in case.json are no numbers: {strange}.")
         parts = [np.load(folder / f"{name}.npy", allow_pickle=False)[:: self.frames] for name in ("u", "v")]
         if parts[0].shape != parts[1].shape or parts[0].ndim != 3:
             raise MeshReadError(f"{folder}: u has shape {parts[0].shape}, v {parts[1].shape}: (frames, y, x) expected.")
+        if any(part.dtype.kind not in "fiu" for part in parts):
+            raise MeshReadError(f"{folder}: u holds {parts[0].dtype}, v {parts[1].dtype}: real numbers expected.")
         velocity = np.stack(parts, axis=-1).swapaxes(1, 2).astype(np.float32)
         axes = [_axis(known, side, n) for side, n in zip("xy", velocity.shape[1:3], strict=True)]
         mesh = lattice(axes, **{name: np.float32(value) for name, value in known.items()})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ class Collection(Sequence[Any]):
     """
 
     def __init__(self, path: Any) -> None:
+        if not isinstance(path, (str, os.PathLike)):
+            raise ParameterError(f"path={path!r}: the path of a file or folder is expected.")
         self.path = Path(path).expanduser()
         if not self.path.exists():
             raise MeshReadError(f"{self.path}: there is no such file or folder.")
@@ -34,6 +38,7 @@ class Collection(Sequence[Any]):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             return [self[k] for k in range(*key.indices(len(self)))]
+        key = operator.index(key)
         if not -len(self) <= key < len(self):
             raise IndexError(f"{self.path} holds {len(self)} trajectories; number {key} is not among them.")
         return self._told(self._one, key % len(self))
@@ -50,9 +55,9 @@ class Collection(Sequence[Any]):
     def _told(self, function: Any, *arguments: Any) -> Any:
         try:
             return function(*arguments)
-        except MissingDependencyError:
+        except (MissingDependencyError, ParameterError):
             raise
-        except (MeshlearnError, OSError, KeyError, ValueError, IndexError) as error:  # of damaged and other files
+        except (MeshlearnError, OSError, LookupError, ValueError, TypeError, AttributeError) as error:  # of other files
             if isinstance(error, MeshReadError) and str(self.path) in str(error):
                 raise
             layout = type(self).__name__
@@ -93,6 +98,14 @@ def centres(edges_or_centres: Any, n: int) -> np.ndarray:
     if len(x) != n:
         raise MeshReadError(f"{len(x)} coordinates for {n} values along an axis.")
     return x
+
+
+def thinned(axis: Any, every: int, name: str) -> np.ndarray:
+    """Every so manieth coordinate. Raises ParameterError where that leaves fewer than two."""
+    kept = np.asarray(axis)[::every]
+    if len(kept) < 2 <= len(axis):
+        raise ParameterError(f"every={every} leaves {len(kept)} of {len(axis)} points along {name}: take at most half.")
+    return kept
 
 
 def check_stride(name: str, value: Any) -> int:

@@ -1,10 +1,12 @@
 """PDEBench (M. Takamoto et al. 2022, arXiv:2210.07182): HDF5 files of equations on grids in 1-D to 3-D; needs h5py.
 
-Three layouts are read:
+Four layouts are read:
 - `tensor` (n, t, x) or (n, t, x, y): advection, Burgers, reaction-diffusion in 1-D; Darcy flow as (n, 1, x, y) with its
   coefficient `nu` (n, x, y), which gives meshes instead of trajectories;
 - one array (n, t, x[, y[, z]]) per field, `density`, `pressure`, `Vx`, `Vy`, `Vz`: compressible flow; the components of
   the velocity become one field, `velocity`;
+- `velocity` (n, t, x, y, 2), `particles` (n, t, x, y, 1), `force` (n, x, y, 2) and times `t`, (n, t) or (t,):
+  incompressible flow, on the unit square;
 - one group "0000", "0001", … per trajectory with `data` (t, x, y, channels) and `grid/x`, `grid/y`, `grid/t`: shallow
   water, reaction-diffusion in 2-D.
 Coordinates are `x-coordinate`, `y-coordinate`, `z-coordinate`; times `t-coordinate`, which has one more entry than
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MeshReadError, require
-from meshlearn.io.grid_files.lattice import Collection, centres, check_stride, lattice, rows
+from meshlearn.io.grid_files.lattice import Collection, centres, check_stride, lattice, rows, thinned
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 
@@ -56,6 +58,8 @@ class PDEBench(Collection):
             name = _first_field(file)
             if name is None:
                 return self._from_group(file[_groups(file)[index]])
+            if name == "velocity":
+                return self._from_square(file, index)
             if name == "tensor":
                 return self._from_tensor(file, index)
             return self._from_fields(file, index)
@@ -73,11 +77,29 @@ class PDEBench(Collection):
         fields = {name: file[name][index] for name in names}
         velocity = [fields.pop(f"V{axis}") for axis in AXES if f"V{axis}" in fields]
         shape = (velocity or list(fields.values()))[0].shape[1:]
+        if velocity and len(velocity) != len(shape):
+            parts = [name for name in names if name.startswith("V")]
+            raise MeshReadError(f"it has {parts} of a velocity in {len(shape)}-D: one component per axis is expected.")
         if len(velocity) == 1:
             fields["velocity"] = velocity[0]
         elif velocity:
             fields["velocity"] = np.stack(velocity, axis=-1)
         return self._trajectory(file, fields, shape)
+
+    def _from_square(self, file: Any, index: int) -> Trajectory:
+        """Incompressible flow: cells of the unit square; coordinates are not part of the file."""
+        fields = {name: file[name][index] for name in ("velocity", "particles") if name in file}
+        fields = {name: values[..., 0] if values.shape[-1] == 1 else values for name, values in fields.items()}
+        shape = fields["velocity"].shape[1:-1]
+        if len(shape) != 2 or fields["velocity"].shape[-1] != 2:
+            raise MeshReadError(f"velocity has shape {file['velocity'].shape}: (n, t, x, y, 2) expected.")
+        middles = {f"{axis}-coordinate": (np.arange(n) + 0.5) / n for axis, n in zip(AXES, shape, strict=False)}
+        times = file["t"][index] if file["t"].ndim > 1 else file["t"][()]
+        made = self._trajectory({**middles, "t-coordinate": times}, fields, shape)
+        if "force" not in file:
+            return made
+        force = self._rows(file["force"][index][None])[0]
+        return made.replace(mesh=made.mesh.with_point_data(force=force))
 
     def _from_group(self, group: Any) -> Trajectory:
         values = group["data"][()]
@@ -97,7 +119,7 @@ class PDEBench(Collection):
 
     def _mesh(self, source: Any, shape: tuple[int, ...]) -> Mesh:
         axes = [centres(source[f"{axis}-coordinate"], n) for axis, n in zip(AXES, shape, strict=False)]
-        return lattice([axis[:: self.every] for axis in axes])
+        return lattice([thinned(axis, self.every, name) for axis, name in zip(axes, AXES, strict=False)])
 
     def _rows(self, values: np.ndarray, dim: int = 2) -> np.ndarray:
         cut = (slice(None), *[slice(None, None, self.every)] * dim)
@@ -106,8 +128,10 @@ class PDEBench(Collection):
 
 def _first_field(file: Any) -> str | None:
     """The name of an array over all trajectories; None where each has a group."""
-    names = ("tensor", "density", "pressure", "Vx")
+    names = ("tensor", "density", "pressure", "Vx", "velocity")
     found = next((name for name in names if name in file), None)
+    if found is not None and not getattr(file[found], "ndim", 0):
+        raise MeshReadError(f"{found} is not an array over trajectories.")
     if found is None and not _groups(file):
         raise MeshReadError(f"it holds {sorted(file)}: none of {', '.join(names)}, and no groups of trajectories.")
     return found

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from meshlearn.errors import MeshReadError, require
-from meshlearn.io.grid_files.lattice import Collection, check_stride, lattice, rows
+from meshlearn.io.grid_files.lattice import Collection, check_stride, lattice, rows, thinned
 from meshlearn.mesh.trajectory import Trajectory
 
 ORDERS = ("t0_fields", "t1_fields", "t2_fields")
@@ -54,8 +54,9 @@ class TheWell(Collection):
     def _one(self, index: int) -> Trajectory:
         with self._open() as file:
             names = [name.decode() if isinstance(name, bytes) else str(name) for name in _axes(file)]
-            axes = [_of_sample(file["dimensions"][name], index)[:: self.every] for name in names]
-            full = [len(_of_sample(file["dimensions"][name], index)) for name in names]
+            whole = [_of_sample(file["dimensions"][name], index) for name in names]
+            axes = [thinned(axis, self.every, name) for axis, name in zip(whole, names, strict=True)]
+            full = [len(axis) for axis in whole]
             times = _of_sample(file["dimensions"]["time"], index)[:: self.frames].astype(np.float64)
             series: dict[str, Any] = {}
             constant: dict[str, Any] = {}
