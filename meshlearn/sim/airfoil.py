@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -70,10 +72,10 @@ def mapped(zeta: np.ndarray, tail: float) -> np.ndarray:
     return k * (1 + ratio) / (1 - ratio)
 
 
-def resampled(curve: np.ndarray, n: int) -> np.ndarray:
+def resampled(curve: np.ndarray, n: Any) -> np.ndarray:
     """n corners on a closed curve that begins and ends at the trailing edge, scaled to chord 1 with that at (1, 0)."""
-    if n < 16 or n % 2:
-        raise ParameterError(f"n is the number of corners of a section, an even number of at least 16, not {n}.")
+    if not isinstance(n, Integral) or n < 16 or n % 2:
+        raise ParameterError(f"n is the number of corners of a section, an even number of at least 16, not {n!r}.")
     x = curve[:, 0]
     front = int(x.argmin())
     curve = (curve - [x[front], curve[0, 1]]) / (x[0] - x[front])

@@ -18,7 +18,7 @@ BLUNT = 0.1  # largest gap between the ends of both sides, over the chord
 REPEATED = 1e-9  # distance of points that are one
 
 
-def read_airfoil(path: str | Path, n: int = 80) -> Float[np.ndarray, "n 2"]:
+def read_airfoil(path: str | Path, n: Any = 80) -> Float[np.ndarray, "n 2"]:
     """(n, 2) corners of the section in a file, of chord 1, as those of `sim.airfoil.naca`.
 
     path  a text file with a name, then one point per line, x and y. Either all around from the trailing edge over one

@@ -72,9 +72,9 @@ def draw_plate(
     """
     fewest, most = _range("holes", holes, 0)
     smallest, largest = _range("size", size, 0.2)
-    unknown = sorted(set(outlines) - set(OUTLINES))
+    unknown = [outlines] if isinstance(outlines, str) else sorted(set(outlines) - set(OUTLINES))
     if unknown or not outlines:
-        raise ParameterError(f"outlines are among {OUTLINES}, not {unknown or 'none at all'}.")
+        raise ParameterError(f"outlines are a list of names among {OUTLINES}, not {unknown or 'none at all'}.")
     given = {"pull": pull, "side": side, "young": young, "poisson": poisson}
     ranges = {name: _range(name, value, lowest) for (name, value), lowest in zip(given.items(), LOWEST, strict=True)}
     longer = (0.0, 0.0) if stretch is None else _range("stretch", stretch, -0.99)

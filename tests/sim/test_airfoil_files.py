@@ -84,3 +84,9 @@ def test_flows_around_sections_from_files(tmp_path):
     assert cambered > 1.5 * flat
     lifts = [float(flow.global_data["lift"]) for flow in ml.sim.make_airfoils(4, coordinates=files, **options)]
     assert min(lifts) < (flat + cambered) / 2 < max(lifts), lifts
+
+
+@pytest.mark.parametrize("n", [15, 33, 40.0, "many"])
+def test_numbers_of_corners_that_cannot_be_are_told(tmp_path, n):
+    with pytest.raises(ml.ParameterError, match="even number of at least 16"):
+        read_airfoil(selig(tmp_path / "a.dat"), n)

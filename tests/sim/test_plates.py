@@ -150,6 +150,7 @@ def test_plates_without_a_stretch_are_drawn_as_before():
         ({"n": 1, "holes": 40}, "do not fit"),
         ({"n": 1, "size": 0.0}, "size"),
         ({"n": 1, "outlines": ["star"]}, "outlines"),
+        ({"n": 1, "outlines": "tapered"}, "a list of names.*not .'tapered'"),
         ({"n": 1, "stretch": 0.1}, "loaded, not stretched"),
         ({"n": 1, "physics": "hyperelasticity", "pull": 3.0}, "stretched, not loaded.*give stretch"),
         ({"n": 1, "physics": "hyperelasticity", "stretch": -1.0}, "stretch"),

@@ -16,6 +16,7 @@ from meshlearn.models.neural_fields.arguments import check_latents, check_point_
 from meshlearn.models.neural_fields.decoding import decoded, fit_chunk
 from meshlearn.models.neural_fields.groups import Group
 from meshlearn.models.neural_fields.latents import Latents, precise
+from meshlearn.models.neural_fields.periodic import warn_of_longer
 from meshlearn.models.neural_fields.placement import frames, in_order, spread, spread_over
 from meshlearn.models.neural_fields.reach import check_extent, reach, warn_beyond
 from meshlearn.models.neural_fields.sample import FieldSample, padding, thinned, with_places
@@ -113,6 +114,7 @@ class FieldAutodecoder(NetworkEstimator):
         seen = self._seen
         self.length_, self.least_ = max(seen.extents) or 1.0, min(seen.extents)
         group = self.make_group(self.fields_.dim, self.length_)
+        warn_of_longer(seen.points, [p * self.length_ for p in group.period])
         self.start_ = self.frame_ = None
         if not self._own_places(group):
             points, weights = torch.cat(seen.points), torch.cat(seen.weights)

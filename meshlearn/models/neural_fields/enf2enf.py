@@ -33,6 +33,7 @@ from meshlearn.models.neural_fields.arguments import mesh_or_points, one_mesh
 from meshlearn.models.neural_fields.decoding import decoded
 from meshlearn.models.neural_fields.geometry import Geometry
 from meshlearn.models.neural_fields.latents import Latents
+from meshlearn.models.neural_fields.periodic import into_box
 from meshlearn.models.neural_fields.pipeline import build_pipeline, check_pipeline, shape_names
 from meshlearn.models.neural_fields.queries import at_points, own_queries
 from meshlearn.models.neural_fields.reach import warn_beyond
@@ -86,6 +87,7 @@ class Enf2Enf(RelativeLossEstimator):
 
     geometry: str | Sequence[str]
     group: str
+    period: Sequence[float | None] | None
     boundary_sets: Sequence[str]
     inner_steps: int
     training: str
@@ -192,7 +194,7 @@ class Enf2Enf(RelativeLossEstimator):
         return self._geometry().mesh(mesh)
 
     def _geometry(self) -> Geometry:
-        return Geometry(shape_names(self.geometry), self.boundary_sets, self._reference)
+        return Geometry(shape_names(self.geometry), self.boundary_sets, self._reference, self.period or ())
 
     def prepare(self, mesh: Mesh) -> ShapeSample:
         """Latents of the shape, and what the points bring along, in physical units."""
@@ -303,7 +305,8 @@ class Enf2Enf(RelativeLossEstimator):
             if self.group != "Tn":
                 extent = float((at.points.double() - center).norm(dim=1).max())
                 warn_beyond(extent, self._encoder.length_, "the farthest point to predict at")
-            extra = at_points(mesh, at, self.fields_, self._geometry())
+            inside = at.replace(points=into_box(at.points, mesh.points, self.period or ()))
+            extra = at_points(mesh, inside, self.fields_, self._geometry())
             raw = raw.replace(
                 counts={**raw.counts, "point": torch.tensor([at.n_points], device=mesh.device)},
                 points=(at.points.double() - center).to(mesh.points),

@@ -12,20 +12,25 @@ from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.mesh.reference import reference_cell
 from meshlearn.mesh.search.closest import ClosestPoint
+from meshlearn.models.neural_fields.periodic import Period, images, repeated, unglued
 from meshlearn.train.fields import describe, resolve_one
 
 DISTANCE, DEFORMATION, NAME = "signed_distance", "deformation", "geometry"
 
 
 def signed_distance(
-    mesh: Mesh, points: Float[Tensor, "n dim"] | None = None, sets: Sequence[str] = ()
+    mesh: Mesh, points: Float[Tensor, "n dim"] | None = None, sets: Sequence[str] = (), period: Period = ()
 ) -> Float[Tensor, "n k"]:
     """Distance from points (default: those of the mesh) to the boundary, in the unit of the points; exact on straight
     facets. Positive inside the mesh, negative outside.
 
-    sets  names or patterns ("hole_*") of cell sets of facets, or of point sets: one column for each; () for one column
-          with the distance to the whole boundary. A set that the mesh does not have is as far as its diagonal
+    sets  names or patterns ("hole_*") of cell sets of facets or edges, or of point sets: one column for each; () for
+          one column with the distance to the whole boundary. A set that the mesh does not have is as far as
+          its diagonal
+    period  of the box of the mesh along every axis, None where it is not periodic: distances go through its sides, and
+            where the mesh fills it, they are no boundary
 
     Raises MeshError for a mesh without a boundary: a point cloud, or a closed surface.
     """
@@ -40,7 +45,8 @@ def signed_distance(
     if sets:
         parts = [_tagged(mesh, pattern) for pattern in sets]
     else:
-        facets = {kind: nodes.cpu() for kind, nodes in mesh.topology.boundary_facets.items() if len(nodes)}
+        facets = {kind: nodes.cpu() for kind, nodes in mesh.topology.boundary_facets.items()}
+        facets = {kind: nodes for kind, nodes in unglued(x, facets, period).items() if len(nodes)}
         if not facets:
             raise MeshError(
                 f"{where} is closed: it has no boundary to measure a distance from.\n"
@@ -48,7 +54,9 @@ def signed_distance(
             )
         parts = [facets]
     diagonal = (x.amax(0) - x.amin(0)).norm()
-    columns = [ClosestPoint(x, part)(queries)[2] if part else diagonal.expand(len(queries)) for part in parts]
+    copies, n_copies = images(x, period)
+    parts = [{kind: repeated(nodes, len(x), n_copies) for kind, nodes in part.items()} for part in parts]
+    columns = [_distance(copies, part, queries, diagonal) for part in parts]
     table = torch.stack(columns, 1)
     if points is not None and mesh.cell_dim == mesh.dim:
         from meshlearn.mesh.location import PointLocator
@@ -58,18 +66,38 @@ def signed_distance(
     return table.to(mesh.points)
 
 
+def _distance(x: Tensor, part: dict[str, Tensor], queries: Tensor, missing: Tensor) -> Tensor:
+    """(n,) distances to the nearest of some elements: vertices, lines and faces; `missing` where there are none."""
+    found = []
+    for dim in sorted({reference_cell(kind).dim for kind in part}):
+        elements = {kind: nodes for kind, nodes in part.items() if reference_cell(kind).dim == dim}
+        found.append(ClosestPoint(x, elements)(queries)[2])
+    return torch.stack(found).amin(0) if found else missing.expand(len(queries))
+
+
 def _tagged(mesh: Mesh, pattern: str) -> dict[str, Tensor]:
-    """Elements of the sets that match a pattern: the cells of cell sets, vertices of point sets, of one dimension."""
+    """Elements of the sets that match a pattern: the cells of cell sets, vertices of point sets.
+
+    Raises FieldError when all these cells are those that the mesh consists of: there is no distance to the inside.
+    """
     found: dict[str, list[Tensor]] = {}
+    solid = []
     for name, kinds in mesh.cell_sets.items():
         if fnmatchcase(name, pattern):
             for kind, rows in kinds.items():
                 if kind not in mesh.domain_types:
                     found.setdefault(kind, []).append(mesh.cells[kind].index_select(0, rows).cpu())
+                elif len(rows):
+                    solid.append(f"{name!r} ({len(rows)} {kind})")
     if not found:
         for name, rows in mesh.point_sets.items():
             if fnmatchcase(name, pattern):
                 found.setdefault("vertex", []).append(rows[:, None].cpu())
+    if solid and not found:
+        raise FieldError(
+            f"boundary_sets: {pattern!r} means {', '.join(solid)} of {describe(mesh)}, which are no part of its "
+            "boundary but of its inside.\n  Name sets of facets, edges or points."
+        )
     return {kind: torch.cat(parts) for kind, parts in found.items() if sum(map(len, parts))}
 
 
@@ -80,10 +108,13 @@ class Geometry:
                where the points of the mesh are, against those of `reference`
     sets       what distances are measured to, see `signed_distance`
     reference  (n_points, dim) mean places of the points of the training meshes, for "deformation"
+    period     of the box, see `signed_distance`
     """
 
-    def __init__(self, names: Sequence[str], sets: Sequence[str], reference: Tensor | None) -> None:
-        self.names, self.sets, self.reference = tuple(names), tuple(sets), reference
+    def __init__(
+        self, names: Sequence[str], sets: Sequence[str], reference: Tensor | None, period: Period = ()
+    ) -> None:
+        self.names, self.sets, self.reference, self.period = tuple(names), tuple(sets), reference, period
 
     @property
     def deformation(self) -> bool:
@@ -113,7 +144,7 @@ class Geometry:
     def at(self, mesh: Mesh, points: Float[Tensor, "n dim"], operator: Any) -> Float[Tensor, "n k"]:
         """The fields of `mesh` at other points; `operator` interpolates what is not computed."""
         columns = [
-            signed_distance(mesh, points, self.sets)
+            signed_distance(mesh, points, self.sets, self.period)
             if name == DISTANCE and name not in mesh.point_data
             else operator @ self._column(mesh, name)
             for name in self.names
@@ -122,7 +153,7 @@ class Geometry:
 
     def _column(self, mesh: Mesh, name: str) -> Tensor:
         if name == DISTANCE and name not in mesh.point_data:
-            return signed_distance(mesh, None, self.sets)
+            return signed_distance(mesh, None, self.sets, self.period)
         spec = resolve_one(mesh, name)
         if spec.location != "point":
             raise FieldError(f"geometry: {name!r} is a {spec.location} field of {describe(mesh)}; name point fields.")

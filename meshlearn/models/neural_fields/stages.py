@@ -13,6 +13,7 @@ from torch import Tensor
 from meshlearn.errors import MeshError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.models.neural_fields.arguments import check_group
 from meshlearn.models.neural_fields.geometry import DEFORMATION, Geometry
 from meshlearn.models.neural_fields.pipeline import make_encoder, shape_names
 from meshlearn.train import checkpoint
@@ -48,6 +49,7 @@ def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | 
     """(training meshes, validation meshes), split as every fit does, with all fields checked before hours are spent."""
     training, other, train, _ = split(meshes, options)
     first = _still(check_item(training[0], train[0]))
+    check_group(model.group, first.dim, model.period, ())
     fields = resolve_fields(first, model.inputs, model.outputs, describe(first, train[0]))
     sets: set[str] = set()
     for index, number in enumerate(train):
@@ -73,7 +75,7 @@ def encoder_of(
         return known._encoder, known._reference, options.time_budget
     began = time.perf_counter()
     reference = _mean_points(training) if shape_names(model.geometry) == (DEFORMATION,) else None
-    geometry = Geometry(shape_names(model.geometry), model.boundary_sets, reference)
+    geometry = Geometry(shape_names(model.geometry), model.boundary_sets, reference, model.period or ())
     budget = None if options.time_budget is None else model.encoder_share * options.time_budget
     encoder = make_encoder(model)
     with warnings.catch_warnings():

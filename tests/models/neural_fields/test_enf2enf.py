@@ -11,6 +11,7 @@ from torch.testing import assert_close
 import meshlearn as ml
 from meshlearn.mesh.boundary import tagged_points
 from meshlearn.models.neural_fields.autodecoder import Autodecoder
+from meshlearn.models.neural_fields.geometry import signed_distance
 from meshlearn.testing import RigidMotion, assert_same_fields, check_estimator
 
 Small = partial(
@@ -115,6 +116,19 @@ def test_distances_to_named_sets():
     assert table[left, 0].min() > 0.1
     with pytest.raises(ml.FieldError, match="no set of any training mesh matches 'hol_"):
         Small(["load"], ["u"], boundary_sets=["hol_*"]).fit(meshes, **QUIET)
+
+
+def test_distances_to_sets_of_points_edges_and_faces_together():
+    """Groups of a CAD model hold corners and curves under names that one pattern may match."""
+    mesh = ml.shapes.square(n=4)
+    sets = {**mesh.cell_sets, "pin": {"vertex": torch.tensor([0])}, "body": {"triangle": torch.arange(32)}}
+    mesh = ml.Mesh(mesh.points, {**mesh.cells, "vertex": torch.tensor([[12]])}, cell_sets=sets)
+    both, left, pin = (signed_distance(mesh, None, [name])[:, 0] for name in ("[lp]*", "left", "pin"))
+    assert_close(left, mesh.points[:, 0])
+    assert_close(pin, (mesh.points - mesh.points[12]).norm(dim=1))
+    assert_close(both, torch.minimum(left, pin))
+    with pytest.raises(ml.FieldError, match=r"'body' \(32 triangle\).*no part of its boundary"):
+        signed_distance(mesh, None, ["body"])
 
 
 def test_deformations_need_the_same_nodes():
