@@ -11,16 +11,17 @@ import typer
 
 from meshlearn import _PUBLIC
 from meshlearn.errors import ParameterError
+from meshlearn.hints import did_you_mean
 
 _ROOMS = ("models.", "grids.")
+_IN_PYTHON = ("models.neural_fields.field", "models.neural_fields.modulated")
 _NOT_OF_FIELDS = (  # these move meshes or points, hold laws, wrap models, make bodies, hold or carry fields
     "models.movers",
     "models.giorom",
     "models.constitutive",
     "models.around",
     "models.cross_sections",
-    "models.neural_fields.field",
-    "models.neural_fields.modulated",
+    *_IN_PYTHON,
     "models.neural_fields.reach",
     "grids.adapter",
 )
@@ -35,7 +36,14 @@ def model_class(name: str) -> Any:
     import meshlearn as ml
 
     if name not in KINDS:
-        raise ParameterError(f"there is no model {name!r}; the models are: {', '.join(KINDS)}.")
+        if name in _PUBLIC and _PUBLIC[name].startswith(_IN_PYTHON):
+            raise ParameterError(
+                f"{name} represents fields and is fitted in Python; predict and score take folders of saved ones.\n"
+                f"  the models of fields from fields are: {', '.join(KINDS)}."
+            )
+        raise ParameterError(
+            f"there is no model {name!r}{did_you_mean(name, KINDS)}\n  the models are: {', '.join(KINDS)}."
+        )
     return getattr(ml, name)
 
 
@@ -69,7 +77,7 @@ def sort_settings(kind: Any, chosen: dict[str, Any]) -> tuple[dict[str, Any], di
     unknown = [name for name in chosen if name not in of_model and name not in of_fit]
     if unknown:
         raise ParameterError(
-            f"{kind.__name__} has no setting {unknown[0]!r}.\n"
+            f"{kind.__name__} has no setting {unknown[0]!r}{did_you_mean(unknown[0], [*of_model, *of_fit])}\n"
             f"  of the model: {', '.join(of_model) or 'none'}\n  of its training: {', '.join(of_fit) or 'none'}"
         )
     constructor = {name: chosen[name] for name in chosen if name in of_model}
