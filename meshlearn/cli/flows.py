@@ -1,4 +1,4 @@
-"""`meshlearn make-data burgers`, `cylinder`, `cavity`, `vorticity`, `shallow-water`, `chaos`: motion to train on."""
+"""`meshlearn make-data burgers`, `cylinder`, `cavity`, `vorticity`, `shallow-water`, `chaos` …: motion to train on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from meshlearn.cli.series import Settings, write_series
 def register(made: typer.Typer) -> None:
     """Add the kinds of data."""
     made.command("burgers")(make_burgers)
+    made.command("burgers-waves")(make_burgers_waves)
     made.command("cylinder")(make_cylinder)
     made.command("cavity")(make_cavity)
     made.command("vorticity")(make_vorticity)
@@ -33,10 +34,35 @@ def make_burgers(
     [bold]Example[/bold]
 
       meshlearn make-data burgers fronts --n 20 --set components=2
+
+      meshlearn make-data burgers holed --n 20 --set holes=[1,3]
     """
     from meshlearn import sim
 
     write_series(sim.make_burgers, folder, n, {"seed": seed, "resolution": resolution, "frames": frames}, settings)
+
+
+def make_burgers_waves(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder for burgers_waves_0000.mesh.safetensors, …", show_default=False)
+    ],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of trajectories.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same waves.")] = 0,
+    resolution: Annotated[int, typer.Option(min=8, help="Lines of the interval.")] = 128,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 20,
+    settings: Settings = None,
+) -> None:
+    """Waves of Burgers' equation on a periodic interval.
+
+    [bold]Example[/bold]
+
+      meshlearn make-data burgers-waves waves --n 100 --set viscosity=0.01
+    """
+    from meshlearn import sim
+
+    write_series(
+        sim.make_burgers_waves, folder, n, {"seed": seed, "resolution": resolution, "frames": frames}, settings
+    )
 
 
 def make_cylinder(

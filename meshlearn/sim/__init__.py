@@ -4,6 +4,7 @@ from meshlearn.sim.airfoil_files import read_airfoil
 from meshlearn.sim.airfoils import make_airfoils
 from meshlearn.sim.burgers import burgers
 from meshlearn.sim.burgers_data import make_burgers
+from meshlearn.sim.burgers_waves import make_burgers_waves
 from meshlearn.sim.cavity import make_cavities, steady_cavity
 from meshlearn.sim.cylinder import make_cylinder_flows
 from meshlearn.sim.darcy import make_darcy, solve_darcy
@@ -40,6 +41,7 @@ __all__ = [
     "make_airfoils",
     "make_bodies",
     "make_burgers",
+    "make_burgers_waves",
     "make_cavities",
     "make_cylinder_flows",
     "make_darcy",

@@ -1,8 +1,9 @@
-"""Data sets of Burgers' equation on a square: humps that steepen into moving fronts."""
+"""Data sets of Burgers' equation on a square, with and without holes: humps that steepen into moving fronts."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,17 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
-from meshlearn.mesh.shapes import square
+from meshlearn.mesh.refinement import refine
+from meshlearn.mesh.shapes import plate_with_holes, square
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.sim.burgers import burgers
-from meshlearn.sim.collection import SERIES, bounds, collect, design
+from meshlearn.sim.collection import SERIES, bounds, collect, design, mesher_seed
+from meshlearn.sim.holes import circles, hole_numbers, hole_ranges
 from meshlearn.sim.plate import Range
 
 FEWEST = 4
+CELLS = ("triangle", "quad")
+LAYER = 0.05  # distance from holes over which initial values go to 0
 
 
 def make_burgers(
@@ -35,6 +40,8 @@ def make_burgers(
     time_step: float = 0.05,
     frames: int = 20,
     substeps: int = 2,
+    cells: Any = "triangle",
+    holes: Any = 0,
     progress: bool = False,
 ) -> list[Trajectory]:
     """Draw and solve `n` initial values on the unit square; write them as `burgers_0000.mesh.safetensors` … or not.
@@ -54,9 +61,14 @@ def make_burgers(
     viscosity    nu: a number, or (smallest, largest), drawn evenly in its logarithm
     time_step, frames, substeps
                  as in `burgers`, the last of the reference
+    cells        "triangle", or "quad": the square is a regular grid
+    holes        number of round holes, 0 to 4, or (fewest, most); u = 0 on their walls as well. Meshes with holes are
+                 of triangles of edge length 1 / resolution, and the reference has the next lower power of 2 times as
+                 many cells along a line, on the same polygons
     progress     show a progress bar (on a terminal)
 
-    Every trajectory is planar, float32, of triangles, with the boundaries "left", "right", "bottom" and "top", and has
+    Every trajectory is planar, float32, with the boundaries "left", "right", "bottom" and "top" (with holes those of
+    `ml.shapes.plate_with_holes`), and has
       point_data   u (), or (2,)
       global_data  viscosity (), of the mesh
     The same seed with another `resolution` is the same problem on another mesh. Raises ParameterError for impossible
@@ -76,18 +88,22 @@ def make_burgers(
     for k in range(humps):
         ranges |= {f"x{k}": (0.2, 0.6), f"y{k}": (0.2, 0.6), f"width{k}": bounds("width", width, 1e-3)}
         ranges |= {f"height{k}": bounds("height", height), f"angle{k}": (0.0, 2 * math.pi)}
+    fewest, most = hole_numbers(holes)
+    if cells not in CELLS or (most and cells != "triangle"):
+        raise ParameterError(f"cells={cells!r}: 'triangle' is expected, or without holes one of {list(CELLS)}.")
+    if most:  # without holes, what is drawn does not depend on there being any
+        ranges |= hole_ranges(fewest, most)
     drawn = design(n, seed, ranges)
-    mesh = square(n=resolution, dtype=torch.float64)
-    fine = square(n=resolution * reference, dtype=torch.float64)
-    rows = _common(mesh, fine)
+    meshes: Any = None if most else _squares(resolution, reference, cells)
 
     def make(i: int) -> Trajectory:
         values = drawn[i]
-        initial = Humps(values, humps, components)
+        walls = circles(values) if most else []
+        mesh, fine, rows = meshes or _plates(walls, resolution, reference, mesher_seed(seed, i))
         still: Any = 0.0 if components == 1 else (0.0, 0.0)
         solved = burgers(
             fine,
-            initial,
+            Humps(values, humps, components, walls),
             math.exp(values["log_viscosity"]),
             time_step,
             frames,
@@ -103,10 +119,16 @@ def make_burgers(
 
 
 class Humps:
-    """The sum of Gaussians that a draw describes, as a function of the place x (2, n)."""
+    """The sum of Gaussians that a draw describes, as a function of the place x (2, n); it goes to 0 at round walls."""
 
-    def __init__(self, values: dict[str, float], humps: int, components: int) -> None:
-        self.values, self.humps, self.components = values, humps, components
+    def __init__(
+        self,
+        values: dict[str, float],
+        humps: int,
+        components: int,
+        walls: Sequence[tuple[float, float, float]] = (),
+    ) -> None:
+        self.values, self.humps, self.components, self.walls = values, humps, components, tuple(walls)
 
     def __call__(self, x: Tensor) -> Any:
         parts = []
@@ -115,8 +137,32 @@ class Humps:
             square_distance = (x[0] - of["x"]).square() + (x[1] - of["y"]).square()
             hump = of["height"] * torch.exp(-square_distance / (2 * of["width"] ** 2))
             parts.append((hump, np.cos(of["angle"]) * hump, np.sin(of["angle"]) * hump))
-        scalar, across, up = (sum(part) for part in zip(*parts, strict=True))
+        free = self._away(x)
+        scalar, across, up = (free * sum(part) for part in zip(*parts, strict=True))
         return scalar if self.components == 1 else (across, up)
+
+    def _away(self, x: Tensor) -> Tensor:
+        """0 at the walls, 1 away from them."""
+        free = torch.ones_like(x[0])
+        for across, up, radius in self.walls:
+            gap = (torch.hypot(x[0] - across, x[1] - up) - radius).clamp_min(0.0)
+            free = free * (1 - torch.exp(-(gap / LAYER).square()))
+        return free
+
+
+def _squares(resolution: int, reference: int, cells: str) -> tuple[Mesh, Mesh, Tensor]:
+    """(mesh, mesh of the reference, (n_points,) the number in the second of every point of the first)."""
+    mesh = square(n=resolution, cells=cells, dtype=torch.float64)
+    fine = square(n=resolution * reference, cells=cells, dtype=torch.float64)
+    return mesh, fine, _common(mesh, fine)
+
+
+def _plates(
+    walls: list[tuple[float, float, float]], resolution: int, reference: int, seed: int
+) -> tuple[Mesh, Mesh, Tensor]:
+    mesh = plate_with_holes(walls, 1.0 / resolution, seed=seed, dtype=torch.float64)
+    fine = refine(mesh, int(math.log2(reference)))
+    return mesh, fine, torch.arange(mesh.n_points)  # refinement adds points after those that there are
 
 
 def _common(mesh: Mesh, fine: Mesh) -> Tensor:

@@ -22,14 +22,12 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.refinement import refine
 from meshlearn.mesh.shapes.plate import plate_with_holes
 from meshlearn.sim.collection import bounds, collect, design, mesher_seed
+from meshlearn.sim.holes import circles, hole_numbers, hole_ranges
 from meshlearn.sim.plate import Range
 from meshlearn.sim.poisson import poisson
 
 MEDIA = ("binary", "lognormal")
 LOW, HIGH = 3.0, 12.0
-SMALLEST_HOLE, LARGEST_HOLE = 0.08, 0.14
-_CENTRES = ((0.28, 0.3), (0.7, 0.72), (0.72, 0.27), (0.27, 0.74))  # of up to four holes, before they are moved
-_MOVED = 0.06
 
 
 class GaussianField:
@@ -65,7 +63,7 @@ def make_darcy(
     n: int,
     folder: str | Path | None = None,
     seed: int = 0,
-    holes: int | tuple[int, int] = (0, 2),
+    holes: Any = (0, 2),
     size: Range = (0.03, 0.05),
     medium: Any = "lognormal",
     source: Range = (0.5, 2.0),
@@ -94,9 +92,7 @@ def make_darcy(
     >>> list(case.point_data), list(case.global_data), "hole_0" in case.cell_sets
     (['permeability', 'u'], ['source'], True)
     """
-    fewest, most = (holes, holes) if isinstance(holes, int) else holes
-    if not 0 <= fewest <= most <= len(_CENTRES):
-        raise ParameterError(f"holes={holes}: a number from 0 to {len(_CENTRES)}, or a pair of them, is expected.")
+    fewest, most = hole_numbers(holes)
     if medium not in MEDIA:
         raise ParameterError(f"medium={medium!r}: expected one of {', '.join(map(repr, MEDIA))}.")
     if not 0 <= contrast <= 3:
@@ -105,19 +101,12 @@ def make_darcy(
         raise ParameterError(f"finer={finer}: the reference is refined 0 to 3 times.")
     low, high = bounds("size", size, 0.01, 0.2)
     ranges = {"size": (math.log(low), math.log(high)), "source": bounds("source", source, 1e-6)}
-    ranges |= {"holes": (float(fewest), float(most) + 1 - 1e-9)}
-    for hole in range(len(_CENTRES)):
-        ranges |= {f"x{hole}": (-_MOVED, _MOVED), f"y{hole}": (-_MOVED, _MOVED)}
-        ranges[f"r{hole}"] = (SMALLEST_HOLE, LARGEST_HOLE)
+    ranges |= hole_ranges(fewest, most)
     cases = design(n, seed, ranges)
 
     def make(i: int) -> Mesh:
         case, field = cases[i], GaussianField(mesher_seed(seed + 1, i))
-        circles = [
-            (x + case[f"x{hole}"], y + case[f"y{hole}"], case[f"r{hole}"])
-            for hole, (x, y) in enumerate(_CENTRES[: int(case["holes"])])
-        ]
-        mesh = plate_with_holes(circles, math.exp(case["size"]), seed=mesher_seed(seed, i), dtype=torch.float64)
+        mesh = plate_with_holes(circles(case), math.exp(case["size"]), seed=mesher_seed(seed, i), dtype=torch.float64)
         return solve_darcy(mesh, lambda x: _permeability(field(x), medium, contrast), case["source"], finer)
 
     return collect(make, n, folder, "darcy", progress)

@@ -1,9 +1,10 @@
-"""`make-data cavity`, `vorticity`, `shallow-water` and `chaos` write trajectories that can be read again."""
+"""`make-data cavity`, `burgers-waves`, `vorticity`, `chaos` … write trajectories that can be read again."""
 
 import meshlearn as ml
 from meshlearn.cli.app import run
 
 KINDS = {
+    "burgers-waves": ("burgers_waves", ["--resolution", "16", "--set", "reference=1"], 3),
     "cavity": ("cavity", ["--resolution", "4", "--set", "substeps=1"], 3),
     "vorticity": ("vorticity", ["--resolution", "8", "--set", "forced=false"], 3),
     "shallow-water": ("shallow_water", ["--size", "0.2", "--set", "pillar=true"], 3),

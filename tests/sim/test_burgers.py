@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import meshlearn as ml
-from meshlearn.sim import marching
+from meshlearn.sim import burgers_waves, marching
+from meshlearn.sim.collection import mesher_seed
 
 NU = 0.05
 
@@ -161,3 +162,81 @@ def test_burgers_data_steepens_and_is_written(tmp_path):
         ml.sim.make_burgers(1, resolution=2)
     with pytest.raises(ml.ParameterError, match="components is 1"):
         ml.sim.make_burgers(1, components=3)
+
+
+def test_burgers_on_plates_converges_and_rests_at_every_wall():
+    """The same seed is the same problem on the same mesh: only the reference is finer."""
+    options = {"seed": 3, "resolution": 10, "holes": 2, "frames": 4, "viscosity": 0.02}
+    made = [ml.sim.make_burgers(1, reference=k, **options)[0] for k in (1, 2, 4)]
+    u = [trajectory.point_data["u"] for trajectory in made]
+    assert torch.equal(made[0].mesh.points, made[2].mesh.points)
+    assert {"hole_0", "hole_1"} <= set(made[0].mesh.cell_sets)
+    assert float((u[1] - u[2]).norm()) < 0.1 * float((u[0] - u[2]).norm())
+    walls = made[2].mesh.boundary_points
+    assert float(u[2][1:, walls].abs().max()) == 0.0
+    assert float(u[2][0, walls].abs().max()) < 0.05
+    highest = u[2][1:].amax(1)  # the top of the initial values lies between the points
+    assert bool((highest[1:] <= highest[:-1]).all())  # the maximum principle
+
+
+def test_burgers_on_a_grid_of_quads_is_that_on_triangles():
+    options = {"seed": 1, "resolution": 8, "reference": 4, "frames": 3}
+    quads, triangles = (ml.sim.make_burgers(1, cells=cells, **options)[0] for cells in ("quad", "triangle"))
+    assert list(quads.mesh.domain_types) == ["quad"]
+    torch.testing.assert_close(quads.point_data["u"], triangles.point_data["u"], rtol=0, atol=4e-3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"holes": 5}, "holes=5"),
+        ({"holes": (2, 1)}, "holes="),
+        ({"holes": 1.5}, "holes=1.5"),
+        ({"cells": "hexagon"}, "cells='hexagon'"),
+        ({"cells": "quad", "holes": 1}, "'triangle' is expected"),
+    ],
+)
+def test_wrong_domains_of_burgers_data_are_told(wrong, told):
+    with pytest.raises(ml.ParameterError, match=told):
+        ml.sim.make_burgers(1, resolution=6, **wrong)
+
+
+def cole_hopf(u, nu, time):
+    """u of period 1 on a fine grid, at a later time: u = -2 nu phi_x / phi, phi solves the heat equation."""
+    n = len(u)
+    k = 2 * math.pi * torch.fft.rfftfreq(n, 1.0 / n, dtype=torch.float64)
+    raw = torch.fft.rfft(u)
+    raw[0] = 0.0
+    potential = torch.fft.irfft(torch.where(k > 0, raw / (1j * k.clamp_min(1.0)), 0.0), n)
+    phi = torch.exp(-(potential - potential.mean()) / (2 * nu))
+    heat = torch.fft.rfft(phi) * torch.exp(-nu * k**2 * time)
+    return -2 * nu * torch.fft.irfft(1j * k * heat, n) / torch.fft.irfft(heat, n)
+
+
+def test_random_waves_follow_the_transform_of_cole_and_hopf_to_second_order_in_time():
+    fine = burgers_waves.RandomWave(mesher_seed(2, 0))(torch.arange(2048, dtype=torch.float64)[None] / 2048)
+    steps, errors = (5, 10, 20), []
+    for k in steps:
+        options = {"resolution": 64, "viscosity": 0.02, "frames": 3, "time_step": 0.1, "substeps": k}
+        wave, other = ml.sim.make_burgers_waves(2, seed=2, **options)
+        u = wave.point_data["u"]
+        truths = [cole_hopf(fine, 0.02, 0.1 * frame)[::32] for frame in range(4)]
+        errors.append(max(float((u[frame, :-1] - truth).abs().max()) for frame, truth in enumerate(truths)))
+    rate = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert abs(rate - 2) < 0.35, f"order {rate:.2f}: {errors}"
+    assert errors[-1] < 1e-3 * float(u.abs().max())
+    assert torch.equal(u[:, 0], u[:, -1])
+    assert not torch.equal(u, other.point_data["u"])
+
+
+def test_random_waves_have_the_spread_of_their_field():
+    x = torch.arange(64, dtype=torch.float64)[None] / 64
+    waves = torch.stack([burgers_waves.RandomWave(seed)(x) for seed in range(400)])
+    k = 2 * math.pi * torch.arange(1, 25)
+    assert float(waves.square().mean()) == pytest.approx(float((2 * (25 / (k**2 + 25)).square()).sum()), rel=0.15)
+    again = ml.sim.make_burgers_waves(3, resolution=16, reference=1, frames=1)
+    assert torch.equal(
+        again[0].point_data["u"], ml.sim.make_burgers_waves(1, resolution=16, reference=1, frames=1)[0].point_data["u"]
+    )
+    with pytest.raises(ml.ParameterError, match="resolution=4"):
+        ml.sim.make_burgers_waves(1, resolution=4)
