@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, no_type_check
 
+from meshlearn.errors import ParameterError
 from meshlearn.models.neural_fields.arguments import check_latents, check_modulated
 from meshlearn.models.neural_fields.autodecoder import Autodecoder
 from meshlearn.models.neural_fields.base import FieldAutodecoder
@@ -69,6 +70,13 @@ class ModulatedField(FieldAutodecoder):
     def make_group(self, dim: int, length: float) -> Group:
         """Translations."""
         return Group("Rn", dim)
+
+    def truncation_error(self, mesh: Any, nearest: Any) -> dict[str, float]:
+        """Raises ParameterError: one code stands for the whole mesh, and none is left out."""
+        raise ParameterError(
+            "a ModulatedField has one code for a whole mesh, of which nothing is left out: truncation_error is of "
+            "ml.EquivariantNeuralField."
+        )
 
     def build(self, fields: FieldSet) -> Any:
         """The network; raises ParameterError for arguments that cannot be."""

@@ -47,16 +47,18 @@ class Shapes(Sequence[Mesh]):
 
 def sides(model: Any, meshes: Any, options: FitOptions) -> tuple[Items, Items | None]:
     """(training meshes, validation meshes), split as every fit does, with all fields checked before hours are spent."""
-    training, other, train, _ = split(meshes, options)
+    training, other, train, held_out = split(meshes, options)
     first = _still(check_item(training[0], train[0]))
     check_group(model.group, first.dim, model.period, ())
     fields = resolve_fields(first, model.inputs, model.outputs, describe(first, train[0]))
     sets: set[str] = set()
-    for index, number in enumerate(train):
-        item = check_item(training[index], number)
-        for mesh in item if isinstance(item, Trajectory) else (item,):
-            fields.check(mesh, describe(item, number))
-            sets |= {*mesh.point_sets, *mesh.cell_sets}
+    role = "" if isinstance(options.validation, float) else "validation "
+    for side, numbers, what in ((training, train, ""), (other, held_out, role)):
+        for index, number in enumerate(numbers):
+            item = check_item(side[index], number)  # type: ignore[index]
+            for mesh in item if isinstance(item, Trajectory) else (item,):
+                fields.check(mesh, what + describe(item, number))
+                sets |= {*mesh.point_sets, *mesh.cell_sets} if side is training else set()
     model.check_sets(sets)
     return training, other
 

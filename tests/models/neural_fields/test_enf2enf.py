@@ -190,6 +190,13 @@ def test_validation_is_held_out_of_both_stages():
     assert held.history_[0]["val_loss"] is not None
 
 
+def test_validation_is_checked_before_the_first_stage(monkeypatch):
+    monkeypatch.setattr(Autodecoder, "forward", lambda *_: pytest.fail("the first stage began"))
+    for bad, error in ((ml.shapes.square(n=3), "has no field"), (ml.shapes.box(n=2), "is 3-dimensional")):
+        with pytest.raises(ml.MeshlearnError, match=f"validation mesh 0 {error}"):
+            Small(["load"], ["u"]).fit(plates(), validation=[bad], **QUIET)
+
+
 def test_joint_training_moves_the_encoder():
     meshes = plates()
     fits = {kind: Small(["load"], ["u"], training=kind).fit(meshes, **QUIET) for kind in ("two-stage", "joint")}

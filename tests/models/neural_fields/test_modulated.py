@@ -43,6 +43,12 @@ def test_arguments_of_modulated_fields(bad):
         Small(["u"], **bad).fit(meshes(), **QUIET)
 
 
+def test_nothing_of_one_code_is_left_out():
+    model = Small(["u"]).fit(meshes(), **QUIET)
+    with pytest.raises(ml.ParameterError, match="one code for a whole mesh"):
+        model.truncation_error(meshes()[0], 1)
+
+
 @pytest.mark.slow
 def test_codes_keep_what_they_are_fitted_to():
     """Unseen waves come back far better than the mean."""
