@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn import ops
 from meshlearn.models.movers.learned.elliptic import solve_blocks
 from meshlearn.models.movers.learned.geometry import Geometry
 from meshlearn.models.movers.learned.sample import MoverSample
@@ -38,35 +37,37 @@ def monitor_values(
     made = field.double()
     if kind != "field":
         size = _size(kind, made, batch)
-        largest, scale = (ops.segment_max(x[:, None], batch.meshes) for x in (size, made.abs()))
+        largest, scale = (batch.extremes(x)[1] for x in (size, made.abs()))
         order = 1 if kind == "gradient" else 2
         flat = largest <= scale * scale.new_tensor(
-            [[derivative_rounding((own, g.kind), g.smallest, order)] for own, g in zip(kinds, geometries, strict=True)]
+            [derivative_rounding((own, g.kind), g.smallest, order) for own, g in zip(kinds, geometries, strict=True)]
         )
-        relative = size / ops.gather_receivers(torch.where(flat, 1.0, largest), batch.meshes)[:, 0]
-        relative = relative * ops.gather_receivers((~flat).to(size.dtype), batch.meshes)[:, 0]
+        relative = size / batch.spread(torch.where(flat, 1.0, largest))
+        relative = relative * batch.spread((~flat).to(size.dtype))
         made = 1 + amplitude * (relative if kind == "hessian" else relative.square())
     if smoothing == 0:
         return made
     solvers = tuple(geometry.smoothing(smoothing) for geometry in geometries)
     spread = solve_blocks((batch.operators.lumped * made)[:, None], solvers)[:, 0]
-    low, high = (
-        ops.gather_receivers(extreme(made[:, None], batch.meshes), batch.meshes)[:, 0]
-        for extreme in (ops.segment_min, ops.segment_max)
-    )
+    low, high = (batch.spread(extreme) for extreme in batch.extremes(made))
     return spread.clamp(low, high)
 
 
 def _size(kind: str, field: Tensor, batch: MoverSample) -> Tensor:
     operators = batch.operators
-    slope = (operators.clement @ field).reshape(-1, operators.dim)
+    dim = operators.dim
+    slope = (operators.clement @ field).reshape(-1, dim)
     if kind == "gradient":
-        return slope.norm(dim=1)
-    second = (operators.clement @ slope).reshape(-1, operators.dim, operators.dim)
-    return ((second + second.transpose(1, 2)) / 2).flatten(1).norm(dim=1)
+        return sum((x.square() for x in slope.unbind(1)), torch.zeros_like(field)).sqrt()
+    H = (operators.clement @ slope).reshape(-1, dim * dim).unbind(1)
+    square = torch.zeros_like(field)
+    for i in range(dim):  # of the symmetric part; by columns, since reductions over tiny axes are slow
+        square = square + H[i * dim + i].square()
+        for j in range(i):
+            square = square + (H[i * dim + j] + H[j * dim + i]).square() / 2
+    return square.sqrt()
 
 
 def relative_density(monitor: Float[Tensor, " n"], batch: MoverSample) -> Float[Tensor, " n"]:
     """The monitor over its mean on each mesh."""
-    mean = ops.segment_sum((batch.operators.lumped * monitor)[:, None], batch.meshes)
-    return monitor / ops.gather_receivers(mean, batch.meshes)[:, 0]
+    return monitor / batch.spread(batch.sums(batch.operators.lumped * monitor))

@@ -15,8 +15,9 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.models.geometric_inputs import boundary_features
 from meshlearn.models.movers.elements import Elements, interleaved
 from meshlearn.models.movers.learned.elliptic import Green, Inverse, Solvers
-from meshlearn.models.movers.learned.matrix import Matrix
+from meshlearn.models.movers.learned.matrix import Matrix, Repeated
 from meshlearn.models.movers.learned.reentrance import reentrance
+from meshlearn.models.movers.learned.walk import Shortcuts
 from meshlearn.models.movers.monitors.field import smallest_length
 from meshlearn.models.movers.preparation import check_movable
 from meshlearn.models.movers.walls import Walls
@@ -39,6 +40,7 @@ class Operators:
     frames      (n, dim * dim) projections on what the walls allow
     slope       (n * dim, n): int v grad(u);  recovery (n * dim * dim, n): mass H = recovery phi
     clement     (n * dim, n): gradients averaged over the cells around each point, by measure
+    shortcuts   of a pass over many meshes
     """
 
     points: Float[Tensor, "n dim"]
@@ -49,9 +51,10 @@ class Operators:
     volume: Float[Tensor, " n_cells"]
     lumped: Float[Tensor, " n"]
     frames: Float[Tensor, "n frame"]
-    slope: Matrix
-    recovery: Matrix
-    clement: Matrix
+    slope: Matrix | Repeated
+    recovery: Matrix | Repeated
+    clement: Matrix | Repeated
+    shortcuts: Shortcuts | None = None
 
     @property
     def dim(self) -> int:

@@ -27,5 +27,39 @@ class Matrix:
         operator.adjacency.transpose()  # made once here, and kept by every batch
         return cls(operator.adjacency, operator.values)
 
+    @property
+    def n_entries(self) -> int:
+        return self.adjacency.n_edges
+
     def __matmul__(self, x: Tensor) -> Tensor:
         return ops.neighbor_sum(x, self.adjacency, self.values)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A block matrix whose equal blocks follow each other, for a pass without gradients: each block is kept once.
+
+    Fields on equal meshes are the columns of one product: one small matrix that stays in the cache, instead of copies
+    of it that are streamed through for a single column.
+
+    blocks  matrices, one after the other;  copies  how often each comes
+    """
+
+    blocks: tuple[Matrix, ...]
+    copies: tuple[int, ...]
+
+    @property
+    def n_entries(self) -> int:
+        return sum(block.n_entries * copies for block, copies in zip(self.blocks, self.copies, strict=True))
+
+    def __matmul__(self, x: Tensor) -> Tensor:
+        """(rows, ...) of x (columns, ...)."""
+        width = x[:1].numel()
+        made, start = [], 0
+        for block, copies in zip(self.blocks, self.copies, strict=True):
+            stop = start + copies * block.adjacency.n_cols
+            part = x[start:stop].reshape(copies, -1, width).transpose(0, 1).reshape(-1, copies * width)
+            product = (block @ part).reshape(-1, copies, width).transpose(0, 1)
+            made.append(product.reshape(copies * block.adjacency.n_rows, *x.shape[1:]))
+            start = stop
+        return made[0] if len(made) == 1 else torch.cat(made)

@@ -239,14 +239,27 @@ class DataFreeMeshMover(NetworkEstimator):
         single = isinstance(meshes, Mesh)
         chosen = self._flat(meshes)
         monitors = _one_each(monitor, len(chosen), single)
-        for number, mesh in enumerate(chosen):
-            self.fields_.check(mesh, describe(mesh, None if single else number), ("inputs",) if monitor is None else ())
+        self._check_fields(chosen, ("inputs",) if monitor is None else (), single)
         geometries = [self._geometry(mesh) for mesh in chosen]
         budget = prediction_budget(self.device.type)
-        results: list[LearnedMoveResult] = []
-        for rows in pack(range(len(chosen)), [(g.n_points, 0) for g in geometries], budget):
-            results += self._pass([chosen[i] for i in rows], [geometries[i] for i in rows], [monitors[i] for i in rows])
-        return results[0] if single else results
+        results: dict[int, LearnedMoveResult] = {}
+        for group in pack(range(len(chosen)), [(g.n_points, 0) for g in geometries], budget):
+            rows = _together(list(group), geometries)
+            made = self._pass([chosen[i] for i in rows], [geometries[i] for i in rows], [monitors[i] for i in rows])
+            results.update(zip(rows, made, strict=True))
+        return results[0] if single else [results[i] for i in range(len(chosen))]
+
+    def _check_fields(self, meshes: list[Mesh], roles: tuple[str, ...], single: bool) -> None:
+        known: dict[int, Tensor] = {}
+        for number, mesh in enumerate(meshes):
+            where = describe(mesh, None if single else number)
+            if id(mesh.points) not in known:  # a place that many meshes share is looked at once
+                known[id(mesh.points)] = mesh.points
+                self.fields_.check(mesh, where, roles)
+                continue
+            for spec in self.fields_.inputs if roles else ():
+                resolve_one(mesh, spec.name, where, location=spec.location)
+                spec.values(mesh, where)
 
     def predict_fields(self, meshes: Iterator[Mesh], return_std: bool = False) -> Iterator[tuple[Fields, Fields]]:
         """Potentials, in the unit of the points squared; see `Estimator.predict_fields`."""
@@ -327,6 +340,14 @@ class DataFreeMeshMover(NetworkEstimator):
             item = check_item(items[i], i)
             chosen += [item.frame(k) for k in range(len(item))] if isinstance(item, Trajectory) else [item]
         return chosen
+
+
+def _together(rows: list[int], geometries: list[Geometry]) -> list[int]:
+    """The rows with those of one geometry side by side, in the order in which geometries come first."""
+    first: dict[int, int] = {}
+    for row in rows:
+        first.setdefault(id(geometries[row]), row)
+    return sorted(rows, key=lambda row: first[id(geometries[row])])
 
 
 def _one_each(monitor: Any, n: int, single: bool) -> list[Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from meshlearn import ops
 from meshlearn.models.movers.learned.elliptic import Solves
-from meshlearn.models.movers.learned.equation import Density, determinant, rough_map
+from meshlearn.models.movers.learned.equation import Density, beside, determinant, rough_map
 from meshlearn.models.movers.learned.sample import MoverSample
 from meshlearn.nn.mlp import MLP
 
@@ -38,10 +37,9 @@ class MoverNetwork(nn.Module):
 
     def forward(self, batch: MoverSample) -> Tensor:
         """Potentials (n,)."""
-        operators, meshes = batch.operators, batch.meshes
+        operators = batch.operators
         contrast = batch.density.log()
-        size = ops.segment_sum((contrast.square() * operators.lumped)[:, None], meshes).sqrt()
-        size = ops.gather_receivers(size, meshes)[:, 0]
+        size = batch.spread(batch.sums(contrast.square() * operators.lumped).sqrt())
         density = Density(operators, batch.density)
         phi = self.rate * _potential(batch, -contrast)
         for network in self.rounds:
@@ -50,20 +48,19 @@ class MoverNetwork(nn.Module):
         return phi
 
     def _features(self, batch: MoverSample, phi: Tensor, contrast: Tensor, size: Tensor, density: Density) -> Tensor:
-        operators, meshes = batch.operators, batch.meshes
+        operators = batch.operators
         moved, H = rough_map(batch, phi)
         identity = torch.eye(self.dim, dtype=H.dtype, device=H.device)
         m, det = density(operators.points + moved), determinant(identity + H)
         share = m * det
-        mean = ops.segment_sum((share * operators.lumped)[:, None], meshes)
-        missing = share / ops.gather_receivers(mean, meshes)[:, 0] - 1
+        missing = share / batch.spread(batch.sums(share * operators.lumped)) - 1
         columns = [contrast, m.log(), _tamed(det), _tamed(missing), size]
         if self.dim > 1:
             h = H.flatten(1).unbind(1)
             trace: Tensor = sum(h[:: self.dim + 1], torch.zeros_like(m))
             total = sum((entry.square() for entry in h), -trace.square() / self.dim)
             columns.append((total.clamp(min=0) + 1e-12).sqrt())
-        return torch.cat([batch.surroundings, torch.stack(columns, 1), _MOVES * moved], 1)
+        return beside([batch.surroundings, *columns, _MOVES * moved])
 
 
 def _potential(batch: MoverSample, laplacian: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -10,11 +12,16 @@ from torch import Tensor
 
 from meshlearn import ops
 from meshlearn.errors import ConvergenceError, MeshError
+from meshlearn.models.movers.convexity import is_convex
 from meshlearn.models.movers.learned.equation import displacement
-from meshlearn.models.movers.learned.geometry import Geometry
+from meshlearn.models.movers.learned.geometry import Geometry, Operators
+from meshlearn.models.movers.learned.matrix import Matrix, Repeated
 from meshlearn.models.movers.learned.result import Moved
 from meshlearn.models.movers.learned.sample import MoverSample, joined, mover_sample
+from meshlearn.models.movers.learned.walk import Boxes, Shortcuts
 from meshlearn.models.movers.safeguard import held_back, measures
+
+_WORTH = 4  # equal meshes in a row from which on their matrices are kept once
 
 
 class Skeleton:
@@ -22,7 +29,13 @@ class Skeleton:
 
     def __init__(self, geometries: tuple[Geometry, ...]) -> None:
         self.geometries = geometries
-        self.sample: MoverSample = joined([mover_sample(geometry) for geometry in geometries])
+        sample = joined([mover_sample(geometry) for geometry in geometries])
+        runs = [list(run) for _, run in groupby(geometries, key=id)]
+        operators, boxes = sample.operators, None
+        if len(geometries) >= _WORTH * len(runs):
+            operators, boxes = _repeated(operators, runs)
+        shortcuts = Shortcuts.of(operators, [geometry.n_points for geometry in geometries], boxes)
+        self.sample: MoverSample = sample.replace(operators=replace(operators, shortcuts=shortcuts))
         self._network: tuple[Any, MoverSample] | None = None
 
     def for_network(self, normalizers: Any, dtype: torch.dtype, device: torch.device) -> MoverSample:
@@ -34,9 +47,15 @@ class Skeleton:
 
     @cached_property
     def cells(self) -> Tensor:
-        """(n_cells, dim + 1) nodes of all meshes."""
-        nodes = self.sample.operators.nodes
-        return nodes.index.reshape(nodes.n_rows, -1)
+        """(n_cells, dim + 1) nodes of all meshes, column after column in memory."""
+        shortcuts = self.sample.operators.shortcuts
+        assert shortcuts is not None
+        return shortcuts.nodes.reshape(len(shortcuts.beyond), -1).t()
+
+    @cached_property
+    def measures(self) -> Tensor:
+        """(n_cells,) `measures` of the scaled meshes."""
+        return measures(self.sample.operators.points, self.cells)
 
     def place(self, points: Tensor) -> Tensor:
         """Points of curved walls put back on them."""
@@ -46,6 +65,28 @@ class Skeleton:
         return torch.cat(
             [torch.from_numpy(g.walls.snap(x.numpy())) for g, x in zip(self.geometries, parts, strict=True)]
         )
+
+
+def _repeated(operators: Operators, runs: list[list[Geometry]]) -> tuple[Operators, Boxes | None]:
+    """The same, with every matrix of equal meshes that follow each other only once, and boxes to look up cells.
+
+    Boxes are for convex domains, where the cell of a point does not depend on the way to it.
+    """
+    copies = tuple(len(run) for run in runs)
+    blocks = [run[0].operators for run in runs]
+    meshes = [run[0].scaled for run in runs]
+    boxes = Boxes.over(meshes, copies) if all(is_convex(mesh) for mesh in meshes) else None
+    short = replace(
+        operators,
+        slope=_once([block.slope for block in blocks], copies),
+        recovery=_once([block.recovery for block in blocks], copies),
+        clement=_once([block.clement for block in blocks], copies),
+    )
+    return short, boxes
+
+
+def _once(blocks: list[Matrix | Repeated], copies: tuple[int, ...]) -> Repeated:
+    return Repeated(tuple(block for block in blocks if isinstance(block, Matrix)), copies)  # as all of one mesh are
 
 
 def moved_points(
@@ -62,7 +103,9 @@ def moved_points(
             "  Look for extreme values in the field, and fit again with a smaller learning_rate."
         )
     moves = displacement(sample, potential)
-    points, shares, inverted = held_back(sample.operators.points, moves, skeleton.cells, floor, skeleton.place)
+    points, shares, inverted = held_back(
+        sample.operators.points, moves, skeleton.cells, floor, skeleton.place, skeleton.measures
+    )
     cells = _counts(skeleton, inverted)
     centres = ops.gather_receivers(torch.stack([g.centre for g in skeleton.geometries]), sample.meshes)
     scale = torch.tensor([g.size for g in skeleton.geometries], dtype=torch.float64)
@@ -78,7 +121,7 @@ def moved_points(
 
 
 def _check_rounding(skeleton: Skeleton, points: Tensor, dtype: torch.dtype) -> None:
-    ratio = measures(points, skeleton.cells) / measures(skeleton.sample.operators.points, skeleton.cells)
+    ratio = measures(points, skeleton.cells) / skeleton.measures
     bad = int((ratio <= 0).sum())
     if bad:
         raise MeshError(

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from meshlearn import ops
 from meshlearn.models.movers.learned.elliptic import Solvers
 from meshlearn.models.movers.learned.geometry import Geometry, Operators
 from meshlearn.ops import Adjacency
@@ -41,13 +42,34 @@ class MoverSample(Sample):
     @property
     def cost(self) -> tuple[int, int]:
         """(points, edges)."""
-        return len(self.density), self.operators.slope.adjacency.n_edges
+        return len(self.density), self.operators.slope.n_entries
 
     @property
     def all_solvers(self) -> tuple[Solvers, ...]:
         """One for each mesh."""
         assert self.solvers is not None
         return self.solvers
+
+    def sums(self, x: Float[Tensor, " n"]) -> Float[Tensor, " n_meshes"]:
+        """Over the points of every mesh."""
+        shortcuts = self.operators.shortcuts
+        if shortcuts is not None and shortcuts.rows:
+            return x.reshape(-1, shortcuts.rows).sum(1)
+        return ops.segment_sum(x[:, None], self.meshes)[:, 0]
+
+    def extremes(self, x: Float[Tensor, " n"]) -> tuple[Float[Tensor, " n_meshes"], Float[Tensor, " n_meshes"]]:
+        """(smallest, largest) of the points of every mesh."""
+        shortcuts = self.operators.shortcuts
+        if shortcuts is not None and shortcuts.rows:
+            return x.reshape(-1, shortcuts.rows).aminmax(dim=1)
+        return ops.segment_min(x[:, None], self.meshes)[:, 0], ops.segment_max(x[:, None], self.meshes)[:, 0]
+
+    def spread(self, x: Float[Tensor, " n_meshes"]) -> Float[Tensor, " n"]:
+        """The number of every mesh at its points."""
+        shortcuts = self.operators.shortcuts
+        if shortcuts is not None and shortcuts.rows:
+            return x[:, None].expand(-1, shortcuts.rows).reshape(-1)
+        return ops.gather_receivers(x[:, None], self.meshes)[:, 0]
 
     def rows(self, location: str) -> int:
         """Number of rows of `location` in the batch (from shapes: nothing is read back from a device)."""
