@@ -16,6 +16,8 @@ def register(made: typer.Typer) -> None:
     made.command("burgers-waves")(make_burgers_waves)
     made.command("cylinder")(make_cylinder)
     made.command("cavity")(make_cavity)
+    made.command("tube")(make_tube)
+    made.command("dam")(make_dam)
     made.command("vorticity")(make_vorticity)
     made.command("shallow-water")(make_shallow_water)
     made.command("chaos")(make_chaos)
@@ -101,6 +103,44 @@ def make_cavity(
     from meshlearn import sim
 
     write_series(sim.make_cavities, folder, n, {"seed": seed, "resolution": resolution, "frames": frames}, settings)
+
+
+def make_tube(
+    folder: Annotated[Path, typer.Argument(help="Folder for tube_0000.mesh.safetensors, …", show_default=False)],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of flows.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same flows.")] = 0,
+    resolution: Annotated[int, typer.Option(min=4, help="Cells across the tube.")] = 12,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 20,
+    settings: Settings = None,
+) -> None:
+    """Flow into a tube, whose walls slow it down.
+
+    [bold]Example[/bold]
+
+      meshlearn make-data tube tubes --n 10 --set reynolds=[500,1500] --set length=[5,10]
+    """
+    from meshlearn import sim
+
+    write_series(sim.make_tubes, folder, n, {"seed": seed, "resolution": resolution, "frames": frames}, settings)
+
+
+def make_dam(
+    folder: Annotated[Path, typer.Argument(help="Folder for dam_0000.mesh.safetensors, …", show_default=False)],
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="Number of flows.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same flows.")] = 0,
+    size: Annotated[float, typer.Option(help="Largest edge length; the basin is 12 long and 4 high.")] = 0.3,
+    frames: Annotated[int, typer.Option(min=1, help="Times that are kept after the start.")] = 20,
+    settings: Settings = None,
+) -> None:
+    """Flow along a floor and over a barrier, with its drag.
+
+    [bold]Example[/bold]
+
+      meshlearn make-data dam dams --n 10 --set reynolds=20 --set barrier_height=[0.5,1.5]
+    """
+    from meshlearn import sim
+
+    write_series(sim.make_dams, folder, n, {"seed": seed, "size": size, "frames": frames}, settings)
 
 
 def make_vorticity(

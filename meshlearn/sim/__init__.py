@@ -7,6 +7,7 @@ from meshlearn.sim.burgers_data import make_burgers
 from meshlearn.sim.burgers_waves import make_burgers_waves
 from meshlearn.sim.cavity import make_cavities, steady_cavity
 from meshlearn.sim.cylinder import make_cylinder_flows
+from meshlearn.sim.dam import make_dams
 from meshlearn.sim.darcy import make_darcy, solve_darcy
 from meshlearn.sim.distance import distance_to_holes, distance_to_polygon
 from meshlearn.sim.dynamics.dataset import make_bodies
@@ -27,6 +28,7 @@ from meshlearn.sim.shallow_water_data import make_shallow_water
 from meshlearn.sim.solid import von_mises
 from meshlearn.sim.star import make_stars
 from meshlearn.sim.tensile import make_tensile
+from meshlearn.sim.tube import make_tubes
 from meshlearn.sim.vorticity import make_vorticity, vorticity_flow
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "make_burgers_waves",
     "make_cavities",
     "make_cylinder_flows",
+    "make_dams",
     "make_darcy",
     "make_kuramoto_sivashinsky",
     "make_moving_holes",
@@ -53,6 +56,7 @@ __all__ = [
     "make_shallow_water",
     "make_stars",
     "make_tensile",
+    "make_tubes",
     "make_vorticity",
     "navier_stokes",
     "peaks_error",

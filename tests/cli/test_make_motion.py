@@ -6,6 +6,8 @@ from meshlearn.cli.app import run
 KINDS = {
     "burgers-waves": ("burgers_waves", ["--resolution", "16", "--set", "reference=1"], 3),
     "cavity": ("cavity", ["--resolution", "4", "--set", "substeps=1"], 3),
+    "tube": ("tube", ["--resolution", "4", "--set", "length=2"], 3),
+    "dam": ("dam", ["--size", "0.9", "--set", "substeps=1"], 3),
     "vorticity": ("vorticity", ["--resolution", "8", "--set", "forced=false"], 3),
     "shallow-water": ("shallow_water", ["--size", "0.2", "--set", "pillar=true"], 3),
     "chaos": ("kuramoto_sivashinsky", ["--resolution", "16", "--set", "start=2", "--set", "length=20"], 3),
