@@ -79,7 +79,7 @@ def resampled(curve: np.ndarray, n: Any) -> np.ndarray:
     x = curve[:, 0]
     front = int(x.argmin())
     curve = (curve - [x[front], curve[0, 1]]) / (x[0] - x[front])
-    u = np.linspace(0.0, 1.0, n // 2 + 1)
+    u = np.linspace(0.0, 1.0, int(n) // 2 + 1)
     sides = [curve[front::-1], curve[front:]]  # both from the leading to the trailing edge
     rows = [
         np.stack([np.interp(u**CLUSTER, np.maximum.accumulate(side[:, 0]), side[:, i]) for i in (0, 1)], 1)
