@@ -21,6 +21,7 @@ from meshlearn.sim.collection import SERIES, bounds, collect, design, mesher_see
 from meshlearn.sim.holes import circles, hole_numbers, hole_ranges
 from meshlearn.sim.plate import Range
 
+Bounds = tuple[float, float]
 FEWEST = 4
 CELLS = ("triangle", "quad")
 LAYER = 0.05  # distance from holes over which initial values go to 0
@@ -83,14 +84,12 @@ def make_burgers(
             raise ParameterError(f"{name} is a whole number of at least {least}, not {value!r}.")
     if components not in (1, 2):
         raise ParameterError(f"components is 1 (a scalar) or 2 (a vector), not {components!r}.")
-    low, high = bounds("viscosity", viscosity, 1e-6)
-    ranges = {"log_viscosity": (math.log(low), math.log(high))}
-    for k in range(humps):
-        ranges |= {f"x{k}": (0.2, 0.6), f"y{k}": (0.2, 0.6), f"width{k}": bounds("width", width, 1e-3)}
-        ranges |= {f"height{k}": bounds("height", height), f"angle{k}": (0.0, 2 * math.pi)}
     fewest, most = hole_numbers(holes)
     if cells not in CELLS or (most and cells != "triangle"):
         raise ParameterError(f"cells={cells!r}: 'triangle' is expected, or without holes one of {list(CELLS)}.")
+    ranges = _ranges(
+        humps, bounds("width", width, 1e-3), bounds("height", height), bounds("viscosity", viscosity, 1e-6)
+    )
     if most:  # without holes, what is drawn does not depend on there being any
         ranges |= hole_ranges(fewest, most)
     drawn = design(n, seed, ranges)
@@ -148,6 +147,16 @@ class Humps:
             gap = (torch.hypot(x[0] - across, x[1] - up) - radius).clamp_min(0.0)
             free = free * (1 - torch.exp(-(gap / LAYER).square()))
         return free
+
+
+def _ranges(humps: int, width: Bounds, height: Bounds, viscosity: Bounds) -> dict[str, Bounds]:
+    """What is drawn, by name."""
+    low, high = viscosity
+    ranges = {"log_viscosity": (math.log(low), math.log(high))}
+    for k in range(humps):
+        ranges |= {f"x{k}": (0.2, 0.6), f"y{k}": (0.2, 0.6), f"width{k}": width}
+        ranges |= {f"height{k}": height, f"angle{k}": (0.0, 2 * math.pi)}
+    return ranges
 
 
 def _squares(resolution: int, reference: int, cells: str) -> tuple[Mesh, Mesh, Tensor]:
