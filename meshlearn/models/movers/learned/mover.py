@@ -290,7 +290,8 @@ class DataFreeMeshMover(NetworkEstimator):
         """(n,) float64: of the fields, all at once; or of the given monitors."""
         if all(monitor is None for monitor in monitors):
             made = [_column(mesh.point_data[self._name], self._name, mesh) for mesh in meshes]
-            field = torch.cat(made)
+            alike = len({column.dtype for column in made}) == 1
+            field = torch.cat(made if alike else [column.double() for column in made]).double()
             if self.monitor == "field":
                 check_positive(field, f"the point field {self._name!r}")
             return monitor_values(
@@ -371,4 +372,4 @@ def _column(field: Tensor, name: str, mesh: Mesh) -> Tensor:
             f"the point field {name!r} has values of shape {tuple(field.shape[1:])}: a monitor is made of one number "
             "per point.\n  Of a vector, take a component or its norm."
         )
-    return field.detach().cpu().reshape(-1).double()
+    return field.detach().cpu().reshape(-1)

@@ -112,20 +112,26 @@ def moved_points(
     size = ops.gather_receivers(scale[:, None], sample.meshes)
     points, potential = centres + size * points, potential * size[:, 0] ** 2
     counts = [geometry.n_points for geometry in skeleton.geometries]
-    parts = [x.split(counts) for x in (points, potential, monitor, shares)]
-    rounded = [x.to(dtype) for x, dtype in zip(parts[0], dtypes, strict=True)]
+    if len(set(dtypes)) == 1:
+        rounded = points.to(dtypes[0])
+        wide, places = rounded.double(), rounded.split(counts)
+    else:
+        places = tuple(x.to(dtype) for x, dtype in zip(points.split(counts), dtypes, strict=True))
+        wide = torch.cat([x.double() for x in places])
     if any(dtype != torch.float64 for dtype in dtypes):
-        _check_rounding(skeleton, torch.cat([x.double() for x in rounded]), dtypes[0])
-    own = zip(skeleton.geometries, rounded, *parts[1:], cells, strict=True)
+        _check_rounding(skeleton, wide, dtypes)
+    parts = [x.split(counts) for x in (potential, monitor, shares)]
+    own = zip(skeleton.geometries, places, *parts, cells, strict=True)
     return [Moved(*values) for values in own]
 
 
-def _check_rounding(skeleton: Skeleton, points: Tensor, dtype: torch.dtype) -> None:
+def _check_rounding(skeleton: Skeleton, points: Tensor, dtypes: list[torch.dtype]) -> None:
     ratio = measures(points, skeleton.cells) / skeleton.measures
     bad = int((ratio <= 0).sum())
     if bad:
+        kinds = " and ".join(sorted({str(dtype) for dtype in dtypes}))
         raise MeshError(
-            f"{bad} cells are inverted by rounding the moved points to {dtype}: they are small beside the coordinates."
+            f"{bad} cells are inverted by rounding the moved points to {kinds}: they are small beside the coordinates."
             "\n  move mesh.double()."
         )
 

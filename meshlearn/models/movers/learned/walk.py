@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EDGE = 1e-5  # of a shape function: how far outside a cell still counts as inside
 _MOST_STEPS = 100
-_FINE = 4.0  # boxes of a grid for each cell
+_FINE = 8.0  # boxes of a grid for each cell
 _MOST_BOXES = 1 << 16
 
 
