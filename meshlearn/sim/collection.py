@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from meshlearn.errors import ParameterError
+from meshlearn.errors import MeshWriteError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train.option_checks import whole
@@ -79,6 +79,7 @@ def collect(
     names = [f"{prefix}_{i:04d}{suffix}" for i in range(n)]
     if folder is not None:
         _refuse_others(Path(folder), prefix, names, suffix)
+        _make_folder(Path(folder))
     console = Console(stderr=True)
     silent = not (progress and console.is_terminal)
     meshes: list[Made] = []
@@ -86,13 +87,19 @@ def collect(
         mesh: Any = make(i).to(torch.float32)
         if folder is not None:
             path = Path(folder) / names[i]
-            path.parent.mkdir(parents=True, exist_ok=True)
             ml.write(mesh, path)
             named: Any = mesh if isinstance(mesh, Mesh) else mesh.mesh
             named = named.replace(source=str(path))
             mesh = named if isinstance(mesh, Mesh) else mesh.replace(mesh=named)
         meshes.append(mesh)
     return meshes
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise MeshWriteError(f"{folder}: the folder cannot be made: {cause.strerror or cause}.") from None
 
 
 def _refuse_others(folder: Path, prefix: str, names: list[str], suffix: str) -> None:

@@ -55,6 +55,12 @@ def test_files_hold_what_the_list_holds(tmp_path):
         assert ml.meshes_equal(ml.read(mesh.source), mesh)
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_anything_is_computed(tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(ml.MeshWriteError, match="taken: the folder cannot be made"):
+        collect(lambda i: pytest.fail("computed"), 1, tmp_path / "taken", "square")
+
+
 def test_two_data_sets_are_never_mixed_in_a_folder(tmp_path):
     def make(i):
         return ml.shapes.square(n=1)

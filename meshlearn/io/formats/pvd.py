@@ -7,6 +7,7 @@ import glob
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
@@ -17,6 +18,7 @@ from meshlearn.errors import MeshReadError
 from meshlearn.mesh.mesh import Mesh
 
 SEVERAL_FILES = True
+SECONDS = 2.0  # after which a list that grows is written again
 
 
 def read(path: Path) -> Any:
@@ -58,35 +60,70 @@ def write(mesh: Any, path: Path, **options: Any) -> list[str]:
     return write_frames(((float(time), mesh[k]) for k, time in enumerate(mesh.times.tolist())), path, **options)
 
 
-def write_frames(frames: Iterable[tuple[float, Mesh]], path: Path, **options: Any) -> list[str]:
-    """`write` of (time, Mesh) pairs as they come: only one is held at a time."""
+def write_frames(frames: Iterable[tuple[float, Mesh]], path: Path, growing: bool = False, **options: Any) -> list[str]:
+    """`write` of (time, Mesh) pairs as they come: only one is held at a time.
+
+    growing  list the frames while they come, every few seconds, and keep those that there are when it ends early
+    """
     from meshlearn.io import beside
 
     old = beside.previous(path)
-    with beside.claimed(path.with_name(f"{path.stem}_steps"), "", Path.mkdir, shutil.rmtree) as folder:
-        _write_frames(frames, path, folder, options)
-    if old is not None and old.is_dir() and old.name.startswith(f"{path.stem}_steps"):
-        for frame in old.glob(f"{glob.escape(path.stem)}_{'[0-9]' * 5}*.vtu"):
-            frame.unlink()
-        with contextlib.suppress(OSError):  # somebody else's files are in it
-            old.rmdir()
+    remove = _remove_if_empty if growing else shutil.rmtree
+    with beside.claimed(path.with_name(f"{path.stem}_steps"), "", Path.mkdir, remove) as folder:
+        _write_frames(frames, path, folder, growing, old, options)
+    _remove_old(old, path)
     return []
 
 
-def _write_frames(frames: Iterable[tuple[float, Mesh]], path: Path, folder: Path, options: dict[str, Any]) -> None:
-    from meshlearn.io.beside import mark
+def _remove_old(old: Path | None, path: Path) -> None:
+    """Remove the frames of a version that no list names any more."""
+    if old is not None and old.is_dir() and old.name.startswith(f"{path.stem}_steps"):
+        for frame in old.glob(f"{glob.escape(path.stem)}_{'[0-9]' * 5}*.vtu"):
+            frame.unlink()
+        _remove_if_empty(old)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # something is in it
+        folder.rmdir()
+
+
+def _write_frames(
+    frames: Iterable[tuple[float, Mesh]],
+    path: Path,
+    folder: Path,
+    growing: bool,
+    old: Path | None,
+    options: dict[str, Any],
+) -> None:
+    from meshlearn.io import beside
     from meshlearn.io.write import atomic
     from meshlearn.io.write import write as write_file
 
-    lines = [
-        '<?xml version="1.0"?>',
-        mark(folder),
-        '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
-        "<Collection>",
-    ]
-    for k, (time, frame) in enumerate(frames):
-        file = folder / f"{path.stem}_{k:05d}.vtu"
-        write_file(frame, file, **options)
-        lines.append(f'<DataSet timestep="{time!r}" part="0" file={quoteattr(f"{folder.name}/{file.name}")}/>')
-    with atomic(path) as temporary:
-        temporary.write_text("\n".join([*lines, "</Collection>", "</VTKFile>", ""]), "utf-8")
+    lines: list[str] = []
+
+    def make_list() -> None:
+        head = [
+            '<?xml version="1.0"?>',
+            beside.mark(folder),
+            '<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">',
+            "<Collection>",
+        ]
+        with atomic(path) as temporary:
+            temporary.write_text("\n".join([*head, *lines, "</Collection>", "</VTKFile>", ""]), "utf-8")
+
+    listed, due = 0, 0.0
+    try:
+        for k, (time, frame) in enumerate(frames):
+            file = folder / f"{path.stem}_{k:05d}.vtu"
+            write_file(frame, file, **options)
+            lines.append(f'<DataSet timestep="{time!r}" part="0" file={quoteattr(f"{folder.name}/{file.name}")}/>')
+            if growing and monotonic() >= due:
+                make_list()
+                listed, due = len(lines), monotonic() + SECONDS
+                _remove_old(old, path)
+    except BaseException:
+        if growing and len(lines) > listed:
+            make_list()
+        raise
+    make_list()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from meshlearn.errors import ParameterError
 from meshlearn.models.constitutive import moduli
-from meshlearn.models.constitutive.elasticity import Core
+from meshlearn.models.constitutive.elasticity import Core, IsotropicEnergy
 from meshlearn.models.constitutive.flow import Flow, ReadyFlow
 from meshlearn.sim.mpm.elastic import Elastic, matrices
 from meshlearn.sim.mpm.material import Material, Matrices, Memory
@@ -26,7 +26,13 @@ class LearnedElastic(Elastic):
     def __init__(self, part: Core, seen: Float[Tensor, "dim dim k"], device: str | torch.device = "cpu") -> None:
         self._elastic = _ready(part, device)
         self._seen = seen.to(device)
+        self._every_dim = isinstance(part, IsotropicEnergy)
         self._stiffness: float | None = None
+
+    def rest(self, dim: int, like: Float[Tensor, " n"]) -> Memory:
+        """Undeformed. Raises ParameterError for a law with axes in a body of another dimension."""
+        self._check(dim)
+        return super().rest(dim, like)
 
     def stress(self, memory: Memory, slope: Matrices) -> Matrices:
         """(dim, dim, n)."""
@@ -43,9 +49,17 @@ class LearnedElastic(Elastic):
         return self._stiffness
 
     def modulus_bound(self, dim: int) -> float:
-        """The largest over the deformations of the training."""
+        """The largest over the deformations of the training. Raises ParameterError as `rest`."""
+        self._check(dim)
         seen = self._seen if dim == len(self._seen) else torch.eye(dim).to(self._seen)[:, :, None]
         return moduli.largest_modulus(_of_dtype(self._elastic, seen).stress, seen)
+
+    def _check(self, dim: int) -> None:
+        if dim != len(self._seen) and not self._every_dim:
+            raise ParameterError(
+                f"this law was learned in {len(self._seen)}-D from strains with axes; the body is in {dim}-D. Only "
+                'laws with elasticity="isotropic" serve both.'
+            )
 
     def __repr__(self) -> str:
         return "LearnedElastic()"

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from meshlearn.errors import SimulationError
+from meshlearn.errors import ParameterError, SimulationError
 from meshlearn.models.constitutive.observed import Observed
 from meshlearn.sim.motion.system import Motion
 from meshlearn.train.survey import FitWarning
@@ -135,6 +135,11 @@ def train(
                     "and poisson= nearer to the body."
                 ) from error
             continue
+        if not loss.requires_grad:
+            raise ParameterError(
+                "the motion of the scene does not depend on the law it is given: scene(law) must make its body with "
+                "that law, anew at every call."
+            )
         loss.backward()
         if not all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in parameters):
             raise SimulationError(

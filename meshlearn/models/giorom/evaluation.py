@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn.errors import ParameterError
+from meshlearn.errors import MeshError, ParameterError
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.carriers import FlowCarrier, RestCarrier
 from meshlearn.models.giorom.rollout import nodes_of, start_of
@@ -29,24 +29,34 @@ def motion_errors(
     return (places.double() - truth).square().sum(2).mean(1).sqrt() / size
 
 
-def truth_of(trajectory: Trajectory, history: int, steps: int | None) -> Float[Tensor, "n_times n_points dim"]:
+def truth_of(
+    trajectory: Trajectory, history: int, steps: int | None, where: str = "the trajectory"
+) -> Float[Tensor, "n_times n_points dim"]:
     """The frames that a rollout of so many steps is compared with, the present first."""
     if not isinstance(trajectory, Trajectory) or trajectory.moving_points is None:
         raise ParameterError("a motion is scored on trajectories whose points move.")
     count = len(trajectory) - history - 1 if steps is None else int(whole(1)("steps", steps))  # type: ignore[arg-type]
     if count < 1 or len(trajectory) < history + 1 + count:
         raise ParameterError(
-            f"a trajectory of {len(trajectory)} frames is too short for {history + 1} frames of history and "
+            f"{where} of {len(trajectory)} frames is too short for {history + 1} frames of history and "
             f"{max(count, 1)} steps: give longer ones, or fewer steps."
         )
-    return trajectory.moving_points[history : history + 1 + count].cpu()
+    truth = trajectory.moving_points[history : history + 1 + count].cpu()
+    bad = ~torch.isfinite(truth).flatten(1).all(1)
+    if bool(bad.any()):
+        frame = history + int(bad.nonzero()[0, 0])
+        raise MeshError(
+            f"{where} has NaN or infinite places in frame {frame}, which is no truth to compare with.\n  Cut it before "
+            f"(trajectory[:{frame}]), leave it out, or score fewer steps."
+        )
+    return truth
 
 
 def score(model: Any, trajectories: Any, steps: int | None, n_nodes: Any) -> dict[str, float]:
     """See `GIOROM.score`."""
 
-    def errors(trajectory: Trajectory) -> dict[str, float]:
-        truth = truth_of(trajectory, model._history(), steps)
+    def errors(trajectory: Trajectory, where: str) -> dict[str, float]:
+        truth = truth_of(trajectory, model._history(), steps, where)
         motion = model.rollout(trajectory, len(truth) - 1, n_nodes=n_nodes).moving_points
         found = summary(motion, truth)
         body = start_of(model, trajectory).body
@@ -83,8 +93,8 @@ def summary(motion: Tensor, truth: Tensor) -> dict[str, float]:
     return {"rollout": float(errors[1:].square().mean().sqrt()), "final": float(errors[-1])}
 
 
-def averaged(trajectories: Any, errors: Callable[[Trajectory], dict[str, float]]) -> dict[str, float]:
+def averaged(trajectories: Any, errors: Callable[[Trajectory, str], dict[str, float]]) -> dict[str, float]:
     """The mean of every error over the trajectories."""
     items = as_items(trajectories, "trajectories")
-    found = [errors(items[i]) for i in range(len(items))]
+    found = [errors(items[i], f"trajectory {i}") for i in range(len(items))]
     return {name: sum(one[name] for one in found) / len(found) for name in found[0]}

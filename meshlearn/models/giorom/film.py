@@ -14,6 +14,7 @@ from meshlearn.mesh.boundary import tagged_points
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.body import Body, Nodes
+from meshlearn.models.giorom.constants import settled
 from meshlearn.models.giorom.sample import Window
 from meshlearn.ops import gather
 from meshlearn.train.fields import FieldSet, resolve_one
@@ -117,7 +118,7 @@ class Reading:
         if len(item) < least:
             raise ParameterError(
                 f"{where} has {len(item)} frames, but {least} are needed: the history of velocities, the present, and "
-                "what follows.\n  Give longer trajectories, or take a shorter history."
+                "what follows.\n  Give longer trajectories, or take a shorter history (or fewer frames to unroll)."
             )
         bad = ~torch.isfinite(item.moving_points).flatten(1).all(1)
         if bool(bad.any()):
@@ -128,11 +129,16 @@ class Reading:
                 f"frames in all).\n  Cut it before (trajectory[:{frame}]), or leave it out."
             )
         dt = float(item.times[1] - item.times[0]) if step is None else step
-        return Film(self.body(item.mesh, where, dt, fields, item), item.moving_points.detach().cpu().double())
+        inputs = () if fields is None else tuple(spec.name for spec in fields.inputs)
+        mesh = settled(item, (*inputs, *self.names), where).mesh
+        return Film(self.body(mesh, where, dt, fields), item.moving_points.detach().cpu().double())
 
-    def body(
-        self, mesh: Mesh, where: str, step: float, fields: FieldSet | None, item: Trajectory | None = None
-    ) -> Body:
+    @property
+    def names(self) -> tuple[Any, ...]:
+        """Of constants that are looked for in the data, beside inputs."""
+        return self.gravity, self.box, self.kinds
+
+    def body(self, mesh: Mesh, where: str, step: float, fields: FieldSet | None) -> Body:
         """The body that a mesh at rest is, with constants where the fields of the model are known."""
         mesh = mesh.cpu()
         if not bool(torch.isfinite(mesh.points).all()):
@@ -152,7 +158,6 @@ class Reading:
         point_inputs, global_inputs = torch.zeros(n, 0).double(), torch.zeros(1, 0).double()
         if fields is not None:
             for spec in fields.inputs:
-                self._constant(spec.name, mesh, where, item)
                 resolve_one(mesh, spec.name, where, spec.location)
             point_inputs = fields.table(mesh, "inputs", "point", where).double()
             global_inputs = fields.table(mesh, "inputs", "global", where).double()
@@ -182,14 +187,6 @@ class Reading:
                 f"{list(self.known_kinds)}, and nothing is known of others."
             )
         return number
-
-    def _constant(self, name: str, mesh: Mesh, where: str, item: Trajectory | None) -> None:
-        in_time = item is not None and any(name in getattr(item, place) for place in ("point_data", "global_data"))
-        if in_time and name not in mesh.point_data and name not in mesh.global_data:
-            raise FieldError(
-                f"the input {name!r} of {where} changes in time; inputs are constants of the body.\n  Put a field that "
-                "is constant on the mesh of the trajectory: trajectory.replace(mesh=mesh.with_point_data(…))."
-            )
 
 
 def kind_values(mesh: Mesh, name: str, where: str) -> Tensor:

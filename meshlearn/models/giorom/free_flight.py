@@ -70,8 +70,8 @@ class Ballistic(HasParams):
     def score(self, trajectories: Any, steps: int | None = None) -> dict[str, float]:
         """{"rollout", "final"} as `GIOROM.score`."""
 
-        def errors(trajectory: Trajectory) -> dict[str, float]:
-            truth = truth_of(trajectory, self.history, steps)
+        def errors(trajectory: Trajectory, where: str) -> dict[str, float]:
+            truth = truth_of(trajectory, self.history, steps, where)
             return summary(self.rollout(trajectory, len(truth) - 1).moving_points, truth)  # type: ignore[arg-type]
 
         return averaged(trajectories, errors)

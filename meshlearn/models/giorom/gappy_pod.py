@@ -46,6 +46,9 @@ class GappyPOD(HasParams):
                 "of one body with the same points in the same order.\n  Moving least squares (GIOROM) carries any body."
             )
         table = torch.cat([_moved(items[i], i) for i in range(len(items))])
+        if not bool(torch.isfinite(table).all()):
+            bad = [i for i in range(len(items)) if not bool(torch.isfinite(_moved(items[i], i)).all())]
+            raise MeshError(f"trajectory {bad[0]} has NaN or infinite places: cut it before, or leave it out.")
         self.mean_ = table.mean(0)
         flat = (table - self.mean_).flatten(1)
         if count > min(flat.shape):
@@ -54,7 +57,7 @@ class GappyPOD(HasParams):
         return self
 
     def reconstructed(
-        self, places: Float[Tensor, "n_times n dim"], nodes: Int64[Tensor, " n"], rest: Float[Tensor, "n_points dim"]
+        self, places: Float[Tensor, "n_times _ _"], nodes: Int64[Tensor, " n"], rest: Float[Tensor, "n_points dim"]
     ) -> Float[Tensor, "n_times n_points dim"]:
         """Places of all points, float64, from those of the nodes with these numbers."""
         if "modes_" not in self.__dict__:
@@ -66,6 +69,10 @@ class GappyPOD(HasParams):
             )
         if rest.shape != self.mean_.shape:
             raise MeshError(f"the body has points {tuple(rest.shape)}, the modes {tuple(self.mean_.shape)}.")
+        if places.shape[1:] != (len(nodes), dim) or not bool(torch.isfinite(places).all()):
+            raise MeshError(
+                f"places of the nodes are finite (n_times, {len(nodes)}, {dim}), got {tuple(places.shape)}."
+            )
         few = self.modes_.index_select(1, nodes).flatten(1).T
         rest = rest.double()
         shift = places.double() - (rest + self.mean_).index_select(0, nodes)

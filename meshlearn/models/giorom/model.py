@@ -32,6 +32,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom import evaluation
 from meshlearn.models.giorom.arguments import check_arguments
+from meshlearn.models.giorom.constants import settled
 from meshlearn.models.giorom.film import Film, Reading, kind_values
 from meshlearn.models.giorom.network import Scales, Stepper
 from meshlearn.models.giorom.noise import add_noise, turned
@@ -56,10 +57,10 @@ HISTORY = {"solid": 2, "fluid": 5}
 class GIOROM(NetworkEstimator):
     """Motions of bodies and fluids, learned on few of their points.
 
-    n_nodes       points that stand for the body, or "all" of them (a full-graph stepper as GNS)
+    n_nodes       points that stand for the body, or "all" of them (a full-graph stepper as GNS; so are bodies of fewer)
     kind          "solid": the graph and the reconstruction are those of the body at rest; "fluid": of every frame
     inputs        names of constants of the points or of the body (Young's modulus) in `mesh.point_data` and
-                  `mesh.global_data` of the trajectories
+                  `mesh.global_data` of the trajectories (or, as files have it, the same at every time of them)
     gravity       name of the global data (dim,) that holds it, or the vector; it is not learned
     box           name of the global data (2, dim) with the corners of the walls, or the corners; None without walls
     types         name of whole-numbered point data: kinds of particles
@@ -212,6 +213,8 @@ class GIOROM(NetworkEstimator):
         named = [
             (item, where + (f" ({item.source})" if getattr(item, "source", None) else "")) for item, where in named
         ]
+        names = (*self.inputs, *self._reading(()).names)
+        named = [(settled(item, names, where), where) for item, where in named]
         first, where = named[training[0]]
         least = self._history() + self.unroll + 1
         Reading(None, None, None, (), ()).film(first, where, least, None)  # raises where it is no moving trajectory
@@ -341,17 +344,20 @@ class GIOROM(NetworkEstimator):
                   earlier frames are made as of a body in free flight
         steps     how many frames; default with a Trajectory: to its end
         query     points (m, dim) or a Mesh, placed in the body at rest (fluids: at the present); default: the body
-        forced    places of the nodes whose motion is given (`fixed`): a function (time, rest) -> (k, dim) of the time
-                  and their places at rest (k, dim). Without one they stay where they are
+        forced    places of the points whose motion is given (`fixed`): a function (time, rest) -> (k, dim) of the time
+                  and of places at rest (k, dim), asked for nodes and for points apart. Without one they stay where
+                  they are, with all points of these sets that a query has
         n_nodes   another number of nodes than in training, or "all" points
         seed      of the drawing of nodes
-        out       a .pvd file: frames are written one by one and not kept; the result then holds the nodes
+        out       a .pvd file: frames are written one by one and not kept; the result then holds the nodes. It lists the
+                  frames as they come: what was written before an interruption can be read, and led on
         progress  show a progress bar (on a terminal)
 
-        The result has steps + 1 frames, the first is the present, and in its global data at every time: components and
-        mean_degree of the graph, momentum (dim,), kinetic_energy, out_of_bounds (query points beyond the box);
-        `mesh.global_data["first_nonfinite"]` is the step at which places were no longer finite, or -1. There it ends,
-        with a RolloutWarning.
+        The result has steps + 1 frames, the first is the present as points follow the nodes. In its global data, and
+        in the file, at every time: components and mean_degree of the graph, momentum (dim,), kinetic_energy,
+        out_of_bounds (query points beyond the box). `mesh.global_data["first_nonfinite"]` is the step at which places
+        were no longer finite, or -1. There it ends, with a RolloutWarning. Another tells of query points outside of
+        the body.
         """
         self.check_fitted("rollout")
         with torch.no_grad():

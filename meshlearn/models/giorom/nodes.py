@@ -28,7 +28,8 @@ class SparseNodes:
 
     points      (n_points, dim), or a Mesh: the body at rest
     n_nodes     how many points to choose, at least dim + 1
-    method      "farthest" (evenly spread, from a start that is drawn) or "random"; or the numbers of the points
+    method      "farthest" (evenly spread, from a start that is drawn) or "random"; or the numbers of the
+                points as an int64 tensor
     seed        of the draw: other seeds give other nodes, to train on many of them
     radius      of the graph of nodes; default the larger of the smallest that makes it one piece, and the one with
                 some 12 neighbours each in 2-D, 16 in 3-D
@@ -88,7 +89,10 @@ class SparseNodes:
                 raise ParameterError(f"nodes by number are {count} different int64 numbers of the {n} points.")
             return method.to(self.points.device)
         if method not in METHODS:
-            raise ParameterError(f"there is no method {method!r}{did_you_mean(str(method), METHODS)}")
+            raise ParameterError(
+                f"there is no method {method!r:.60}{did_you_mean(str(method), METHODS)} Methods are "
+                f"{', '.join(METHODS)}, or the numbers of the points as an int64 tensor."
+            )
         draw = torch.Generator().manual_seed(seed)
         if method == "random":
             return torch.randperm(n, generator=draw)[:count].to(self.points.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from meshlearn.models.giorom.body import Body, Nodes
 from meshlearn.models.giorom.carriers import FlowCarrier, RestCarrier
 from meshlearn.models.giorom.diagnostics import Diagnostics
 from meshlearn.models.giorom.film import window_of
+from meshlearn.models.giorom.given import Given
 from meshlearn.models.giorom.sample import Window
 from meshlearn.train.option_checks import whole
 from meshlearn.train.precision import narrowed
@@ -26,7 +27,7 @@ from meshlearn.train.time_steps import check_step
 
 
 class RolloutWarning(UserWarning):
-    """A rollout that ended before its time."""
+    """A rollout that ended before its time, or points that are asked for where no body is."""
 
 
 @dataclass
@@ -67,6 +68,9 @@ def roll_out(
     origin = (rest if solid else start.known[-1]).index_select(0, nodes.index)
     make = RestCarrier if solid else FlowCarrier
     carrier = make(origin, now, model.reconstruction, model.neighbors, asked.dtype)
+    given = Given(start.body, start.known[-1], asked, query is None, solid, model.fixed)
+    if query is not None:
+        warn_far(origin, nodes.sparse.radius, asked)
     diagnostics = Diagnostics(start.body, nodes, asked.n_points, solid, float(model.time_step_))
     times = [start.time + float(model.time_step_) * k for k in range(count + 1)]
     few: list[Tensor] = []
@@ -83,7 +87,7 @@ def roll_out(
                     stacklevel=5,
                 )
                 return
-            points = carrier(state.places)
+            points = given(carrier(state.places), march.aim_at(time) if few else None)
             diagnostics.see(state, points)
             few.append(state.places)
             yield time, asked.replace(points=points)
@@ -91,7 +95,8 @@ def roll_out(
     if file is not None:
         from meshlearn.io.formats.pvd import write_frames
 
-        write_frames(frames(), file)
+        told = ((time, frame.with_global_data(**diagnostics.rows[-1])) for time, frame in frames())
+        write_frames(told, file, growing=True)
         moving, mesh = torch.stack(few).to(cloud.dtype), cloud
     else:
         moving, mesh = torch.stack([frame.points for _, frame in frames()]), asked
@@ -139,19 +144,32 @@ class March:
             sample = window_of(self.start.body, self.nodes, known, model.kind == "solid")
             moved = torch.zeros_like(places)
             if self.forced is not None:
-                aim = self._aim(self.start.time + (step + 1) * dt)
+                aim = self.aim(self.start.time + (step + 1) * dt, self.rest_of_held)
                 moved[self.held] = aim - places.index_select(0, self.held)
             batch = model.normalizers_.normalise(narrowed(sample.replace(driven=moved), model.dtype, model.device))
             acceleration = model.module_(batch).double().cpu() * model.scales_.acceleration + self.start.body.gravity
             free = places - known[-2] + acceleration
             known = torch.cat([known[1:], (places + torch.where(sample.free > 0, free, moved))[None]])
 
-    def _aim(self, time: float) -> Tensor:
-        aim = torch.as_tensor(self.forced(time, self.rest_of_held.clone())).detach().cpu().double()
-        if aim.shape != self.rest_of_held.shape or not bool(torch.isfinite(aim).all()):
+    def aim_at(self, time: float) -> Callable[[Tensor], Tensor] | None:
+        """What leads places at rest to those at a time; None where nothing is driven."""
+        return None if self.forced is None else lambda rest: self.aim(time, rest)
+
+    def aim(self, time: float, rest: Float[Tensor, "k dim"]) -> Float[Tensor, "k dim"]:
+        """Where `forced` leads points whose motion is given."""
+        aim = self.forced(time, rest.clone())
+        try:
+            aim = torch.as_tensor(aim).detach().cpu().double()
+        except (TypeError, ValueError, RuntimeError):  # torch's own words for what is no table of numbers
             raise ParameterError(
-                f"forced(time={time:g}, rest) gave {tuple(aim.shape)}: finite places {tuple(self.rest_of_held.shape)} "
-                "of the nodes whose motion is given are expected."
+                f"forced(time={time:g}, rest) gave a {type(aim).__name__}: places {tuple(rest.shape)} of the points "
+                "whose motion is given are expected."
+            ) from None
+        if aim.shape != rest.shape or not bool(torch.isfinite(aim).all()):
+            raise ParameterError(
+                f"forced(time={time:g}, rest) gave {tuple(aim.shape)}: finite places {tuple(rest.shape)} of the points "
+                "whose motion is given are expected.\n  It is asked for nodes and for points that follow, apart: as "
+                "many places as rest has."
             )
         return aim
 
@@ -176,7 +194,10 @@ def start_of(model: Any, initial: Any) -> Start:
         )
     speed = initial.point_data[name].detach().cpu().double()
     if speed.shape != initial.points.shape or not bool(torch.isfinite(speed).all()):
-        raise FieldError(f"velocities {name!r} are finite {tuple(initial.points.shape)}, got {tuple(speed.shape)}.")
+        wrong = f"got {tuple(speed.shape)}"
+        if speed.shape == initial.points.shape:
+            wrong = f"but those of {int((~torch.isfinite(speed)).any(1).sum())} points are NaN or infinite"
+        raise FieldError(f"velocities {name!r} are finite {tuple(initial.points.shape)}, {wrong}.")
     back = torch.arange(history, -1, -1, dtype=torch.float64)[:, None, None]
     known = initial.points.detach().cpu().double() - back * dt * speed + 0.5 * back.square() * body.gravity
     known = torch.where(body.held[:, None], known[-1], known)
@@ -195,10 +216,31 @@ def nodes_of(model: Any, body: Body, n_nodes: Any, seed: int) -> Nodes:
 
 def query_mesh(query: Any, body: Body) -> Mesh:
     """Points or a mesh as a mesh, of the dimension of the body."""
-    mesh = query.cpu() if isinstance(query, Mesh) else Mesh(torch.as_tensor(query).detach().cpu())
+    if isinstance(query, Mesh):
+        mesh = query.cpu()
+    else:
+        try:
+            table = torch.as_tensor(query).detach().cpu()
+        except (TypeError, ValueError, RuntimeError):  # torch's own words for what is no table of numbers
+            raise ParameterError(f"query is points (m, dim) or a Mesh, not a {type(query).__name__}.") from None
+        mesh = Mesh(table)
     if mesh.dim != body.rest.dim:
         raise ParameterError(f"query lies in {mesh.dim} dimensions, the body in {body.rest.dim}.")
     return mesh
+
+
+def warn_far(origin: Float[Tensor, "n dim"], radius: float, asked: Mesh) -> None:
+    """Warn of points that are asked for further around the nodes than these are connected: nothing is known there."""
+    low, high = origin.amin(0) - radius, origin.amax(0) + radius
+    far = ((asked.points.double() < low) | (asked.points.double() > high)).any(1)
+    if bool(far.any()):
+        warnings.warn(
+            f"{int(far.sum())} of {len(far)} query points are outside of the body (the first is number "
+            f"{int(far.nonzero()[0, 0])}, at {[round(x, 4) for x in asked.points[far][0].tolist()]}): where they go is "
+            "extrapolated.\n  Query points are placed in the body at rest (fluids: at the present), in its units.",
+            RolloutWarning,
+            stacklevel=4,
+        )
 
 
 def film_path(out: Any) -> Path:

@@ -188,6 +188,7 @@ def test_arguments_that_do_not_fit_are_told(film, fitted):
         (lambda: net().fit(film), wrong, "scene is a function"),
         (lambda: net().fit(film, thrown(TRUTH)), wrong, "scene is a function"),
         (lambda: net().fit(film, lambda law: law), wrong, "returned a NeoHookean"),
+        (lambda: net().fit(film, lambda law: thrown(TRUTH)), wrong, "does not depend on the law"),
         (lambda: net().fit(film, thrown, updates=0), wrong, "updates"),
         (lambda: net().fit(film, thrown, segment=0), wrong, "segment"),
         (lambda: net().fit(still, thrown), wrong, "moving_points"),
@@ -208,6 +209,16 @@ def test_arguments_that_do_not_fit_are_told(film, fitted):
 
     with pytest.raises(ml.SimulationError, match="in a row"):
         net(hidden=4).fit(film, escaping, updates=8, segment=None)
+
+
+def test_laws_with_axes_refuse_bodies_of_another_dimension():
+    law = ml.ConstitutiveNet("energy", hidden=4).fit_stress(*pairs(TRUTH), updates=2).law()
+    cube = ml.shapes.box(0.3, 0.3, 0.3, n=2, cells="tetra")
+    with pytest.raises(ml.ParameterError, match="learned in 2-D"):
+        dynamics.ElasticDynamics(cube, law)
+    body = mpm.Body.fill(cube, law, 0.1, shift=(0.3, 0.3, 0.3))
+    with pytest.raises(ml.ParameterError, match="learned in 2-D"):
+        mpm.MPM(body, 0.2, (0, 0, 0), (1, 1, 1)).start()
 
 
 def escaping(law):

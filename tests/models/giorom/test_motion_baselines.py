@@ -51,6 +51,10 @@ def test_what_baselines_cannot_do_is_told():
         GappyPOD(500).fit([film])
     with pytest.raises(ml.ParameterError, match="cannot be told from 2 nodes"):
         GappyPOD(6).fit([film]).reconstructed(film.moving_points[:, :2], torch.tensor([0, 1]), film.mesh.points)
+    with pytest.raises(ml.MeshError, match=r"\(n_times, 2, 2\), got"):
+        GappyPOD(2).fit([film]).reconstructed(film.moving_points[:, :3], torch.tensor([0, 1]), film.mesh.points)
+    with pytest.raises(ml.MeshError, match="trajectory 1 has NaN"):
+        GappyPOD(2).fit([film, film.replace(moving_points=film.moving_points * torch.nan)])
     for unfitted in (
         lambda: Ballistic().rollout(film, 2),
         lambda: GappyPOD().reconstructed(film.moving_points, torch.arange(28), film.mesh.points),

@@ -103,6 +103,7 @@ def test_requests_that_cannot_be_are_told():
         (lambda: SparseNodes(mesh, 9.5), ml.ParameterError, "n_nodes=9.5"),
         (lambda: SparseNodes(mesh, 2), ml.ParameterError, "from 3 to the 25 points"),
         (lambda: SparseNodes(mesh, 9, "fartest"), ml.ParameterError, "did you mean 'farthest'"),
+        (lambda: SparseNodes(mesh, 9, "fps"), ml.ParameterError, "Methods are farthest, random, or the numbers"),
         (lambda: SparseNodes(mesh, 9, radius=0.01), ml.ParameterError, "falls apart; it is one piece from"),
         (lambda: SparseNodes(mesh, 9).carry(torch.zeros(8, 2)), ml.ParameterError, "places of the nodes"),
         (lambda: SparseNodes(mesh, 9).reduced(still), ml.FieldError, "do not move"),
