@@ -194,7 +194,12 @@ class GridTransfer:
         weights = self._weights
         shift = loads.sum(0) / weights.sum()
         matrix, seen = self._normal
-        change = solve(matrix, (loads - weights[:, None] * shift).index_select(0, seen), tolerance=1e-12)
+        rest = (loads - weights[:, None] * shift).index_select(0, seen)
+        how: dict[str, Any] = {}
+        if self.grid.dim > 2:  # factors fill up there; scaled by W, eigenvalues lie between regularization and 1 more
+            scale = 1.0 / weights.index_select(0, seen)
+            how = {"method": "cg", "preconditioner": lambda r: r * (scale if r.dim() == 1 else scale[:, None])}
+        change = solve(matrix, rest, tolerance=1e-12, **how)
         return start + shift + torch.zeros_like(start).index_add(0, seen, change)
 
     @cached_property
