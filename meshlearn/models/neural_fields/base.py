@@ -20,9 +20,10 @@ from meshlearn.models.neural_fields.periodic import warn_of_longer
 from meshlearn.models.neural_fields.placement import frames, in_order, spread, spread_over
 from meshlearn.models.neural_fields.reach import check_extent, reach, warn_beyond
 from meshlearn.models.neural_fields.sample import FieldSample, padding, thinned, with_places
+from meshlearn.models.neural_fields.shares import point_shares
 from meshlearn.train import option_checks as check
 from meshlearn.train.fields import FieldSet, FieldSpec, check_geometry, describe
-from meshlearn.train.graph import measure_weights, row_counts
+from meshlearn.train.graph import row_counts
 from meshlearn.train.items import Items, as_items, check_item, is_single
 from meshlearn.train.network import NetworkEstimator
 from meshlearn.train.precision import narrowed
@@ -70,7 +71,7 @@ class FieldAutodecoder(NetworkEstimator):
         check_latents(self)
         check_point_outputs(self.fields_, type(self).__name__)
         group = self.make_group(mesh.dim, 1.0)
-        weights = measure_weights(mesh, "point")
+        weights = point_shares(mesh)
         points = (mesh.points.detach().double() - self.center(mesh, weights, group)).to(mesh.points)
         start = frame = None
         if self._own_places(group):
@@ -83,7 +84,7 @@ class FieldAutodecoder(NetworkEstimator):
             start = spread_over(points[solid], weights[solid], self.n_latents)[None]
             frame = frames(start[0], points.new_zeros(mesh.dim))[None] if group.oriented else None
         self._look(points, weights)
-        return FieldSample(counts=row_counts(mesh), points=points, start=start, frame=frame)
+        return FieldSample(counts=row_counts(mesh), points=points, start=start, frame=frame, point_weights=weights)
 
     def center(self, mesh: Mesh, weights: Tensor, group: Group) -> Float[Tensor, " dim"]:
         """The centre of area or volume, in float64; the origin in a periodic box, where there is none."""
@@ -133,7 +134,7 @@ class FieldAutodecoder(NetworkEstimator):
     def network(self, module: Any, batch: FieldSample) -> dict[str, Tensor]:  # type: ignore[override]
         """Fit latents to the (normalised) targets of the batch, and decode them at the same points."""
         pad = padding(batch.counts["point"])
-        weights = pad.pad(batch.weights["point"].to(batch.points)) * pad.real
+        weights = pad.pad(batch.point_weights.to(batch.points)) * pad.real
         targets = pad.pad(batch.targets["point"].to(batch.points))
         out = module(pad.pad(batch.points) / self.length_, targets, weights, *self.places(batch))
         return {"point": pad.rows(out)}
@@ -168,8 +169,9 @@ class FieldAutodecoder(NetworkEstimator):
         return found[0] if is_single(mesh) else found
 
     def _encode(self, mesh: Mesh, steps: int, where: str) -> Mesh:
-        _, latents = self.latents_of(mesh, steps, where)
-        center = self.center(mesh, measure_weights(mesh, "point"), self.make_group(mesh.dim, self.length_))
+        exact = mesh.replace(points=mesh.points.double())
+        _, latents = self.latents_of(exact, steps, where)
+        center = self.center(exact, point_shares(exact), self.make_group(mesh.dim, self.length_))
         return latents.to_mesh(self.length_, center.to(mesh.points))
 
     def latents_of(self, mesh: Mesh, steps: int, where: str) -> tuple[FieldSample, Latents]:
@@ -178,10 +180,10 @@ class FieldAutodecoder(NetworkEstimator):
         exact = mesh.replace(points=mesh.points.double())
         sample = self.prepare(exact)
         if self.make_group(mesh.dim, self.length_).name != "Tn":
-            check_extent(reach(sample.points, measure_weights(exact, "point")), self.length_, where, self.least_)
+            check_extent(reach(sample.points, sample.point_weights), self.length_, where, self.least_)
         moved = with_places(narrowed(sample, self.dtype, self.device), sample)
         order = in_order(sample.points)  # sums that do not depend, in their last digits either, on that of the mesh
-        weights, table = measure_weights(exact, "point"), self.fields_.table(mesh, "outputs", "point", exact=True)
+        weights, table = sample.point_weights, self.fields_.table(mesh, "outputs", "point", exact=True)
         weights, table = ops.gather(weights, order).to(self.device, self.dtype), ops.gather(table, order)
         normalizer: Any = self.normalizers_.targets["point"]
         latents = self.module_.fit(  # type: ignore[operator]

@@ -38,11 +38,12 @@ from meshlearn.models.neural_fields.pipeline import build_pipeline, check_pipeli
 from meshlearn.models.neural_fields.queries import at_points, own_queries
 from meshlearn.models.neural_fields.reach import warn_beyond
 from meshlearn.models.neural_fields.sample import ShapeSample, padding, thinned, with_places
+from meshlearn.models.neural_fields.shares import point_shares
 from meshlearn.models.neural_fields.stages import encoder_of, sides
 from meshlearn.train.estimator import Fields, rebuilt
 from meshlearn.train.field_network import RelativeLossEstimator
 from meshlearn.train.fields import FieldSet, check_geometry, describe
-from meshlearn.train.graph import measure_weights, row_counts
+from meshlearn.train.graph import row_counts
 from meshlearn.train.named import arguments_of
 from meshlearn.train.network import NetworkEstimator, under
 from meshlearn.train.options import FitOptions
@@ -198,7 +199,7 @@ class Enf2Enf(RelativeLossEstimator):
 
     def prepare(self, mesh: Mesh) -> ShapeSample:
         """Latents of the shape, and what the points bring along, in physical units."""
-        coder, weights = self._coder(), measure_weights(mesh, "point")
+        coder, weights = self._coder(), point_shares(mesh)
         shape = self._shape(mesh)
         seen, latents = coder.latents_of(shape, self.inner_steps, describe(mesh))
         table = shape.point_data["geometry"]
@@ -209,7 +210,7 @@ class Enf2Enf(RelativeLossEstimator):
             points=(mesh.points.detach().double() - center).to(mesh.points),
             start=latents.position.to(mesh.points) * coder.length_,
             frame=None if latents.frame is None else latents.frame.to(mesh.points),
-            point_weights=weights,
+            point_weights=seen.point_weights.to(mesh.points),
             codes=latents.context[0].to(mesh.points),
             point_inputs=own_queries(mesh, self.fields_, None if self._geometry().deformation else table),
             global_inputs=self.fields_.table(mesh, "inputs", "global", exact=True),
@@ -229,7 +230,7 @@ class Enf2Enf(RelativeLossEstimator):
 
     def augment(self, batch: ShapeSample) -> ShapeSample:  # type: ignore[override]
         """At most `points_per_step` points of every mesh, drawn anew for every step."""
-        names = ["points", "point_inputs", "point_weights"]
+        names = ["points", "point_inputs"]
         names += [] if batch.shape is None else ["shape", "shape_points"]
         return thinned(batch, self.points_per_step, tuple(names))
 

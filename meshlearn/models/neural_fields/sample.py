@@ -23,9 +23,11 @@ class FieldSample(Sample):
     points         (n_points, dim) from the centre of the mesh, in the unit of the mesh
     start          (n_meshes, n_latents, dim) where the latents begin, from the centre; None where the model knows
     frame          (n_meshes, n_latents, dim, dim) their axes in the beginning; None without axes, or as before
+    point_weights  (n_points,) what points stand for: shares of the measure of each mesh
     """
 
     points: Float[Tensor, "n_points dim"] = field(kw_only=True)
+    point_weights: Float[Tensor, " n_points"] = field(kw_only=True)
     start: Float[Tensor, "n_meshes n_latents dim"] | None = field(default=None, kw_only=True)
     frame: Float[Tensor, "n_meshes n_latents dim dim"] | None = field(default=None, kw_only=True)
 
@@ -82,13 +84,10 @@ def some_points(counts: Int[Tensor, " b"], most: int) -> tuple[Int[Tensor, " pic
     return picked.to(counts.device), counts.clamp(max=most)
 
 
-S = TypeVar("S", bound=Sample)
-
-
-def thinned(batch: S, most: int, names: tuple[str, ...]) -> S:
+def thinned(batch: F, most: int, names: tuple[str, ...]) -> F:
     """A batch with at most `most` points of every mesh, drawn anew at each call, and weights that add up to 1 again.
 
-    names  tensors of the batch with one row per point
+    names  tensors of the batch with one row per point, beside point_weights
     """
     rows, counts = some_points(batch.counts["point"], most)
     if len(rows) == int(batch.counts["point"].sum()):
@@ -104,8 +103,7 @@ def thinned(batch: S, most: int, names: tuple[str, ...]) -> S:
     if "point" in batch.targets:
         changes["targets"] = {**batch.targets, "point": batch.targets["point"].index_select(0, rows)}
         changes["weights"] = {**batch.weights, "point": shares(batch.weights["point"])}
-    if "point_weights" in changes:
-        changes["point_weights"] = shares(batch.point_weights)  # type: ignore[attr-defined]
+    changes["point_weights"] = shares(batch.point_weights)
     return batch.replace(counts={**batch.counts, "point": counts}, **changes)
 
 
@@ -113,14 +111,12 @@ def thinned(batch: S, most: int, names: tuple[str, ...]) -> S:
 class ShapeSample(FieldSample):
     """One mesh, or several, with the latents of the shape.
 
-    point_weights  (n_points,) shares of the measure of each mesh
     codes          (n_meshes * n_latents, latent_dim) codes of the shape, as the encoder found them
     point_inputs   (n_points, e) numbers that points bring along: the field of the shape, inputs
     global_inputs  (n_meshes, g) global input fields
     shape          (n_points, k) field of the shape at `shape_points` (n_points, dim), for training with the encoder
     """
 
-    point_weights: Float[Tensor, " n_points"] = field(kw_only=True)
     codes: Float[Tensor, "n_codes latent_dim"] = field(kw_only=True)
     point_inputs: Float[Tensor, "n_points e"] = field(kw_only=True)
     global_inputs: Float[Tensor, "n_meshes g"] = field(kw_only=True)
