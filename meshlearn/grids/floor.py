@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from meshlearn.errors import ScoreWarning
 from meshlearn.grids.search import search
 from meshlearn.grids.transfer import GridTransfer
 from meshlearn.mesh.mesh import Mesh
@@ -58,7 +60,9 @@ def told_of_floors(model: Any, items: Items) -> tuple[dict[str, float], str]:
         return {}, ""
     seen = [items[i] for i in range(min(LOOKED_AT, len(items)))]
     seen = [item[-2:] if isinstance(item, Trajectory) else item for item in seen]
-    errors = mean_scores(model.pair_scores(seen))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ScoreWarning)  # where a field is zero there is no floor either
+        errors = mean_scores(model.pair_scores(seen))
     floors, lines = {}, []
     for spec in model.fields_.outputs:
         if spec.location == "global":

@@ -309,6 +309,12 @@ def test_floors_of_fields_that_begin_at_rest_are_not_zero():
         assert operator(inputs=["u"], shape=4).fit([series], epochs=1, progress=False).floors_["u"] > 0.3
 
 
+def test_fields_that_are_zero_have_no_floor_and_nothing_is_told():
+    mesh = ml.shapes.square(n=4)
+    still = ml.Trajectory(mesh, [0.0, 1.0], {"u": torch.stack([mesh.points[:, 0], torch.zeros(mesh.n_points)])})
+    assert operator(inputs=["u"], shape=5).fit([still], epochs=1, progress=False).floors_["u"] == 0.0
+
+
 class Pointwise(torch.nn.Module):
     """A core of the user's own: lazy, or for squares only, or with an output of the wrong form."""
 
