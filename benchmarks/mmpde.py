@@ -59,7 +59,7 @@ CASES: dict[str, dict[str, Any]] = {
 }
 MOTION: dict[str, Any] = {"amplitude": 20.0, "smoothing": 0.04}
 NETWORK: dict[str, Any] = {"hidden": 20, "steps": 3, "levels": 2, "noise": 0.01}
-FIT: dict[str, Any] = {"epochs": 30, "learning_rate": 3e-3}
+FIT: dict[str, Any] = {"epochs": 120, "learning_rate": 3e-3}
 MESHES_PER_BATCH = {"interval": 12, "square": 3}
 MODELS = ("moving", "still", "paper", "wide")
 OTHERS = ("data", "floors", "baselines")
