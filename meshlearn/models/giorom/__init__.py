@@ -3,7 +3,7 @@
 Reduced-order simulation on sparse Lagrangian graphs (Viswanath et al., Reduced-Order Neural Operators: Learning
 Lagrangian Dynamics on Highly Sparse Graphs, arXiv 2407.03925): `SparseNodes` samples, and reconstructs; `GIOROM` learns
 to step the nodes in between. The reconstruction is not the published one (a learned integral transform) but moving
-least squares, which is exact for affine motions.
+least squares, exact for affine motions; if asked for, with a learned kernel and correction, which keep them exact.
 """
 
 from meshlearn.models.giorom.free_flight import Ballistic, ConstantVelocity

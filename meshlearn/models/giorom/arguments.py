@@ -12,7 +12,7 @@ from meshlearn.train.loss import POINTWISE
 from meshlearn.train.option_checks import flag, number, require, whole
 
 KINDS = ("solid", "fluid")
-RECONSTRUCTIONS = ("least_squares", "nearest")
+RECONSTRUCTIONS = ("least_squares", "nearest", "learned")
 OPTIMIZERS = ("muon", "adamw")
 
 
@@ -29,6 +29,13 @@ def check_arguments(model: Any) -> None:
         if not isinstance(value, str) or value not in known:
             guess = did_you_mean(str(value), known)
             raise ParameterError(f"{name}={value!r} is not known{guess} Choose one of {', '.join(known)}.")
+    require(
+        not (model.reconstruction == "learned" and model.kind == "fluid"),
+        "reconstruction",
+        model.reconstruction,
+        "'least_squares' or 'nearest' with kind='fluid', where points follow the nodes of the present: it is the body "
+        "at rest that a learned one is of,",
+    )
     if model.n_nodes != "all":
         require(not isinstance(model.n_nodes, str), "n_nodes", model.n_nodes, "'all', or a whole number of at least 3")
         whole(3)("n_nodes", model.n_nodes)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from meshlearn.errors import MeshError, ParameterError
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.models.giorom.carriers import FlowCarrier, RestCarrier
+from meshlearn.models.giorom.carriers import carrier_of
 from meshlearn.models.giorom.rollout import nodes_of, start_of
 from meshlearn.train.items import as_items
 from meshlearn.train.option_checks import whole
@@ -78,10 +78,8 @@ def oracle(model: Any, trajectory: Trajectory, truth: Tensor, n_nodes: Any) -> T
     """(n_times, n_points, dim): all points as they follow the true nodes."""
     body = start_of(model, trajectory).body
     nodes = nodes_of(model, body, n_nodes, 0).index
-    solid = model.kind == "solid"
-    begin = body.rest.points.double() if solid else truth[0].double()
-    make = RestCarrier if solid else FlowCarrier
-    carrier = make(begin.index_select(0, nodes), begin, model.reconstruction, model.neighbors, truth.dtype)
+    begin = body.rest.points.double() if model.kind == "solid" else truth[0].double()
+    carrier = carrier_of(model, begin.index_select(0, nodes), begin, truth.dtype)
     return torch.stack([carrier(frame.index_select(0, nodes).double()) for frame in truth])
 
 

@@ -16,7 +16,7 @@ from meshlearn.errors import FieldError, MeshWriteError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.body import Body, Nodes
-from meshlearn.models.giorom.carriers import FlowCarrier, RestCarrier
+from meshlearn.models.giorom.carriers import carrier_of
 from meshlearn.models.giorom.diagnostics import Diagnostics
 from meshlearn.models.giorom.film import window_of
 from meshlearn.models.giorom.given import Given
@@ -66,8 +66,7 @@ def roll_out(
     rest = start.body.rest.points.double()
     now = start.known[-1] if not solid and query is None else asked.points.double()
     origin = (rest if solid else start.known[-1]).index_select(0, nodes.index)
-    make = RestCarrier if solid else FlowCarrier
-    carrier = make(origin, now, model.reconstruction, model.neighbors, asked.dtype)
+    carrier = carrier_of(model, origin, now, asked.dtype)
     given = Given(start.body, start.known[-1], asked, query is None, solid, model.fixed)
     if query is not None:
         warn_far(origin, nodes.sparse.radius, asked)
