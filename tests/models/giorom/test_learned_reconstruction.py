@@ -143,25 +143,32 @@ def test_the_same_seed_learns_the_same_and_others_store_nothing_of_it(monkeypatc
 
 
 def test_what_does_not_help_is_not_used(monkeypatch):
-    """Affine motions: there is nothing to correct; and where every point is a node, nothing to learn."""
+    """Where every point is a node there is nothing to learn; and a training that goes wrong is told by its scores."""
     monkeypatch.setattr(learned_fit, "STEPS", 3)
-    turning = []
-    for speed in (1.0, 2.0):
-        (film,) = swinging(1.0)
-        angles = speed * film.times.float()
-        turns = torch.stack([angles.cos(), angles.sin(), -angles.sin(), angles.cos()], 1).reshape(-1, 2, 2)
-        turning.append(film.replace(moving_points=film.mesh.points @ turns))
-    film = turning[0]
-    every = learning(n_nodes="all").fit(turning, max_steps=1, progress=False)
+    every = learning(n_nodes="all").fit(FILMS[:2], max_steps=1, progress=False)
     assert (every.reconstruction_.kernel_share, every.reconstruction_.residual_share) == (0.0, 0.0)
     assert every.reconstruction_.scores == {}
-    assert len(every.rollout(film, 2, n_nodes=12)) == 3
-    monkeypatch.setattr(learned_fit, "RATE", 100.0)  # a training that goes wrong
-    bad = learning().fit(FILMS[:2], max_steps=1, progress=False).reconstruction_
-    assert bad.kernel_share == float(bad.scores["kernel"] < bad.scores["least_squares"])
-    assert bad.residual_share == 0.0, bad
-    assert bad.kernel_in_use is None or bad.kernel_share
-    assert bad.residual_in_use is None
+    monkeypatch.setattr(learned_fit, "RATE", 100.0)
+    model = learning().fit(FILMS[:2], max_steps=1, progress=False)
+    learned = model.reconstruction_
+    assert learned.scores["kernel"] > learned.scores["least_squares"] < learned.scores["residual"]
+    assert (learned.kernel_share, learned.residual_share) == (0.0, 0.0)
+    for one in (every, model):
+        motion = one.rollout(FILMS[0], 2, n_nodes=12).moving_points
+        one.reconstruction = "least_squares"
+        assert torch.equal(one.rollout(FILMS[0], 2, n_nodes=12).moving_points, motion)
+
+
+def test_a_fit_that_was_cut_goes_on_with_the_same_reconstruction(monkeypatch, tmp_path):
+    monkeypatch.setattr(learned_fit, "STEPS", 5)
+    settings = {"seed": 3, "progress": False, "schedule": "constant", "checkpoint": tmp_path / "cut"}
+    first = learning().fit(FILMS[:2], epochs=1, **settings)
+    cut = ml.load(tmp_path / "cut")
+    assert repr(cut.reconstruction_) == repr(first.reconstruction_)
+    resumed = learning().fit(FILMS[:2], epochs=2, resume=True, **settings)
+    whole = learning().fit(FILMS[:2], epochs=2, **{**settings, "checkpoint": None})
+    there = whole.get_state()[0]
+    assert all(torch.equal(there[name], value) for name, value in resumed.get_state()[0].items())
 
 
 def test_a_tenth_of_the_time_is_for_it_and_the_progress_tells_of_it(monkeypatch, capsys):
