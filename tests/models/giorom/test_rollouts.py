@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import meshlearn as ml
-from meshlearn.models.giorom import Ballistic, RolloutWarning
+from meshlearn.models.giorom import Ballistic, ConstantVelocity, RolloutWarning
 
 
 def swing(turn=1.0, frames=7):
@@ -138,12 +138,9 @@ def test_queries_outside_of_the_body_are_told(model):
 
 
 @pytest.mark.slow
-def test_unrolled_training_makes_long_rollouts_better():
+def test_unrolled_training_learns_to_lead_a_motion_on():
     films = ml.sim.make_bodies(6, kind="beam", cells=4, duration=0.35, frames=40)
-    told = options(n_nodes=16, hidden=16, layers=2, inputs=["young"], subsets=4)
-    scores = {}
-    for unroll, epochs in ((1, 30), (3, 12)):  # about the same time
-        model = ml.GIOROM(**told, unroll=unroll)
-        model.fit(films[:5], epochs=epochs, learning_rate=3e-3, progress=False)
-        scores[unroll] = model.score(films[5:])["rollout"]
-    assert scores[3] < 0.8 * scores[1], scores
+    model = ml.GIOROM(**options(n_nodes=16, hidden=16, inputs=["young"], subsets=4), unroll=3)
+    model.fit(films[:5], epochs=12, learning_rate=3e-3, progress=False)
+    flying = ConstantVelocity(fixed=["left"]).fit(films[:5]).score(films[5:])["rollout"]
+    assert model.score(films[5:])["rollout"] < 0.65 * flying
