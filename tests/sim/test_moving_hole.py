@@ -59,7 +59,7 @@ def test_same_seed_same_plates(plates, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"n": 0}, "number of meshes"),
+        ({"n": 0}, "n=0 is not allowed"),
         ({"n": 1, "physics": "magic"}, "physics is one of"),
         ({"n": 1, "radius": 40.0}, "radius"),
         ({"n": 1, "size": 0.0}, "size"),

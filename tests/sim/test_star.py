@@ -77,7 +77,7 @@ def test_finer_meshes_of_one_star_agree():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"n": 0}, "number of meshes"),
+        ({"n": 0}, "n=0 is not allowed"),
         ({"n": 1, "seed": -1}, "seed"),
         ({"n": 1, "modes": 0}, "modes"),
         ({"n": 1, "roughness": 0.9}, "roughness"),

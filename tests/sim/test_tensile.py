@@ -90,7 +90,7 @@ def test_sharper_notches_concentrate_more_stress():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"n": 0}, "number of meshes"),
+        ({"n": 0}, "n=0 is not allowed"),
         ({"n": 1, "notch": "star"}, "notch is one of"),
         ({"n": 1, "physics": "magic"}, "physics is one of"),
         ({"n": 1, "radius": 1.5}, "radius"),

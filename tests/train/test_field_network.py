@@ -3,7 +3,7 @@ import torch
 
 import meshlearn as ml
 from meshlearn.train.field_network import LOSSES, FieldNetworkEstimator, RelativeLossEstimator, check_loss
-from tests.train.tiny import Tiny
+from .tiny import Tiny
 
 
 class FieldModel(Tiny, FieldNetworkEstimator):

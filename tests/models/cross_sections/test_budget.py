@@ -19,14 +19,14 @@ def sections(planes=parallel_planes, n=6):
 
 @pytest.fixture
 def slow_bases(monkeypatch):
-    """Smooth bases take half a second to make on every plane left out, so that eight times that is needed for all."""
+    """Smooth bases take a second on every plane left out: those that are compared, and the one that is made, several."""
     quick = choice.score_plane
 
     def slow(body, plane, names, centres, seed, clock):
         found = quick(body, plane, names, centres, seed, clock)
         if "rbf" in names:
-            time.sleep(0.5)
-            clock.update(dict.fromkeys(names, (0.5, 1e-06)))
+            time.sleep(1.0)
+            clock.update(dict.fromkeys(names, (1.0, 1e-06)))
         return found
 
     monkeypatch.setattr(choice, "score_plane", slow)
