@@ -3,6 +3,7 @@ import torch
 
 import meshlearn as ml
 from meshlearn.train.field_network import LOSSES, FieldNetworkEstimator, RelativeLossEstimator, check_loss
+
 from .tiny import Tiny
 
 

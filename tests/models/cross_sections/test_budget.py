@@ -19,7 +19,7 @@ def sections(planes=parallel_planes, n=6):
 
 @pytest.fixture
 def slow_bases(monkeypatch):
-    """Smooth bases take a second on every plane left out: those that are compared, and the one that is made, several."""
+    """Smooth bases take a second on every plane left out, and several to make in the end."""
     quick = choice.score_plane
 
     def slow(body, plane, names, centres, seed, clock):
