@@ -25,8 +25,8 @@ def hole_ranges(fewest: int, most: int) -> dict[str, tuple[float, float]]:
     """What is drawn of the holes, by name: their number, and of each the move of its centre and its radius."""
     ranges = {"holes": (float(fewest), float(most) + 1 - 1e-9)}
     for hole in range(len(CENTRES)):
-        ranges |= {f"x{hole}": (-_MOVED, _MOVED), f"y{hole}": (-_MOVED, _MOVED)}
-        ranges[f"r{hole}"] = (SMALLEST_HOLE, LARGEST_HOLE)
+        ranges |= {f"hole_x{hole}": (-_MOVED, _MOVED), f"hole_y{hole}": (-_MOVED, _MOVED)}
+        ranges[f"hole_r{hole}"] = (SMALLEST_HOLE, LARGEST_HOLE)
     return ranges
 
 
@@ -34,10 +34,10 @@ def circles(case: Mapping[str, float]) -> list[tuple[float, float, float]]:
     """(x, y, radius) of the holes of a case that was drawn from `hole_ranges`.
 
     >>> from meshlearn.sim.holes import circles
-    >>> circles({"holes": 1.5, "x0": 0.01, "y0": 0.0, "r0": 0.1})
+    >>> circles({"holes": 1.5, "hole_x0": 0.01, "hole_y0": 0.0, "hole_r0": 0.1})
     [(0.29000000000000004, 0.3, 0.1)]
     """
     return [
-        (x + case[f"x{hole}"], y + case[f"y{hole}"], case[f"r{hole}"])
+        (x + case[f"hole_x{hole}"], y + case[f"hole_y{hole}"], case[f"hole_r{hole}"])
         for hole, (x, y) in enumerate(CENTRES[: int(case["holes"])])
     ]

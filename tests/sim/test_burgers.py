@@ -240,3 +240,18 @@ def test_random_waves_have_the_spread_of_their_field():
     )
     with pytest.raises(ml.ParameterError, match="resolution=4"):
         ml.sim.make_burgers_waves(1, resolution=4)
+
+
+def test_holes_and_humps_are_drawn_apart():
+    from meshlearn.sim.burgers_data import _ranges
+    from meshlearn.sim.holes import hole_ranges
+
+    humps = _ranges(3, (0.1, 0.2), (0.5, 1.0), (0.01, 0.02))
+    assert not set(humps) & set(hole_ranges(1, 4))
+
+
+def test_humps_are_where_they_are_without_holes():
+    wave = ml.sim.make_burgers(1, resolution=24, reference=1, frames=1, holes=1, humps=1, width=0.05)[0]
+    u = wave.point_data["u"][0].reshape(wave.n_points, -1).norm(dim=1)
+    centre = (wave.mesh.points * u[:, None]).sum(0) / u.sum()
+    assert bool(((centre > 0.15) & (centre < 0.65)).all()), centre
