@@ -122,7 +122,7 @@ def _write_frames(
                 make_list()
                 listed, due = len(lines), monotonic() + SECONDS
                 _remove_old(old, path)
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: what was written shall be found
         if growing and len(lines) > listed:
             make_list()
         raise

@@ -53,24 +53,21 @@ def examples_of(windows: Windows, films: Sequence[int], seed: int) -> tuple[Exam
     """
     draws = max(1, min(DRAWINGS, SETS // len(films)))
     chosen = list(films)[:SETS]
-    sets = [(film, draw) for film in chosen for draw in range(min(draws, windows.draws(film)))]
-    sets = [(film, draw) for film, draw in sets if len(_queries(windows, film, draw, seed))]
+    sets = [(k, film, draw) for k, film in enumerate(chosen) for draw in range(min(draws, windows.draws(film)))]
+    asked = {(film, draw): _queries(windows, film, draw, seed) for _, film, draw in sets}
+    sets = [one for one in sets if len(asked[one[1:]])]
     if not sets:
         return None
-    count = min(checked_count(windows.nodes(*one).sparse.node_points, windows.neighbors) for one in sets)
+    count = min(checked_count(windows.nodes(*one).sparse.node_points, windows.neighbors) for _, *one in sets)
     parts: tuple[list[Examples], list[Examples]] = ([], [])
-    for film, draw in sets:
+    for k, film, draw in sets:
         n_times = len(windows.films[film].places)
         cut = (3 * n_times) // 4
-        if len(chosen) >= 4:
-            ranges = [(int(chosen.index(film) % 4 == 3), (0, n_times))]
-        else:
-            ranges = [(0, (0, cut)), (1, (cut, n_times))]
+        ranges = [(int(k % 4 == 3), (0, n_times))] if len(chosen) >= 4 else [(0, (0, cut)), (1, (cut, n_times))]
+        nodes = windows.nodes(film, draw).index
         for side, (begin, end) in ranges:
             frames = torch.linspace(begin, end - 1, FRAMES, dtype=torch.float64).round().long()
-            queries = _queries(windows, film, draw, seed)
-            nodes = windows.nodes(film, draw).index
-            parts[side].append(_examples(windows.films[film], nodes, queries, frames, count))
+            parts[side].append(_examples(windows.films[film], nodes, asked[film, draw], frames, count))
     if not parts[0] or not parts[1]:  # one side has nodes alone
         return None
     return _joined(parts[0]), _joined(parts[1])

@@ -40,8 +40,18 @@ class Map(Protocol):
         """An estimate of the field behind the values less what the map makes of them; `slopes` are of the source."""
 
 
+class Sloped(Map, Protocol):
+    """A map whose values are those of `plain`, with what slopes add, if any are given."""
+
+    slopes: Slopes | None
+
+    def __call__(self, values: Tensor) -> Tensor:
+        received = self.plain(values)
+        return received if self.slopes is None else received + self.missed(values, self.slopes)
+
+
 @dataclass
-class AtPoints:
+class AtPoints(Sloped):
     """Values at points, interpolated by shape functions; then projected, or with what slopes add, if any are given."""
 
     matrix: SparseOperator
@@ -49,10 +59,6 @@ class AtPoints:
     onto: Projection | None
     slopes: Slopes | None
     distance: float
-
-    def __call__(self, values: Tensor) -> Tensor:
-        received = self.plain(values)
-        return received if self.slopes is None else received + self.missed(values, self.slopes)
 
     def plain(self, values: Tensor) -> Tensor:
         received = self.matrix @ values
@@ -64,17 +70,13 @@ class AtPoints:
 
 
 @dataclass
-class InCells:
+class InCells(Sloped):
     """Values on cells, taken from the cell that holds the place; with its slope from there, where slopes are given."""
 
     cells: Tensor
     places: Tensor
     slopes: Slopes | None
     distance: float
-
-    def __call__(self, values: Tensor) -> Tensor:
-        received = self.plain(values)
-        return received if self.slopes is None else received + self.missed(values, self.slopes)
 
     def plain(self, values: Tensor) -> Tensor:
         return values.index_select(0, self.cells)
