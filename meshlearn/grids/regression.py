@@ -9,18 +9,18 @@ exact, linear functions wherever the neighbours span the space. Lengths are meas
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from meshlearn.errors import MeshError
-from meshlearn.grids.grid import RegularGrid
-from meshlearn.ops import Adjacency, SparseOperator, gather, knn, radius_neighbors, segment_sum
+from meshlearn.grids.neighborhoods import Block
+from meshlearn.ops import SparseOperator, gather
+from meshlearn.ops.pointers import counts_to_ptr
 
-_ROUNDS, _THIN = 5, 1e-3  # doublings of a radius; least over largest spread of neighbours that span the space
-_WIDER = 1.5  # of the distance of the last neighbour that must be there: it then has a weight that counts
+_CUT = 1e-8  # of the largest spread of neighbours: a direction with less gives no slope
 
 
 class Around(NamedTuple):
@@ -36,94 +36,44 @@ class Around(NamedTuple):
     reach: Float[Tensor, " n_pairs"]
 
 
-def regression_operator(around: Around) -> SparseOperator:
+def values_around(blocks: Iterator[Block], n_nodes: int, n: int) -> Around:
+    """All that is around the nodes, of the blocks that `neighborhoods` found."""
+
+    def made(block: Block) -> tuple[Tensor, ...]:
+        return block.share, block.offset, gather(block.reach, block.rows.receivers)
+
+    shares, (offsets, reach) = _joined(blocks, n_nodes, n, made)
+    return Around(shares, offsets, reach)
+
+
+def regression_operator(blocks: Iterator[Block], n_nodes: int, n: int) -> SparseOperator:
     """(n_nodes, n): local linear regression at the nodes."""
-    shares, offset = around.shares, around.offsets
-    rows, mass, query = shares.adjacency, shares.values, shares.adjacency.receivers
-    centre = segment_sum(mass[:, None] * offset, rows)  # of the neighbours, from the node
-    deviation = offset - gather(centre, query)
-    slope = torch.linalg.pinv(_moment(mass, deviation, rows), hermitian=True, rtol=1e-8) @ -centre[:, :, None]
-    return shares.with_values(mass * (1 + (gather(slope[:, :, 0], query) * deviation).sum(1)))
+    return _joined(blocks, n_nodes, n, lambda block: (_regressed(block),))[0]
 
 
-def values_around(
-    places: Float[Tensor, "n dim"],
-    weights: Float[Tensor, " n"],
-    grid: RegularGrid,
-    at: Float[Tensor, "n_nodes dim"],
-    radius: float,
-    neighbors: int,
-    spanning: bool,
-) -> Around:
-    """The values around the places `at` of the nodes of a grid.
-
-    radius     of the kernel in grid spacings; wider, node by node, until `neighbors` values lie well inside
-    neighbors  so many values at least are looked at (all, where there are fewer)
-    spanning   widen the radius also where the neighbours lie in a line or plane (not for surfaces)
-
-    Raises MeshError where no value has a weight.
-    """
-    n = len(places)
-    step = places.new_tensor(grid.spacing)
-    known = (weights > 0).nonzero().squeeze(1)
-    if not len(known):
-        raise MeshError("no value of the mesh stands for any length, area or volume, so there is nothing to average.")
-    images = [places.index_select(0, known) + places.new_tensor(shift) for shift in grid.images()]
-    owner = known.repeat(len(images))
-    sources, queries = torch.cat(images).detach() / step, at / step
-    masses = weights.index_select(0, owner)
-    needed = knn(sources, queries, min(neighbors, len(known)))[0][:, -1] * _WIDER
-    wider = (2.0 * torch.log2((needed / radius).clamp_min(1.0))).ceil()
-    if spanning:
-        wider = _spanning(sources, queries, masses, radius, wider)
-    query, found, reach = _neighbourhoods(sources, queries, radius, wider)
-    offset, mass, rows = _weighted(sources, queries, masses, query, found, reach)
-    return Around(SparseOperator(rows.ptr, gather(owner, found), mass, n, validate=False), offset, reach)
+def _regressed(block: Block) -> Float[Tensor, " n_pairs"]:
+    """share_j (1 + b . d_j), d the deviation from the centre of the neighbours and b = -pinv(moment) centre."""
+    size, axes = block.spread
+    inverse = torch.where(size > _CUT * size[:, -1:], 1 / size.clamp_min(1e-300), 0.0)
+    turned = (axes.mT @ -block.centre[:, :, None])[:, :, 0]
+    slope = (axes @ (inverse * turned)[:, :, None])[:, :, 0]
+    return block.share * (1 + (gather(slope, block.rows.receivers) * block.deviation).sum(1))
 
 
-def _weighted(
-    sources: Tensor, queries: Tensor, masses: Tensor, query: Tensor, found: Tensor, reach: Tensor
-) -> tuple[Tensor, Tensor, Adjacency]:
-    """Per pair: the offset from the node, and its weight (adding up to 1 over each node)."""
-    offset = gather(sources, found) - gather(queries, query)
-    t = (offset.norm(dim=1) / reach).clamp(max=1.0)
-    count = torch.bincount(query, minlength=len(queries))
-    rows = Adjacency(torch.cat([count.new_zeros(1), count.cumsum(0)]), found, len(sources))
-    mass = gather(masses, found) * (1 - t) ** 4 * (4 * t + 1)
-    return offset, mass / gather(segment_sum(mass[:, None], rows)[:, 0], query), rows
-
-
-def _moment(mass: Tensor, deviation: Tensor, rows: Adjacency) -> Tensor:
-    return segment_sum(mass[:, None, None] * deviation[:, :, None] * deviation[:, None, :], rows)
-
-
-def _spanning(sources: Tensor, queries: Tensor, masses: Tensor, radius: float, wider: Tensor) -> Tensor:
-    """`wider`, raised where all neighbours are about in one line or plane, if that helps."""
-    rows = torch.arange(len(queries), device=queries.device)
-    raised = wider.clone()
-    for _ in range(_ROUNDS):
-        at = queries.index_select(0, rows)
-        query, found, reach = _neighbourhoods(sources, at, radius, raised.index_select(0, rows))
-        offset, mass, pattern = _weighted(sources, at, masses, query, found, reach)
-        deviation = offset - gather(segment_sum(mass[:, None] * offset, pattern), query)
-        size = torch.linalg.eigvalsh(_moment(mass, deviation, pattern))
-        rows = rows[size[:, 0] < _THIN * size[:, -1]]
-        if not len(rows):
-            return raised
-        raised = raised.index_add(0, rows, torch.full_like(raised[:1], 2.0).expand(len(rows)))
-    return raised.index_copy(0, rows, wider.index_select(0, rows))
-
-
-def _neighbourhoods(sources: Tensor, queries: Tensor, radius: float, wider: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(query, source, radius) of all pairs, sorted by query; radii are sqrt(2)^wider times the first."""
-    pairs = []
-    for factor in torch.unique(wider).tolist():
-        mine = (wider == factor).nonzero().squeeze(1)
-        reach = radius * 2.0 ** (factor / 2)
-        graph = radius_neighbors(sources, queries.index_select(0, mine), reach)
-        pairs.append((mine.index_select(0, graph.receivers), graph.index, torch.full_like(sources[:1, 0], reach)))
-    query = torch.cat([pair[0] for pair in pairs])
-    order = torch.argsort(query, stable=True)
-    reaches = torch.cat([pair[2].expand(len(pair[0])) for pair in pairs])
-    found = torch.cat([pair[1] for pair in pairs])
-    return query.index_select(0, order), found.index_select(0, order), reaches.index_select(0, order)
+def _joined(
+    blocks: Iterator[Block], n_nodes: int, n: int, made: Callable[[Block], tuple[Tensor, ...]]
+) -> tuple[SparseOperator, list[Tensor]]:
+    """The pairs of all blocks, node by node: what is made of each is an operator, and more."""
+    parts = [(block.nodes, block.rows.ptr.diff(), block.rows.index, made(block)) for block in blocks]
+    counts = torch.cat([part[1] for part in parts])
+    count = counts.new_zeros(n_nodes).index_copy(0, torch.cat([part[0] for part in parts]), counts)
+    ptr = counts_to_ptr(count)
+    index = ptr.new_empty(int(ptr[-1]))
+    found = [x.new_empty(len(index), *x.shape[1:]) for x in parts[0][3]]
+    for nodes, counts, values, columns in parts:
+        own = counts_to_ptr(counts)
+        place = torch.arange(len(values), device=values.device)
+        place += (ptr.index_select(0, nodes) - own[:-1]).repeat_interleave(counts)
+        for target, column in ((index, values), *zip(found, columns, strict=True)):
+            target.index_copy_(0, place, column)
+    return SparseOperator(ptr, index, found[0], n, validate=False), found[1:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -10,10 +11,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from meshlearn.errors import FieldError, MeshError
-from meshlearn.fem.solve import solve
 from meshlearn.grids.distance import distance_to_boundary
 from meshlearn.grids.evaluation import Evaluation, cell_values, evaluation, point_values
 from meshlearn.grids.grid import RegularGrid
+from meshlearn.grids.least_squares import LeastSquares
+from meshlearn.grids.neighborhoods import Block, neighborhoods
 from meshlearn.grids.regression import Around, regression_operator, values_around
 from meshlearn.grids.sites import Sites, sites_of
 from meshlearn.mesh.mesh import Mesh
@@ -132,15 +134,17 @@ class GridTransfer:
     @cached_property
     def regressing(self) -> SparseOperator:
         """(n_nodes, n): local linear regression around the nodes."""
-        return regression_operator(self.around)
+        return regression_operator(self._neighborhoods(), self.grid.n_nodes, self.sites.n)
 
     @cached_property
     def around(self) -> Around:
         """The values around every node, within the radius of the kernel."""
+        return values_around(self._neighborhoods(), self.grid.n_nodes, self.sites.n)
+
+    def _neighborhoods(self) -> Iterator[Block]:
         sites, least = self.sites, self._settings.neighbors or NEIGHBORS[self.grid.dim]
         radius, spanning = self._settings.radius, self._mesh.cell_dim in (0, self._mesh.dim)
-        places = sites.places.detach()
-        return values_around(places, sites.weights, self.grid, self.known.nearby, radius, least, spanning)
+        return neighborhoods(sites.places, sites.weights, self.grid, self.known.nearby, radius, least, spanning)
 
     @cached_property
     def filling(self) -> SparseOperator:
@@ -189,33 +193,12 @@ class GridTransfer:
     def _fitted(self, flat: Tensor) -> Tensor:
         """Least squares, as a change of the interpolated values: first the constant that balances the integral."""
         start = self.evaluating @ flat
-        rest = flat - self._fixed_sampling @ start
-        loads = self._fixed_sampling.T @ (self.sites.mass @ rest)
-        weights = self._weights
-        shift = loads.sum(0) / weights.sum()
-        matrix, seen = self._normal
-        rest = (loads - weights[:, None] * shift).index_select(0, seen)
-        how: dict[str, Any] = {}
-        if self.grid.dim > 2:  # factors fill up there; scaled by W, eigenvalues lie between regularization and 1 more
-            scale = 1.0 / weights.index_select(0, seen)
-            how = {"method": "cg", "preconditioner": lambda r: r * (scale if r.dim() == 1 else scale[:, None])}
-        change = solve(matrix, rest, tolerance=1e-12, **how)
-        return start + shift + torch.zeros_like(start).index_add(0, seen, change)
+        return start + self._least_squares.change(flat - self._fixed_sampling @ start)
 
     @cached_property
-    def _normal(self) -> tuple[SparseOperator, Tensor]:
-        """B^T M B + regularization W on the nodes that samples look at, and their numbers."""
-        seen = (self._weights > 0).nonzero().squeeze(1)
-        at = torch.arange(len(seen) + 1, device=seen.device)
-        number = seen.new_full((self.grid.n_nodes,), -1).index_copy(0, seen, at[:-1])
-        full = self._fixed_sampling
-        kept = full.values != 0
-        rows, columns = full.adjacency.receivers[kept], number.index_select(0, full.index[kept])
-        on = columns >= 0
-        sampling = SparseOperator.from_coo(rows[on], columns[on], full.values[kept][on], (self.sites.n, len(seen)))
-        product = sampling.T @ self.sites.mass @ sampling
-        size = self._settings.regularization * self._weights.index_select(0, seen)
-        return product + SparseOperator(at, at[:-1], size, len(seen), validate=False), seen
+    def _least_squares(self) -> LeastSquares:
+        weight = self._settings.regularization
+        return LeastSquares(self._fixed_sampling, self.sites.mass, self._weights, weight, self.grid.dim)
 
 
 def _check(values: Any, shape: tuple[int, ...], what: str) -> None:
