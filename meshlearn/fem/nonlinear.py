@@ -23,7 +23,7 @@ from meshlearn.fem.fields import Place
 from meshlearn.fem.forms import n_arguments
 from meshlearn.fem.given import check_read
 from meshlearn.fem.newton import LINEAR, OPTIONS, NewtonInfo, newton, unknown_option
-from meshlearn.io.quiet import quietly_imported
+from meshlearn.quiet import quietly_imported
 
 if TYPE_CHECKING:
     from meshlearn.fem.constraint import AffineConstraint

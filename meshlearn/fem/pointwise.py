@@ -26,7 +26,7 @@ from meshlearn.fem.coefficients import batch_size
 from meshlearn.fem.explain import outside, outsiders
 from meshlearn.fem.forms import Jets, call, random_fields
 from meshlearn.fem.places import Region, Rule, place, region
-from meshlearn.io.quiet import quiet
+from meshlearn.quiet import quiet
 
 if TYPE_CHECKING:
     from meshlearn.fem.space import FESpace

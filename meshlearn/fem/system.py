@@ -20,8 +20,8 @@ from meshlearn.fem.krylov import KrylovReport, Map, cg, minres
 from meshlearn.fem.nullspace import null_basis, pinned_dofs, project_out
 from meshlearn.fem.preconditioner import make_preconditioner
 from meshlearn.fem.rigid import near_nullspace, rigid_nullspace
-from meshlearn.io.quiet import quiet
 from meshlearn.ops import SparseOperator
+from meshlearn.quiet import quiet
 
 COMPATIBLE = 1e-3  # part of a right-hand side in the null space that is put down to quadrature
 _SMALL = 30_000  # unknowns up to which "auto" factorises any matrix on the CPU

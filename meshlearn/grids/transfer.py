@@ -207,6 +207,8 @@ def _check(values: Any, shape: tuple[int, ...], what: str) -> None:
         raise FieldError(f"a tensor of floating-point values is expected on the way to a grid and back, got {seen}.")
     if tuple(values.shape[: len(shape)]) != shape:
         raise FieldError(f"values of shape {tuple(values.shape)}: expected {(*shape, '...')}, {what}.")
+    if bool(torch.isfinite(values.detach().sum())):  # one pass; a sum may overflow, so that others are looked at
+        return
     finite = torch.isfinite(values)
     if not bool(finite.all()):
         raise FieldError(f"{int((~finite).sum())} of {values.numel()} values are not finite: they would spread.")

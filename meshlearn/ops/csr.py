@@ -4,6 +4,7 @@ Three raw sums (no autograd) compute `out[r] = sum_k weight[k] * x[order[k]]` fo
 
 - "bag": torch's embedding-bag forward, which is exactly this sum. On CPU it is a generated SIMD kernel that reads
   every row once, in float16 and bfloat16 with float32 accumulation; on CUDA one thread per row and feature.
+  Narrow float64 on CPU, which has no such kernel, goes through MKL (`mkl.py`).
 - "torch_scatter": `segment_csr` after an explicit gather.
 - "triton": the kernel of `triton_csr.py`.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from meshlearn.ops import mkl
 from meshlearn.ops.functions import PositionalFunction
 from meshlearn.ops.memory import pick_rows
 from meshlearn.ops.pointers import ptr_to_rows
@@ -41,6 +43,8 @@ def raw_csr_sum(x: Tensor, ptr: Tensor, order: Tensor | None, weight: Tensor | N
         from meshlearn.ops.triton_csr import csr_sum
 
         out = csr_sum(flat, ptr, order, weight)
+    elif mkl.takes(flat):
+        out = mkl.csr_sum(flat, ptr, order, weight)
     else:
         if order is None:
             order = torch.arange(flat.shape[0], device=flat.device)

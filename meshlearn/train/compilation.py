@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from meshlearn.io.quiet import quiet
+from meshlearn.quiet import quiet
 
 
 def compile_module(module: nn.Module) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshlearn.errors import ParameterError
-from meshlearn.io.quiet import quiet
+from meshlearn.quiet import quiet
 from meshlearn.train.options import FitOptions
 
 

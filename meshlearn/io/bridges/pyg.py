@@ -9,9 +9,9 @@ import torch
 from meshlearn.errors import MeshError
 from meshlearn.io.bridges.lost import not_a, warn_of
 from meshlearn.io.counts import counted
-from meshlearn.io.quiet import quietly_imported
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.owned import owned
+from meshlearn.quiet import quietly_imported
 
 _RESERVED = {"pos", "face", "tetra", "edge_index", "adj", "adj_t", "batch", "ptr", "num_nodes"}
 

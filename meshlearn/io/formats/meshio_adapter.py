@@ -10,7 +10,7 @@ from typing import Any
 from meshlearn.errors import MeshReadError
 from meshlearn.io.bridges.meshio import fill_from_meshio
 from meshlearn.io.builder import MeshBuilder
-from meshlearn.io.quiet import quiet
+from meshlearn.quiet import quiet
 
 
 def read(path: Path) -> MeshBuilder:

@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from meshlearn.errors import ParameterError
-from meshlearn.io.quiet import quietly_imported
 from meshlearn.nn.activation import activation as find_activation
 from meshlearn.nn.interaction import Interaction
 from meshlearn.nn.mlp import MLP, Picked
 from meshlearn.ops import Adjacency
+from meshlearn.quiet import quietly_imported
 
 
 def make_step(
