@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from meshlearn.errors import ParameterError
-from meshlearn.models.giorom.learned_reconstruction import LearnedReconstruction
-from meshlearn.models.giorom.learned_residual import Surroundings
+from meshlearn.models.giorom.learned_reconstruction.learned import LearnedReconstruction
+from meshlearn.models.giorom.learned_reconstruction.residual import Surroundings
 from meshlearn.models.giorom.least_squares import BLOCK, checked_count, moving_least_squares, nearby
 from meshlearn.ops import SparseOperator, knn
 

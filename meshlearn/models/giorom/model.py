@@ -35,8 +35,8 @@ from meshlearn.models.giorom import evaluation
 from meshlearn.models.giorom.arguments import check_arguments
 from meshlearn.models.giorom.constants import settled
 from meshlearn.models.giorom.film import Film, Reading, kind_values
-from meshlearn.models.giorom.learned_fit import learn_reconstruction
-from meshlearn.models.giorom.learned_reconstruction import LearnedReconstruction
+from meshlearn.models.giorom.learned_reconstruction.fit import learn_reconstruction
+from meshlearn.models.giorom.learned_reconstruction.learned import LearnedReconstruction
 from meshlearn.models.giorom.network import Scales, Stepper
 from meshlearn.models.giorom.noise import add_noise, turned
 from meshlearn.models.giorom.rollout import roll_out

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import meshlearn as ml
-from meshlearn.models.giorom import learned_fit, moving_least_squares
+from meshlearn.models.giorom import moving_least_squares
 from meshlearn.models.giorom.carriers import LearnedCarrier, RestCarrier
-from meshlearn.models.giorom.learned_reconstruction import LearnedReconstruction
+from meshlearn.models.giorom.learned_reconstruction import LearnedReconstruction, fit
 
 
 def wild(seed=0, kernel=1.0, residual=1.0):
@@ -127,7 +127,7 @@ def test_points_follow_true_nodes_better_than_by_least_squares(model, tmp_path):
 
 
 def test_the_same_seed_learns_the_same_and_others_store_nothing_of_it(monkeypatch):
-    monkeypatch.setattr(learned_fit, "STEPS", 10)
+    monkeypatch.setattr(fit, "STEPS", 10)
     tensors, meta = learning().fit(FILMS, max_steps=2, progress=False).get_state()
     again = learning().fit(FILMS, max_steps=2, progress=False).get_state()[0]
     assert all(torch.equal(again[name], value) for name, value in tensors.items())
@@ -144,11 +144,11 @@ def test_the_same_seed_learns_the_same_and_others_store_nothing_of_it(monkeypatc
 
 def test_what_does_not_help_is_not_used(monkeypatch):
     """Where every point is a node there is nothing to learn; and a training that goes wrong is told by its scores."""
-    monkeypatch.setattr(learned_fit, "STEPS", 3)
+    monkeypatch.setattr(fit, "STEPS", 3)
     every = learning(n_nodes="all").fit(FILMS[:2], max_steps=1, progress=False)
     assert (every.reconstruction_.kernel_share, every.reconstruction_.residual_share) == (0.0, 0.0)
     assert every.reconstruction_.scores == {}
-    monkeypatch.setattr(learned_fit, "RATE", 100.0)
+    monkeypatch.setattr(fit, "RATE", 100.0)
     model = learning().fit(FILMS[:2], max_steps=1, progress=False)
     learned = model.reconstruction_
     assert learned.scores["kernel"] > learned.scores["least_squares"] < learned.scores["residual"]
@@ -160,7 +160,7 @@ def test_what_does_not_help_is_not_used(monkeypatch):
 
 
 def test_a_fit_that_was_cut_goes_on_with_the_same_reconstruction(monkeypatch, tmp_path):
-    monkeypatch.setattr(learned_fit, "STEPS", 5)
+    monkeypatch.setattr(fit, "STEPS", 5)
     settings = {"seed": 3, "progress": False, "schedule": "constant", "checkpoint": tmp_path / "cut"}
     first = learning().fit(FILMS[:2], epochs=1, **settings)
     cut = ml.load(tmp_path / "cut")
@@ -173,7 +173,7 @@ def test_a_fit_that_was_cut_goes_on_with_the_same_reconstruction(monkeypatch, tm
 
 def test_a_tenth_of_the_time_is_for_it_and_the_progress_tells_of_it(monkeypatch, capsys):
     seen = []
-    learn = learned_fit.learn_reconstruction
+    learn = fit.learn_reconstruction
 
     def timed(windows, films, seed, seconds, progress):
         seen.append(seconds)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from meshlearn.models.giorom.learned_kernel import N_INVARIANTS, WIDTH, fading, invariants, last_zero
+from meshlearn.models.giorom.learned_reconstruction.kernel import N_INVARIANTS, WIDTH, fading, invariants, last_zero
 from meshlearn.models.giorom.least_squares import Kernel, Nearby, local_fit
 from meshlearn.nn import MLP
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from meshlearn.models.giorom.learned_kernel import LearnedKernel
-from meshlearn.models.giorom.learned_residual import LearnedResidual
+from meshlearn.models.giorom.learned_reconstruction.kernel import LearnedKernel
+from meshlearn.models.giorom.learned_reconstruction.residual import LearnedResidual
 from meshlearn.train.network import under
 
 

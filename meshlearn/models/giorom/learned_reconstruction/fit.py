@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from meshlearn.models.giorom.learned_examples import FRAMES as N_FRAMES
-from meshlearn.models.giorom.learned_examples import Examples, examples_of
-from meshlearn.models.giorom.learned_kernel import LearnedKernel
-from meshlearn.models.giorom.learned_reconstruction import LearnedReconstruction
-from meshlearn.models.giorom.learned_residual import LearnedResidual, Surroundings
+from meshlearn.models.giorom.learned_reconstruction.examples import FRAMES as N_FRAMES
+from meshlearn.models.giorom.learned_reconstruction.examples import Examples, examples_of
+from meshlearn.models.giorom.learned_reconstruction.kernel import LearnedKernel
+from meshlearn.models.giorom.learned_reconstruction.learned import LearnedReconstruction
+from meshlearn.models.giorom.learned_reconstruction.residual import LearnedResidual, Surroundings
 from meshlearn.models.giorom.least_squares import local_fit, weights_of
 from meshlearn.models.giorom.windows import Windows
 from meshlearn.train.batching import mix
