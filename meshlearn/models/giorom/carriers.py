@@ -27,7 +27,7 @@ def follow(points: Tensor, queries: Tensor, reconstruction: str, neighbors: int 
     """The map from values at points to values at queries, of the kind that was asked for."""
     if reconstruction == "nearest":
         return nearest_node(points, queries)
-    return moving_least_squares(points, queries, None if neighbors is None else min(neighbors, len(points)))
+    return moving_least_squares(points, queries, checked_count(points, neighbors, or_fewer=True))
 
 
 class RestCarrier:
@@ -60,7 +60,7 @@ class LearnedCarrier:
     ) -> None:
         self.nodes, self.queries, self.dtype = nodes.double(), queries.to(dtype), dtype
         asked, residual = queries.double(), learned.residual_in_use
-        count = checked_count(self.nodes, None if neighbors is None else min(neighbors, len(nodes)))
+        count = checked_count(self.nodes, neighbors, or_fewer=True)
         self.operator = moving_least_squares(self.nodes, asked, count, learned.kernel_in_use).to(dtype)
         self.residual = None if residual is None else copy.deepcopy(residual).to(dtype).requires_grad_(False)
         self.around: list[tuple[Tensor, Surroundings]] = []

@@ -80,10 +80,15 @@ def moving_least_squares(
     return SparseOperator(ptr, index, values.to(points.dtype), n, validate=False)
 
 
-def checked_count(points: Float[Tensor, "n dim"], neighbors: int | None) -> int:
-    """The number of neighbours of every query; raises ParameterError for one that cannot be."""
+def checked_count(points: Float[Tensor, "n dim"], neighbors: int | None, or_fewer: bool = False) -> int:
+    """The number of neighbours of every query; raises ParameterError for one that cannot be.
+
+    or_fewer  all points where there are fewer than were asked for, as drawings of few nodes have
+    """
     n, dim = points.shape
     count = min({1: 4, 2: 8}.get(dim, 14), n) if neighbors is None else neighbors
+    if or_fewer and count > n:
+        count = n
     if isinstance(count, bool) or not isinstance(count, int) or not dim + 1 <= count <= n:
         raise ParameterError(
             f"neighbors={count}: in {dim}-D each query needs at least {dim + 1} of the {n} points there are."

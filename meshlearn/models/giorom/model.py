@@ -37,6 +37,7 @@ from meshlearn.models.giorom.constants import settled
 from meshlearn.models.giorom.film import Film, Reading, kind_values
 from meshlearn.models.giorom.learned_reconstruction.fit import learn_reconstruction
 from meshlearn.models.giorom.learned_reconstruction.learned import LearnedReconstruction
+from meshlearn.models.giorom.learned_reconstruction.stored import stored_reconstruction
 from meshlearn.models.giorom.network import Scales, Stepper
 from meshlearn.models.giorom.noise import add_noise, turned
 from meshlearn.models.giorom.rollout import roll_out
@@ -217,7 +218,8 @@ class GIOROM(NetworkEstimator):
             budget = options.get("time_budget")
             budget = number("None or a positive number", lambda x: x > 0, optional=True)("time_budget", budget)
             options["time_budget"] = None if budget is None else (1 - RECONSTRUCTION_SHARE) * budget
-            self._following = (training, options.get("seed", 0), budget, options.get("progress", True))
+            going_on = options.get("checkpoint") if options.get("resume") else None
+            self._following = (training, options.get("seed", 0), budget, options.get("progress", True), going_on)
         try:
             super().fit(Prepared(windows, training, self.inputs), **options)
             if self.reconstruction == "learned" and not hasattr(self, "reconstruction_"):  # a warm start without one
@@ -229,8 +231,11 @@ class GIOROM(NetworkEstimator):
             del self._learning
 
     def _learned_reconstruction(self) -> LearnedReconstruction:
-        """How points follow nodes in the training trajectories."""
-        training, seed, budget, progress = self._following
+        """How points follow nodes in the training trajectories; a fit that goes on has learned it before."""
+        training, seed, budget, progress, going_on = self._following
+        stored = None if going_on is None else stored_reconstruction(going_on)
+        if stored is not None:
+            return stored
         seconds = None if budget is None else RECONSTRUCTION_SHARE * budget
         return learn_reconstruction(self._learning[0], training, seed, seconds, progress)
 

@@ -171,6 +171,31 @@ def test_a_fit_that_was_cut_goes_on_with_the_same_reconstruction(monkeypatch, tm
     assert all(torch.equal(there[name], value) for name, value in resumed.get_state()[0].items())
 
 
+def test_a_fit_with_a_time_budget_that_goes_on_keeps_its_reconstruction(monkeypatch, tmp_path):
+    """How far it came within its time is not repeated; and its time is not spent twice."""
+    monkeypatch.setattr(fit, "STEPS", 5)
+    settings = {"epochs": 1, "progress": False, "checkpoint": tmp_path / "cut"}
+    before = learning().fit(FILMS[:2], time_budget=100.0, **settings).get_state()[0]
+    monkeypatch.setattr("meshlearn.models.giorom.model.learn_reconstruction", None)  # would fail if it were called
+    resumed = learning().fit(FILMS[:2], time_budget=200.0, resume=True, **{**settings, "epochs": 2})
+    after = resumed.get_state()[0]
+    names = [name for name in after if name.startswith("reconstruction.")]
+    assert names
+    assert all(torch.equal(after[name], before[name]) for name in names)
+    assert len(resumed.history_) == 2
+    with pytest.raises(ml.CheckpointError, match="belongs to another fit; different: params"):
+        learning(hidden=4).fit(FILMS[:2], resume=True, **settings)
+    with pytest.raises(ml.CheckpointError, match="belongs to another fit; different: params"):
+        learning(reconstruction="nearest").fit(FILMS[:2], resume=True, **settings)
+
+
+def test_drawings_of_fewer_nodes_than_neighbors_are_learned_from(monkeypatch):
+    monkeypatch.setattr(fit, "STEPS", 2)
+    model = learning(neighbors=12, subsets=4).fit(FILMS[:2], max_steps=1, progress=False)
+    assert min(model.reconstruction_.scores.values()) > 0
+    assert len(model.rollout(FILMS[0], 1, n_nodes=8)) == 2
+
+
 def test_a_tenth_of_the_time_is_for_it_and_the_progress_tells_of_it(monkeypatch, capsys):
     seen = []
     learn = fit.learn_reconstruction

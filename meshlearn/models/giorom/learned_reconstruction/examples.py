@@ -58,7 +58,7 @@ def examples_of(windows: Windows, films: Sequence[int], seed: int) -> tuple[Exam
     sets = [one for one in sets if len(asked[one[1:]])]
     if not sets:
         return None
-    count = min(checked_count(windows.nodes(*one).sparse.node_points, windows.neighbors) for _, *one in sets)
+    count = min(checked_count(windows.nodes(*one).sparse.node_points, windows.neighbors, True) for _, *one in sets)
     parts: tuple[list[Examples], list[Examples]] = ([], [])
     for k, film, draw in sets:
         n_times = len(windows.films[film].places)
