@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import warnings
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from meshlearn.errors import ParameterError, SimulationError
 from meshlearn.models.constitutive.observed import Observed
+from meshlearn.models.constitutive.steps import frames_between, warn_of_many_steps
 from meshlearn.sim.motion.system import Motion
 from meshlearn.train.survey import FitWarning
 
@@ -78,18 +78,6 @@ def segments(n_frames: int, length: int | None) -> list[tuple[int, int]]:
     return [(first, first + length) for first in firsts]
 
 
-def frames_between(
-    world: Motion, state: Any, times: list[float], time_step: float | None, recompute: bool = False
-) -> Any:
-    """States of a scene at some times, one after the other, led on from a state at the first."""
-    for before, after in itertools.pairwise(times):
-        length = after - before
-        longest = time_step or world.stable_step(state, world.acceleration_bound() * length)
-        steps = max(1, math.ceil(length / longest - 1e-9))
-        state = world.run(state, steps, length / steps, checkpoint=steps if recompute else 0)
-        yield state
-
-
 def train(
     modules: nn.Module,
     make_law: Callable[[], Any],
@@ -125,10 +113,16 @@ def train(
         first, last = parts[order.pop()] if update < options.updates - options.updates // WHOLE else entire
         optimizer.begin(update)
         try:
-            loss = segment_loss(scene(make_law()), observed, first, last, options)
+            world = scene(make_law())
+            if update == 0:
+                length = sum(last - first for first, last in parts) / len(parts)
+                later = options.updates // WHOLE
+                frames = (options.updates - later) * length + later * entire[1]
+                warn_of_many_steps(world, observed, options.updates, frames, options.time_step)
+            loss = segment_loss(world, observed, first, last, options)
         except SimulationError as error:
             failures, in_a_row = failures + 1, in_a_row + 1
-            if in_a_row >= MOST_FAILURES:
+            if in_a_row >= min(MOST_FAILURES, options.updates):
                 raise SimulationError(
                     f"{in_a_row} updates in a row ended with an error of the simulation; the last, in the segment of "
                     f"frames {first} to {last}: {error}\n  Take a smaller learning_rate, shorter segments, or young= "

@@ -6,6 +6,7 @@ from films import BLOCK, MESH, TRUTH, meshed, stretching, thrown
 from learned_laws import KINDS, deformations, parts, stress_of
 
 import meshlearn as ml
+from meshlearn.models.constitutive import steps
 from meshlearn.models.constitutive.moduli import first_piola
 from meshlearn.models.constitutive.observed import Observed
 from meshlearn.models.constitutive.training import segments
@@ -236,6 +237,19 @@ def test_updates_that_fail_are_left_out_and_told(film):
     with pytest.warns(ml.FitWarning, match="1 of 3 updates were left out"):
         model = ml.ConstitutiveNet("neo-hookean").fit(film, scene, updates=3, segment=None)
     assert [record["update"] for record in model.history_] == [0, 2]
+
+
+def test_laws_so_stiff_that_no_simulation_would_end_are_told(film, monkeypatch):
+    """A wrong unit of `young`, or a learning rate that leads far away."""
+    with pytest.raises(ml.SimulationError, match=r"would take \S+ time steps of .* as stiff as this"):
+        ml.ConstitutiveNet("neo-hookean", young=1e25).fit(film, thrown, updates=8)
+    with pytest.raises(ml.SimulationError, match="as stiff as this"):
+        ml.ConstitutiveNet(hidden=4).fit(film, thrown, updates=12, learning_rate=50.0)
+    with pytest.raises(ml.SimulationError, match="longer time_step"):
+        ml.ConstitutiveNet("neo-hookean").fit(film, thrown, updates=8, time_step=1e-12)
+    monkeypatch.setattr(steps, "MANY", 3 * 8 * 25 - 1)  # of three updates of eight frames of 0.025
+    with pytest.warns(ml.FitWarning, match=r"3 updates take about 6e\+02 time steps, 2e\+02 for the film once"):
+        ml.ConstitutiveNet("neo-hookean").fit(film, thrown, updates=3, segment=None, time_step=1e-3)
 
 
 def test_segments_of_torn_bodies_are_refused(film):
