@@ -15,7 +15,8 @@ from meshlearn.grids.grid import RegularGrid
 from meshlearn.ops import Adjacency, gather, knn, radius_neighbors, segment_sum
 from meshlearn.ops.pointers import counts_to_ptr
 
-_ROUNDS, _THIN = 5, 1e-3  # doublings of a radius; least over largest spread of neighbours that span the space
+_ROUNDS = 5  # doublings of a radius
+THIN = 1e-3  # least over largest spread of neighbours that span the space
 _NONE = 1e-12  # of the largest spread: rounding
 _WIDER = 1.5  # of the distance of the last neighbour that must be there: it then has a weight that counts
 _SEARCHED, _AT_ONCE = 1 << 16, 1 << 13  # nodes of one search, and of one block
@@ -86,11 +87,12 @@ def neighborhoods(
 
     radius     of the kernel in grid spacings; wider, node by node, until `neighbors` values lie well inside
     neighbors  so many values at least are looked at (all, where there are fewer)
-    spanning   widen the radius also where the neighbours lie in a line or plane (not for surfaces)
+    spanning   widen the radius also where the neighbours lie in a line or plane (not for surfaces), unless all do
 
     Raises MeshError where no value has a weight.
     """
     search = _Search(places.detach(), weights.detach(), grid, at, radius)
+    spanning = spanning and search.spans
     reach = search.least(neighbors)
     level = (_LEVELS * torch.log2(reach / radius)).floor()
     for one in torch.unique(level).tolist():
@@ -115,6 +117,13 @@ class _Search:
         self.sources, self.queries = torch.cat([own + shift for shift in shifts]) / step, at / step
         self.owner, self.n, self.n_known, self.radius = known.repeat(len(shifts)), len(places), len(known), radius
         self.masses = weights.index_select(0, self.owner)
+
+    @property
+    def spans(self) -> bool:
+        """Whether not all values lie in one line or plane."""
+        away = self.sources - self.sources.mean(0)
+        size = torch.linalg.eigvalsh(away.mT @ away)
+        return bool(size[0] > _NONE * size[-1])
 
     def least(self, neighbors: int) -> Tensor:
         """Per node the radius within which enough values lie."""
@@ -151,9 +160,9 @@ class _Search:
         for part, radii in zip(nodes.split(some), reach.split(some), strict=True):
             for block in self.within(part, radii * 2**turn):
                 flat.append(block.flatness)
-                yield block.only(flat[-1] >= _THIN)
+                yield block.only(flat[-1] >= THIN)
         flatness = torch.cat(flat)
-        left = (flatness < _THIN).nonzero().squeeze(1)
+        left = (flatness < THIN).nonzero().squeeze(1)
         worse = (flatness < before).index_select(0, left) | (turn == _ROUNDS)
         stay, widen = left[worse], left[~worse]
         if len(stay):

@@ -134,7 +134,7 @@ class GridTransfer:
     @cached_property
     def regressing(self) -> SparseOperator:
         """(n_nodes, n): local linear regression around the nodes."""
-        return regression_operator(self._neighborhoods(), self.grid.n_nodes, self.sites.n)
+        return regression_operator(self._neighborhoods(), self.grid.n_nodes, self.sites.n, not self._spanning)
 
     @cached_property
     def around(self) -> Around:
@@ -143,8 +143,12 @@ class GridTransfer:
 
     def _neighborhoods(self) -> Iterator[Block]:
         sites, least = self.sites, self._settings.neighbors or NEIGHBORS[self.grid.dim]
-        radius, spanning = self._settings.radius, self._mesh.cell_dim in (0, self._mesh.dim)
-        return neighborhoods(sites.places, sites.weights, self.grid, self.known.nearby, radius, least, spanning)
+        at, radius = self.known.nearby, self._settings.radius
+        return neighborhoods(sites.places, sites.weights, self.grid, at, radius, least, self._spanning)
+
+    @property
+    def _spanning(self) -> bool:
+        return self._mesh.cell_dim in (0, self._mesh.dim)
 
     @cached_property
     def filling(self) -> SparseOperator:

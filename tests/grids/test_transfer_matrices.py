@@ -51,6 +51,34 @@ def test_a_thin_plate_is_not_searched_ever_farther():
     assert max(flat) < 8
 
 
+def test_values_in_one_plane_of_a_thick_box_are_not_searched_ever_farther():
+    flat = torch.rand(60, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    cloud = ml.Mesh(torch.cat([flat, 0.3 * flat[:, :1]], dim=1))
+    grid = ml.MeshToGrid(9, box=((0.0, 0.0, -0.5), (1.0, 1.0, 0.5))).grid(cloud)
+    assert max(float(block.reach.max()) for block in blocks(cloud, grid)) < 12
+    field = flat[:, 0] + 2 * flat[:, 1]
+    assert ml.MeshToGrid(9, "kernel", box=((0.0, 0.0, -0.5), (1.0, 1.0, 0.5))).floor(cloud, field) < 1e-12
+
+
+def test_values_in_one_place_have_no_slope():
+    """Their spread is rounding: a slope made of it would be of any size."""
+    cloud = ml.Mesh(torch.full((5, 2), 0.3, dtype=torch.float64))
+    adapter = ml.MeshToGrid(8, "kernel", box=((0.0, 0.0), (1.0, 1.0)))
+    grid = adapter.to_grid(cloud, torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0]).double())
+    assert torch.allclose(grid, torch.full((8, 8), 3.0).double())
+
+
+@pytest.mark.parametrize("amplitude", [2e-2, 1e-2, 1e-4])
+def test_a_slightly_wavy_sheet_has_no_slope_across_it(amplitude):
+    square = ml.shapes.square(n=24).double()
+    x, y = square.points.unbind(1)
+    sheet = ml.Mesh(torch.stack([x, y, amplitude * torch.sin(5 * x)], dim=1), square.cells)
+    field = torch.sin(3 * x) * y
+    adapter = ml.MeshToGrid((13, 13, 7), "kernel", box=((0.0, 0.0, -0.25), (1.0, 1.0, 0.25)))
+    assert adapter.to_grid(sheet, field).abs().max() < 2 * field.abs().max()
+    assert adapter.floor(sheet, field) < 0.03
+
+
 @pytest.mark.parametrize("regularization", [1e-3, 1e-6])
 def test_least_squares_by_iterations_are_those_by_factors(regularization):
     pair = ml.MeshToGrid(7, "l2").transfer(box())
