@@ -209,6 +209,26 @@ def test_fields_and_scalars_of_the_well(tmp_path):
     assert close(thin.point_data["tracer"][1], expected(thin, 1))
 
 
+def test_boundary_conditions_of_the_well(tmp_path):
+    well(tmp_path / "flow.hdf5")
+    assert TheWell(tmp_path / "flow.hdf5").periodic == (False, False)
+    with h5py.File(tmp_path / "flow.hdf5", "a") as file:
+        for name, kind in {"x": "PERIODIC", "y": "WALL"}.items():
+            group = file.create_group(f"boundary_conditions/{name}_boundary")
+            group.attrs.update(bc_type=kind, associated_dims=[name], associated_fields=[])
+    data = TheWell(tmp_path / "flow.hdf5")
+    assert data.boundaries == {"x_boundary": ("periodic", ("x",)), "y_boundary": ("wall", ("y",))}
+    assert data.periodic == (True, False)
+    assert np.allclose(data.box, [[X[0], Y[0]], [X[-1] + X[1] - X[0], Y[-1]]])
+    mesh = data[0].mesh
+    grid = ml.MeshToGrid((len(X), len(Y)), periodic=data.periodic, box=data.box).grid(mesh)
+    assert close(grid.points[:: len(Y), 0], torch.from_numpy(X))  # its nodes are the points
+    with h5py.File(tmp_path / "flow.hdf5", "a") as file:
+        del file["boundary_conditions/y_boundary"].attrs["bc_type"]
+    with pytest.raises(ml.MeshReadError, match="bc_type"):
+        _ = TheWell(tmp_path / "flow.hdf5").boundaries
+
+
 def test_other_grids_of_the_well_are_told(tmp_path):
     well(tmp_path / "flow.hdf5")
     with h5py.File(tmp_path / "flow.hdf5", "a") as file:

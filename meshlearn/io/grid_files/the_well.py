@@ -5,11 +5,14 @@ Of a file are read
 - `t0_fields` (n, t, x, y[, z]), `t1_fields` (…, dim), `t2_fields` (…, dim, dim): scalars, vectors, tensors. Without
   the axis n where the attribute `sample_varying` is False, without t where `time_varying` is False, and with one entry
   along axes that `dim_varying` says a field does not depend on;
-- `scalars`: numbers of the whole file, of each trajectory, or of each time, by the same attributes.
+- `scalars`: numbers of the whole file, of each trajectory, or of each time, by the same attributes;
+- `boundary_conditions`: of each its kind `bc_type` and the axes it belongs to, `associated_dims`. Its mask and values
+  are not read: what a wall or an inflow prescribes is in the fields.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,7 +32,8 @@ class TheWell(Collection):
     frames  takes every so manieth frame
 
     Point fields have the names of the file; those that do not vary in time are point fields of the mesh. Scalars are
-    global fields. Raises MeshReadError for a file that is not laid out so, MissingDependencyError without h5py.
+    global fields. What holds at the boundary is told by `boundaries` and `periodic`; the points of a periodic axis end
+    one step before its period, so a grid model takes `periodic=flows.periodic, box=flows.box`. Raises MeshReadError for a file that is not laid out so, MissingDependencyError without h5py.
 
     >>> flows = TheWell("train/shear_flow_Reynolds_1e4_Schmidt_1.hdf5", every=4)  # doctest: +SKIP
     """
@@ -37,6 +41,45 @@ class TheWell(Collection):
     def __init__(self, path: Any, every: Any = 1, frames: Any = 1) -> None:
         self.every, self.frames = check_stride("every", every), check_stride("frames", frames)
         super().__init__(path)
+
+    @cached_property
+    def boundaries(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """{name: (kind, axes)} of the boundary conditions of the file, such as ("wall", ("y",)), in lower case."""
+        return self._told(self._boundaries)
+
+    @property
+    def periodic(self) -> tuple[bool, ...]:
+        """Whether each axis is periodic; all False where the file says nothing."""
+        wraps = {axis for kind, axes in self.boundaries.values() if kind == "periodic" for axis in axes}
+        return tuple(name in wraps for name in self._whole_axes)
+
+    @property
+    def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """(low, high): the corners of the domain; along a periodic axis one whole period."""
+        axes, flags = list(self._whole_axes.values()), self.periodic
+        high = [
+            axis[-1] + axis[1] - axis[0] if wraps else axis[:: self.every][-1]
+            for axis, wraps in zip(axes, flags, strict=True)
+        ]
+        return tuple(float(axis[0]) for axis in axes), tuple(float(end) for end in high)
+
+    def _boundaries(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        with self._open() as file:
+            groups = file.get("boundary_conditions", {})
+            return {
+                name: (
+                    _text(group.attrs["bc_type"]).lower(),
+                    tuple(_text(axis) for axis in group.attrs["associated_dims"]),
+                )
+                for name, group in groups.items()
+            }
+
+    @cached_property
+    def _whole_axes(self) -> dict[str, np.ndarray]:
+        """The coordinates of the first trajectory."""
+        with self._open() as file:
+            names = [_text(name) for name in _axes(file)]
+            return {name: _of_sample(file["dimensions"][name], 0).astype(np.float64) for name in names}
 
     def _open(self) -> Any:
         return require("h5py", "formats", "reading The Well").File(self.path, "r")
@@ -53,7 +96,7 @@ class TheWell(Collection):
 
     def _one(self, index: int) -> Trajectory:
         with self._open() as file:
-            names = [name.decode() if isinstance(name, bytes) else str(name) for name in _axes(file)]
+            names = [_text(name) for name in _axes(file)]
             whole = [_of_sample(file["dimensions"][name], index) for name in names]
             axes = [thinned(axis, self.every, name) for axis, name in zip(whole, names, strict=True)]
             full = [len(axis) for axis in whole]
@@ -97,6 +140,10 @@ def _axes(file: Any) -> list[Any]:
     if "spatial_dims" in dimensions.attrs:
         return list(dimensions.attrs["spatial_dims"])
     return [name for name in ("x", "y", "z") if name in dimensions]
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _of_sample(array: Any, index: int, default: bool | None = None) -> np.ndarray:
