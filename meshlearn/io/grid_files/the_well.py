@@ -33,7 +33,8 @@ class TheWell(Collection):
 
     Point fields have the names of the file; those that do not vary in time are point fields of the mesh. Scalars are
     global fields. What holds at the boundary is told by `boundaries` and `periodic`; the points of a periodic axis end
-    one step before its period, so a grid model takes `periodic=flows.periodic, box=flows.box`. Raises MeshReadError for a file that is not laid out so, MissingDependencyError without h5py.
+    one step before its period, so a grid model takes `periodic=flows.periodic, box=flows.box`. Raises MeshReadError
+    for a file that is not laid out so, MissingDependencyError without h5py.
 
     >>> flows = TheWell("train/shear_flow_Reynolds_1e4_Schmidt_1.hdf5", every=4)  # doctest: +SKIP
     """
