@@ -6,6 +6,7 @@ to step the nodes in between. The reconstruction is not the published one (a lea
 least squares, exact for affine motions; if asked for, with a learned kernel and correction, which keep them exact.
 """
 
+from meshlearn.models.giorom.crowding import CrowdedGraphWarning
 from meshlearn.models.giorom.free_flight import Ballistic, ConstantVelocity
 from meshlearn.models.giorom.gappy_pod import GappyPOD
 from meshlearn.models.giorom.least_squares import moving_least_squares
@@ -18,6 +19,7 @@ __all__ = [
     "GIOROM",
     "Ballistic",
     "ConstantVelocity",
+    "CrowdedGraphWarning",
     "GappyPOD",
     "RolloutWarning",
     "SparseNodes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from meshlearn.mesh.mesh import Mesh
+from meshlearn.models.giorom.crowding import CrowdedGraphWarning
 from meshlearn.models.giorom.nodes import SparseNodes
 from meshlearn.models.giorom.sample import Window
 from meshlearn.ops import farthest_point_sampling, knn
@@ -45,11 +47,13 @@ class Body:
         count = n if count is None else min(count, n)
         key = (count, method, seed, radius, neighbors)
         if key not in self.chosen:
-            first = SparseNodes(self.rest.points, count, method, seed, radius=None, neighbors=neighbors)
-            numbers = _with_held(first.nodes, self.rest.points, self.held)
-            changed = not torch.equal(numbers, first.nodes)
-            if changed or radius is not None:
-                first = SparseNodes(self.rest.points, count, numbers, radius=radius, neighbors=neighbors)
+            with warnings.catch_warnings():  # told once of all bodies, by what asks for the nodes
+                warnings.simplefilter("ignore", CrowdedGraphWarning)
+                first = SparseNodes(self.rest.points, count, method, seed, radius=None, neighbors=neighbors)
+                numbers = _with_held(first.nodes, self.rest.points, self.held)
+                changed = not torch.equal(numbers, first.nodes)
+                if changed or radius is not None:
+                    first = SparseNodes(self.rest.points, count, numbers, radius=radius, neighbors=neighbors)
             self.chosen[key] = Nodes(first, self.held.index_select(0, first.nodes))
         return self.chosen[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from meshlearn.hints import did_you_mean
 from meshlearn.mesh import checks
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.models.giorom.crowding import CrowdedGraphWarning, crowding
 from meshlearn.models.giorom.least_squares import moving_least_squares
 from meshlearn.models.giorom.radius import connecting_radius
 from meshlearn.ops import Adjacency, SparseOperator, farthest_point_sampling, knn, radius_neighbors
@@ -38,7 +40,8 @@ class SparseNodes:
     nodes (n_nodes,) int64 are their numbers, ascending; `graph` connects them; `operator` (n_points, n_nodes) is the
     map of values at nodes to values at points by moving least squares in the body at rest: its rows sum to one, and
     affine motions are carried exactly. A body that breaks apart or mixes does not follow its shape at rest: take nodes
-    of a later one.
+    of a later one. `crowding` says what is wrong with a graph that is far denser than usual, as that of a body in
+    pieces that are far apart, and is empty for others; a CrowdedGraphWarning tells it.
     Raises ParameterError for impossible requests, and for a radius at which the graph would fall apart.
 
     >>> from meshlearn.models.giorom import SparseNodes
@@ -69,14 +72,21 @@ class SparseNodes:
         self.nodes: Int64[Tensor, " n_nodes"] = chosen.sort().values
         self.neighbors = neighbors
         smallest = connecting_radius(self.node_points)
+        usual = 0.0
         if radius is None:
-            radius = max(smallest, _radius_of(self.node_points))
+            usual = _radius_of(self.node_points)
+            radius = max(smallest, usual)
         elif not radius >= smallest:
             raise ParameterError(
                 f"with radius={radius:g} the graph of {n_nodes} nodes falls apart; it is one piece from {smallest:.6g} "
                 "on.\n  Leave radius out, or take more nodes."
             )
         self.radius = float(radius)
+        self.crowding = ""
+        if self.radius > usual > 0:
+            self.crowding = crowding(self.node_points, self.graph, self.radius, usual, DENSITY[dim])
+        if self.crowding:
+            warnings.warn(self.crowding, CrowdedGraphWarning, stacklevel=2)
 
     def _chosen(self, method: Any, count: int, seed: int) -> Tensor:
         n = len(self.points)

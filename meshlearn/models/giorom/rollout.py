@@ -17,6 +17,7 @@ from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.body import Body, Nodes
 from meshlearn.models.giorom.carriers import carrier_of
+from meshlearn.models.giorom.crowding import CrowdedGraphWarning
 from meshlearn.models.giorom.diagnostics import Diagnostics
 from meshlearn.models.giorom.film import window_of
 from meshlearn.models.giorom.given import Given
@@ -59,6 +60,8 @@ def roll_out(
         steps = len(initial) - len(start.known)
     count = int(whole(1)("steps", steps))  # type: ignore[arg-type]
     nodes = nodes_of(model, start.body, n_nodes, seed)
+    if nodes.sparse.crowding:
+        warnings.warn(f"of {start.body.where}, {nodes.sparse.crowding}", CrowdedGraphWarning, stacklevel=3)
     asked = start.body.rest if query is None else query_mesh(query, start.body)
     march = March(model, start, nodes, forced)
     cloud = Mesh(start.body.rest.points.index_select(0, nodes.index), source=start.body.rest.source)
@@ -135,6 +138,7 @@ class March:
         known = self.start.known.index_select(1, self.nodes.index)
         model, dt = self.model, float(self.model.time_step_)
         sample: Window | None = None
+        coefficients: Any = None
         for step in range(steps + 1):
             places = known[-1]
             yield State(places, places - known[-2], sample)
@@ -146,7 +150,11 @@ class March:
                 aim = self.aim(self.start.time + (step + 1) * dt, self.rest_of_held)
                 moved[self.held] = aim - places.index_select(0, self.held)
             batch = model.normalizers_.normalise(narrowed(sample.replace(driven=moved), model.dtype, model.device))
-            acceleration = model.module_(batch).double().cpu() * model.scales_.acceleration + self.start.body.gravity
+            if coefficients is None and model.kind == "solid":  # of the body at rest: the same in every frame
+                coefficients = model.module_.coefficients(batch)
+            acceleration = (
+                model.module_(batch, coefficients).double().cpu() * model.scales_.acceleration + self.start.body.gravity
+            )
             free = places - known[-2] + acceleration
             known = torch.cat([known[1:], (places + torch.where(sample.free > 0, free, moved))[None]])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from meshlearn.errors import ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.body import Nodes
+from meshlearn.models.giorom.crowding import CrowdedGraphWarning
 from meshlearn.models.giorom.film import Film
 from meshlearn.models.giorom.network import SMALLEST, Scales, offsets
 from meshlearn.models.giorom.sample import Window
@@ -84,7 +86,10 @@ class Windows:
         )
 
     def scales(self, films: Sequence[int]) -> Scales:
-        """Root mean squares over some frames of these trajectories, the first drawing; raises where nothing moves."""
+        """Root mean squares over some frames of these trajectories, the first drawing; raises where nothing moves.
+
+        A CrowdedGraphWarning tells of trajectories whose graphs are far denser than usual.
+        """
         sums: dict[str, list[Tensor]] = {
             name: [] for name in ("length", "velocity", "acceleration", "shift", "stretch")
         }
@@ -103,6 +108,7 @@ class Windows:
                 sums["stretch"].append(now.norm(dim=1) / before.clamp(min=1e-300) - 1)
                 extents.append(float(sample.places.abs().max()))
                 reaches.append(float(sample.radius.max()))
+        self._tell_crowded(films)
         sizes = {name: float(torch.cat(values).square().mean().sqrt()) for name, values in sums.items()}
         length = sizes["length"]
         if sizes["velocity"] < SMALLEST * length and sizes["acceleration"] < SMALLEST * length:
@@ -111,6 +117,17 @@ class Windows:
         least |= {"shift": 1e-6 * length, "stretch": 1e-6}
         sizes = {name: max(value, least.get(name, 0.0)) for name, value in sizes.items()}
         return Scales(**sizes, extent=1.1 * max(extents), reach=sum(reaches) / len(reaches))
+
+    def _tell_crowded(self, films: Sequence[int]) -> None:
+        crowded = [film for film in films if self.nodes(film, 0).sparse.crowding]
+        if crowded:
+            first = crowded[0]
+            warnings.warn(
+                f"{len(crowded)} of {len(films)} trajectories have crowded graphs; of the first, "
+                f"{self.films[first].body.where}, {self.nodes(first, 0).sparse.crowding}",
+                CrowdedGraphWarning,
+                stacklevel=5,
+            )
 
 
 class Prepared(Sequence[Any]):

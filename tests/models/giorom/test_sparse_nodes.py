@@ -6,7 +6,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial.distance import cdist
 
 import meshlearn as ml
-from meshlearn.models.giorom import SparseNodes, connecting_radius, moving_least_squares
+from meshlearn.models.giorom import CrowdedGraphWarning, SparseNodes, connecting_radius, moving_least_squares
 from meshlearn.ops import knn
 
 
@@ -112,3 +112,33 @@ def test_requests_that_cannot_be_are_told():
     ):
         with pytest.raises(error, match=word):
             make()
+
+
+def test_a_body_in_far_pieces_tells_that_its_graph_is_dense():
+    piece = ml.shapes.square(n=12).points
+    near, far = (torch.cat([piece, piece + torch.tensor([apart, 0.0])]) for apart in (1.1, 30.0))
+    assert SparseNodes(piece, 80).crowding == SparseNodes(near, 160).crowding == ""
+    with pytest.warns(CrowdedGraphWarning, match=r"160 nodes has 79 neighbors .* 12 are usual: .* in 2 pieces") as seen:
+        nodes = SparseNodes(far, 160)
+    assert nodes.crowding == str(seen[0].message)
+    usual = float(nodes.crowding.split("usual radius of ")[1].split()[0])
+    assert usual < 1.0
+    assert nodes.radius > 29.0
+    SparseNodes(far, 160, radius=30.0)  # who asks for it is not told
+
+
+def test_a_fit_tells_once_of_bodies_in_far_pieces_and_a_rollout_of_its_own():
+    piece = ml.shapes.square(n=12).points
+    far = torch.cat([piece, piece + torch.tensor([30.0, 0.0])])
+    times = torch.linspace(0, 1, 6, dtype=torch.float64)
+    films = [
+        ml.Trajectory(ml.Mesh(rest), times, moving_points=rest + times[:, None, None].float() ** 2 * rest.sin())
+        for rest in (piece, far, far + 1.0)
+    ]
+    model = ml.GIOROM(n_nodes=160, hidden=8, layers=1, grid=0, subsets=3)
+    with pytest.warns(CrowdedGraphWarning, match="2 of 3 trajectories have crowded graphs; of the first, traj") as seen:
+        model.fit(films, max_steps=1, progress=False)
+    assert len(seen) == 1
+    model.rollout(films[0], 1)
+    with pytest.warns(CrowdedGraphWarning, match="in 2 pieces"):
+        model.rollout(films[1], 1)
