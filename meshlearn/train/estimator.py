@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from meshlearn.errors import CheckpointError, NotFittedError, ParameterError
+from meshlearn.errors import CheckpointError, ParameterError
 from meshlearn.mesh.batch import MeshBatch
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.train import checkpoint
 from meshlearn.train.fields import FieldSet, FieldSpec
+from meshlearn.train.fitted import Fitted
 from meshlearn.train.items import Items, as_items, hide_fields, is_single
 from meshlearn.train.named import named
-from meshlearn.train.params import HasParams, json_params
+from meshlearn.train.params import json_params
 from meshlearn.train.registry import find_estimator, register_estimator
 from meshlearn.train.scoring import PairScore, mean_scores, pair_scores, warn_of_hidden_errors
 from meshlearn.train.steps import Work, check_still, frames_to_trajectory, steps_in_time, work_of
@@ -35,7 +36,7 @@ __all__ = ["Estimator", "load", "register_estimator"]
 Fields = dict[FieldSpec, Tensor]
 
 
-class Estimator(HasParams):
+class Estimator(Fitted):
     """Base of all models: scikit-learn's conventions, on meshes.
 
     A subclass writes
@@ -95,22 +96,6 @@ class Estimator(HasParams):
         raise NotImplementedError(f"{type(self).__name__} does not implement set_state.")
 
     # -- what every estimator has ----------------------------------------------------------------------------------
-
-    @property
-    def is_fitted(self) -> bool:
-        """True after `fit` or `load`."""
-        return "fields_" in self.__dict__
-
-    def check_fitted(self, action: str) -> None:
-        """Raise NotFittedError unless the model was fitted, ParameterError if its parameters were changed since."""
-        if not self.is_fitted:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit before {action}.")
-        if changed := self.changed_params():
-            raise ParameterError(
-                f"set_params changed {', '.join(f'{name}={getattr(self, name)!r}' for name in changed)} after this "
-                f"{type(self).__name__} was fitted: what it has learned belongs to other values.\n"
-                f"  Call fit(meshes) again before {action}, or set them back."
-            )
 
     def predict(self, meshes: Any, return_std: Any = False) -> Any:
         """The same mesh(es) with the predicted fields added, or overwritten where they were present.

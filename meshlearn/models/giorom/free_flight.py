@@ -6,20 +6,20 @@ from typing import Any, TypeVar
 
 import torch
 
-from meshlearn.errors import NotFittedError, ParameterError
+from meshlearn.errors import ParameterError
 from meshlearn.mesh.trajectory import Trajectory
 from meshlearn.models.giorom.evaluation import averaged, summary, truth_of
 from meshlearn.models.giorom.film import Reading
 from meshlearn.models.giorom.rollout import start_of
 from meshlearn.train.fields import FieldSet, FieldSpec
+from meshlearn.train.fitted import Fitted
 from meshlearn.train.items import as_items
 from meshlearn.train.option_checks import whole
-from meshlearn.train.params import HasParams
 
 F = TypeVar("F", bound="Ballistic")
 
 
-class Ballistic(HasParams):
+class Ballistic(Fitted):
     """Points on parabolas: x(t) = x + v t + g t^2 / 2, each by itself; to compare `GIOROM` with.
 
     gravity, fixed, history   as in `GIOROM`; points of `fixed` stay where they are
@@ -52,8 +52,7 @@ class Ballistic(HasParams):
 
     def rollout(self, initial: Any, steps: Any = None) -> Trajectory:
         """As `GIOROM.rollout`, for all points of the body."""
-        if "time_step_" not in self.__dict__:
-            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call fit(trajectories) first.")
+        self.check_fitted("rollout")
         start = start_of(self, initial)
         if steps is None and not isinstance(initial, Trajectory):
             raise ParameterError("rollout from one mesh needs the number of steps: rollout(mesh, steps=…).")
@@ -69,6 +68,7 @@ class Ballistic(HasParams):
 
     def score(self, trajectories: Any, steps: int | None = None) -> dict[str, float]:
         """{"rollout", "final"} as `GIOROM.score`."""
+        self.check_fitted("score")
 
         def errors(trajectory: Trajectory, where: str) -> dict[str, float]:
             truth = truth_of(trajectory, self.history, steps, where)

@@ -11,16 +11,16 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from meshlearn.errors import MeshError, NotFittedError, ParameterError
+from meshlearn.errors import MeshError, ParameterError
 from meshlearn.mesh.trajectory import Trajectory
+from meshlearn.train.fitted import Fitted
 from meshlearn.train.items import as_items
 from meshlearn.train.option_checks import whole
-from meshlearn.train.params import HasParams
 
 G = TypeVar("G", bound="GappyPOD")
 
 
-class GappyPOD(HasParams):
+class GappyPOD(Fitted):
     """Displacements as a sum of the first modes of those in training, with the coefficients that fit the nodes best.
 
     modes   how many; there must be fewer than the nodes have coordinates
@@ -33,6 +33,11 @@ class GappyPOD(HasParams):
 
     def __init__(self, modes: int = 20) -> None:
         self.modes = modes
+
+    @property
+    def is_fitted(self) -> bool:
+        """True after `fit`."""
+        return "modes_" in self.__dict__
 
     def fit(self: G, meshes: Any) -> G:
         """Find the modes of all frames of all trajectories; returns self. Raises MeshError for unlike bodies."""
@@ -60,8 +65,7 @@ class GappyPOD(HasParams):
         self, places: Float[Tensor, "n_times _ _"], nodes: Int64[Tensor, " n"], rest: Float[Tensor, "n_points dim"]
     ) -> Float[Tensor, "n_times n_points dim"]:
         """Places of all points, float64, from those of the nodes with these numbers."""
-        if "modes_" not in self.__dict__:
-            raise NotFittedError("this GappyPOD is not fitted yet: call fit(trajectories) first.")
+        self.check_fitted("reconstructed")
         dim = self.mean_.shape[1]
         if len(self.modes_) > len(nodes) * dim:
             raise ParameterError(

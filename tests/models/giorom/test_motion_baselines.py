@@ -57,9 +57,12 @@ def test_what_baselines_cannot_do_is_told():
         GappyPOD(2).fit([film, film.replace(moving_points=film.moving_points * torch.nan)])
     for unfitted in (
         lambda: Ballistic().rollout(film, 2),
+        lambda: ConstantVelocity().score([film]),
         lambda: GappyPOD().reconstructed(film.moving_points, torch.arange(28), film.mesh.points),
     ):
         with pytest.raises(ml.NotFittedError, match="not fitted yet"):
             unfitted()
+    with pytest.raises(ml.ParameterError, match="set_params changed gravity=None"):
+        Ballistic("gravity").fit([film]).set_params(gravity=None).rollout(film, 2)
     with pytest.raises(ml.ParameterError, match="needs the number of steps"):
         ConstantVelocity().fit([film]).rollout(film[0].with_point_data(velocity=film.mesh.points))
