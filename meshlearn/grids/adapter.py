@@ -127,7 +127,7 @@ class MeshToGrid:
 
     # -- what it costs --------------------------------------------------------------------------------------------
 
-    def floor(self, mesh: Mesh, field: str | Float[Tensor, "n *f"]) -> float:
+    def floor(self, mesh: Mesh, field: Any) -> float:
         """|B G u - u| / |u| in the mesh's L2 norm: the error of going to the grid and back, before any learning.
 
         field  the name of a point or cell field, or values at the points (n_points, ...)
@@ -138,9 +138,7 @@ class MeshToGrid:
         transfer, values = self._looked_up(mesh, field)
         return transfer.floor(values)
 
-    def shape_for(
-        self, mesh: Mesh, field: str | Float[Tensor, "n *f"], error: Any, most_nodes: Any = MOST_NODES
-    ) -> int:
+    def shape_for(self, mesh: Mesh, field: Any, error: Any, most_nodes: Any = MOST_NODES) -> int:
         """The number of nodes along the longest side with which `floor` is at most `error`: found by trying.
 
         Raises ParameterError when `most_nodes` are not enough (a jump, or noise from point to point), when no finer
@@ -150,6 +148,8 @@ class MeshToGrid:
         most_nodes = check_whole("most_nodes", most_nodes, 1)
         pair, values = self._looked_up(mesh, field)
         found = search(self, mesh, pair.location, values, error, most_nodes)
+        if not found.points:
+            raise ParameterError(f"most_nodes={most_nodes}: the coarsest grid of this mesh has more already.")
         if found.floor <= error:
             return found.points
         if found.stays:
@@ -181,6 +181,10 @@ class MeshToGrid:
     def _looked_up(self, mesh: Mesh, field: Any) -> tuple[GridTransfer, Tensor]:
         if isinstance(field, Tensor):
             return self.transfer(mesh), field
+        if not isinstance(field, str):
+            raise ParameterError(
+                f"field={field!r:.60}: the name of a field, or a tensor of values at the points, is expected."
+            )
         spec = resolve_one(mesh, field)
         if spec.location == "global":
             raise ParameterError(f"{field!r} is a global field: it has no place on a grid.")

@@ -33,7 +33,7 @@ from meshlearn.train.graph import row_counts
 from meshlearn.train.items import as_items
 from meshlearn.train.named import arguments_of
 from meshlearn.train.network import NetworkEstimator
-from meshlearn.train.option_checks import whole
+from meshlearn.train.option_checks import flag, whole
 from meshlearn.train.options import FitOptions
 
 __all__ = ["GridOperator", "GridWarning"]
@@ -157,6 +157,8 @@ class GridOperator(FieldNetworkEstimator):
         options = self.core_options if self.core_options is not None else {}
         if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
             raise ParameterError(f"core_options={options!r} must be a dictionary of arguments by name, or None.")
+        flag("coordinates", self.coordinates)
+        flag("distance", self.distance)
         sizes = self.normalizers_.sizes["features"]
         widths = {location: fields.width("outputs", location) for location in fields.output_locations}
         width = whole(0)("learned", self.learned)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from meshlearn.errors import ParameterError
+from meshlearn.grids.arguments import check_shape
 from meshlearn.grids.cores.staggered import StaggeredCore
 from meshlearn.grids.operator import GridOperator
 from meshlearn.mesh.mesh import Mesh
@@ -25,8 +26,9 @@ from meshlearn.train.fields import FieldSet
 from meshlearn.train.items import Items, as_items
 from meshlearn.train.named import arguments_of
 from meshlearn.train.network import NetworkEstimator
-from meshlearn.train.option_checks import flag, whole
+from meshlearn.train.option_checks import flag, number, whole
 from meshlearn.train.steps import PLACES
+from meshlearn.train.time_steps import TOLERANCE
 
 
 class NeuralStagger(GridOperator):
@@ -135,13 +137,26 @@ class NeuralStagger(GridOperator):
                 "  Make them with a solver, or fit a model with streams=1 for the first steps."
             )
         steps = len(start) - 1 if steps is None else int(whole(self.streams)("steps", steps))
-        long_step = None if time_step is None else self.streams * time_step
+        long_step = self._long_step(time_step)
         made = []
         for first in range(self.streams):
             count = (steps - first) // self.streams
             stream = start[first :: self.streams]
             made.append(super().rollout(stream, count, long_step) if count else stream[:1])
         return _interleaved(start, made, steps + 1)
+
+    def _long_step(self, time_step: Any) -> float | None:
+        """The step of each stream, for frames so far apart; what does not fit is told of the frames."""
+        if time_step is None:
+            return None
+        step = number("a positive number", lambda x: x > 0)("time_step", time_step)
+        known = self.time_step_
+        if isinstance(known, float) and abs(self.streams * step - known) > TOLERANCE * known:
+            raise ParameterError(
+                f"time_step={step:g}: the frames that this model was fitted to are {known / self.streams:g} apart.\n"
+                "  Leave time_step out, or fit a model to such frames."
+            )
+        return self.streams * step
 
     def _n_cores(self, dim: int) -> int:
         return 1 if self.shared else self.space**dim
@@ -150,6 +165,13 @@ class NeuralStagger(GridOperator):
         whole(1)("space", self.space)
         whole(1)("streams", self.streams)
         flag("shared", self.shared)
+        shape = check_shape(self.shape)
+        longest = shape if isinstance(shape, int) else max(shape)
+        if self.space > longest:
+            raise ParameterError(
+                f"space={self.space}: a grid of shape={self.shape!r} cannot be taken apart so many times.\n"
+                f"  Choose a small number, such as 2."
+            )
 
 
 class Streams(Sequence[Any]):

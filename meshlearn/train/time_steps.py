@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from meshlearn.errors import ParameterError
+from meshlearn.errors import FieldError, ParameterError
 from meshlearn.mesh.mesh import Mesh
 from meshlearn.mesh.trajectory import Trajectory
-from meshlearn.train.fields import FieldSet
+from meshlearn.train.fields import FieldSet, describe
 from meshlearn.train.steps import steps_in_time
 
 TOLERANCE = 1e-2  # files round their times
@@ -90,10 +90,24 @@ def known_step(value: Any, fields: FieldSet) -> float | str | None:
 
 
 def step_from(mesh: Mesh, step: float | str | None) -> float | None:
-    """The length of the step that a model makes from this mesh; None if it is not known."""
-    if isinstance(step, str):
-        return float(mesh.global_data[step])
-    return step
+    """The length of the step that a model makes from this mesh; None if it is not known.
+
+    Raises FieldError where the global field that holds it is missing, or holds anything but one positive number.
+    """
+    if not isinstance(step, str):
+        return step
+    value = mesh.global_data.get(step)
+    if value is None:
+        raise FieldError(
+            f"{describe(mesh)} does not say how far the next frame is away: {step!r} is missing.\n"
+            f"  Give it: mesh.with_global_data({step}=torch.tensor(…))."
+        )
+    if value.numel() != 1 or not 0 < float(value) < math.inf:
+        raise FieldError(
+            f"{step}={value.tolist()!r:.60} on {describe(mesh)}: one positive number is expected, how far the next "
+            "frame is away."
+        )
+    return float(value)
 
 
 def advanced(prediction: Mesh, source: Mesh, step: float | str | None) -> Mesh:

@@ -311,6 +311,8 @@ def test_trailing_axes_and_dtypes_are_kept():
         (lambda: ml.MeshToGrid(8).floor(square(2), torch.full((9,), torch.nan)), "9 of 9 values are not finite"),
         (lambda: ml.MeshToGrid(8).transfer(square(2), "face"), "location='face'"),
         (lambda: ml.MeshToGrid(8).floor(square(2), "pressure"), "no field 'pressure'"),
+        (lambda: ml.MeshToGrid(8).floor(square(2), 3), "field=3: the name"),
+        (lambda: ml.MeshToGrid(8).shape_for(square(2), wave(square(2).points), 1e-9, 3), "most_nodes=3: the coarsest"),
     ],
 )
 def test_wrong_arguments_are_told(make, message):

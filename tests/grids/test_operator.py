@@ -232,6 +232,8 @@ def test_a_time_that_is_no_input_is_told():
         ({"core_options": {"modes": 3}}, "has no option 'modes'"),
         ({"core_options": 3}, "must be a dictionary"),
         ({"loss": "mes"}, "loss='mes'"),
+        ({"coordinates": "yes"}, "coordinates='yes'"),
+        ({"distance": 1}, "distance=1"),
         ({"shape": 2}, "shape=2"),
         ({"transfer": "nearest"}, "transfer='nearest'"),
         ({"box": ((0, 0), (0.5, 0.5))}, "outside the box"),

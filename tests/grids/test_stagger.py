@@ -125,12 +125,21 @@ def test_staggered_models_have_a_network_per_sub_grid_and_learn():
         ({"shared": "no"}, "shared='no'"),
         ({"core": "deeponet", "core_options": None}, "no grid to take apart"),
         ({"streams": 5}, "9 frames"),
+        ({"space": 64}, "space=64: a grid of shape=32"),
         ({"space": 3}, "space=3: along the periodic axis 0 the grid needs a multiple of 3 nodes"),
     ],
 )
 def test_wrong_ways_of_taking_apart_are_told(options, told):
     with pytest.raises(ml.ParameterError, match=told):
         stagger(**options).fit(waves(1), epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(("step", "told"), [(-1.0, "time_step=-1.0"), (0.5, "are 1 apart")])
+def test_a_wrong_time_step_is_told_as_it_was_given(step, told):
+    data = waves(1)
+    model = stagger(streams=2).fit(data, epochs=1, progress=False)
+    with pytest.raises(ml.ParameterError, match=told):
+        model.rollout(data[0][:2], steps=4, time_step=step)
 
 
 def test_single_meshes_have_no_streams():

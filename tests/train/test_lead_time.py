@@ -93,6 +93,19 @@ def test_cores_that_take_a_time_get_the_lead():
 
 
 @pytest.mark.parametrize(
+    ("lead", "told"),
+    [(-1.0, "lead_time=-1.0"), (0.0, "one positive"), ([1.0, 2.0], "lead_time=.1.0, 2.0"), (None, "with_global_data")],
+)
+def test_rollouts_need_one_positive_lead_and_name_it(lead, told):
+    start = decays(1)[0][0]
+    model = ml.RidgeRegression(["u", "lead_time"], ["u"]).fit(ml.LeadTimePairs(decays(2)))
+    if lead is not None:
+        start = start.with_global_data(lead_time=torch.tensor(lead))
+    with pytest.raises(ml.FieldError, match=told):
+        model.rollout(start, steps=2)
+
+
+@pytest.mark.parametrize(
     ("make", "told"),
     [
         (lambda: ml.LeadTimePairs([ml.shapes.square(n=1)]), "is a Mesh"),

@@ -75,11 +75,18 @@ class WrappedEstimator(NetworkEstimator):
 
     @property
     def template(self) -> NetworkEstimator:
-        """The model inside, as it was given; raises ParameterError for anything but a network estimator."""
+        """The model inside, as it was given; ParameterError for anything but a network, and for streams."""
         if not isinstance(self.model, NetworkEstimator) or isinstance(self.model, WrappedEstimator):
             raise ParameterError(
                 f"model={self.model!r:.80}: a network such as ml.GridOperator(...) or ml.MeshGraphNet(...) is expected"
                 ", not fitted, and not one that is around another one."
+            )
+        streams = getattr(self.model, "streams", 1)
+        if streams != 1:
+            raise ParameterError(
+                f"streams={streams!r} of the model inside: streams in time belong to its own fit and rollout, and "
+                f"{type(self).__name__} has others.\n  Leave them at 1, and give trajectories in the steps that are "
+                "wanted, trajectory[::n]."
             )
         return self.model
 

@@ -211,6 +211,7 @@ def test_the_step_conditions_cores_that_take_a_time():
         (lambda: ml.PDERefiner(grid(), samples=1), "samples=1"),
         (lambda: ml.PDERefiner(graph(noise=0.1)), "adds its own"),
         (lambda: ml.PDERefiner(ml.RidgeRegression(["u"], ["u"])), "RidgeRegression"),
+        (lambda: ml.PDERefiner(ml.NeuralStagger(["u"], ["u"], streams=2)), "streams=2 of the model inside"),
     ],
 )
 def test_wrong_refiners_are_told_at_fit(make, told):
