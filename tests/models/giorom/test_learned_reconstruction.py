@@ -67,6 +67,16 @@ def test_it_turns_with_the_scene_at_present_and_at_rest(dim):
     assert float((here - plain).abs().max()) > 1e-3
 
 
+def test_motions_do_not_jump_where_neighbours_change_whatever_the_networks_are():
+    nodes, _ = scattered(2)
+    path = torch.linspace(0.1, 0.9, 20_001, dtype=torch.float64)
+    queries = torch.stack([path, torch.full_like(path, 0.437)], 1)
+    for seed in range(3):
+        moved = LearnedCarrier(nodes, queries, wild(seed), None, torch.float64)(bent(nodes))
+        steps = moved.diff(dim=0).norm(dim=1)
+        assert float(steps.max()) < 5 * float(steps.median())
+
+
 def test_a_point_in_the_place_of_a_node_moves_as_it_does():
     nodes, _ = scattered(2)
     moved = LearnedCarrier(nodes, nodes[:20], wild(), None, torch.float64)(bent(nodes))

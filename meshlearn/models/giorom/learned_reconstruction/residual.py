@@ -50,7 +50,8 @@ class LearnedResidual(nn.Module):
     r_i is what the affine fit leaves of the displacement of neighbour i, b_i where the fit leads its offset. The result
     is the sum of a_i r_i + c_i (r_i . b_i) b_i, with numbers |a_i|, |c_i| < 1 that a network has from lengths and
     products of these vectors: it vanishes for affine motions, since r does; and it turns with the scene, at present
-    and at rest, since r and b do and the numbers stay. Zero before training.
+    and at rest, since r and b do and the numbers stay. It is continuous in the place of the query, also where its
+    neighbours change. Zero before training.
     """
 
     def __init__(self) -> None:
@@ -63,7 +64,10 @@ class LearnedResidual(nn.Module):
         turned = around.apart @ fit[:, 1:]
         left = moved - fit[:, :1] - turned
         offset = around.apart + turned / around.radius[:, :, None]
-        size = left.square().sum(2).mean(1).sqrt()[:, None]
+        # The farthest count for nothing, so that the correction does not jump where neighbours change.
+        share = around.constants[:, :, 1]
+        counts = (1 - share).clamp(min=1e-6).square()
+        size = ((counts * left.square().sum(2)).sum(1) / counts.sum(1)).sqrt()[:, None]
         along = (left * offset).sum(2)
         least = torch.finfo(moved.dtype).tiny
         length = offset.norm(dim=2)
