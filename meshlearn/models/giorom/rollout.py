@@ -138,7 +138,6 @@ class March:
         known = self.start.known.index_select(1, self.nodes.index)
         model, dt = self.model, float(self.model.time_step_)
         sample: Window | None = None
-        coefficients: Any = None
         for step in range(steps + 1):
             places = known[-1]
             yield State(places, places - known[-2], sample)
@@ -150,11 +149,7 @@ class March:
                 aim = self.aim(self.start.time + (step + 1) * dt, self.rest_of_held)
                 moved[self.held] = aim - places.index_select(0, self.held)
             batch = model.normalizers_.normalise(narrowed(sample.replace(driven=moved), model.dtype, model.device))
-            if coefficients is None and model.kind == "solid":  # of the body at rest: the same in every frame
-                coefficients = model.module_.coefficients(batch)
-            acceleration = (
-                model.module_(batch, coefficients).double().cpu() * model.scales_.acceleration + self.start.body.gravity
-            )
+            acceleration = model.module_(batch).double().cpu() * model.scales_.acceleration + self.start.body.gravity
             free = places - known[-2] + acceleration
             known = torch.cat([known[1:], (places + torch.where(sample.free > 0, free, moved))[None]])
 
