@@ -13,6 +13,7 @@ from meshlearn.train.option_checks import flag, number, require, whole
 
 KINDS = ("solid", "fluid")
 RECONSTRUCTIONS = ("least_squares", "nearest", "learned")
+STEPPERS = ("operator", "gated")
 OPTIMIZERS = ("muon", "adamw")
 
 
@@ -22,6 +23,7 @@ def check_arguments(model: Any) -> None:
         ("kind", KINDS),
         ("sampling", METHODS),
         ("reconstruction", RECONSTRUCTIONS),
+        ("stepper", STEPPERS),
         ("optimizer", OPTIMIZERS),
         ("loss", tuple(POINTWISE)),
     ):
@@ -36,6 +38,12 @@ def check_arguments(model: Any) -> None:
         "'least_squares' or 'nearest' with kind='fluid', where points follow the nodes of the present: it is the body "
         "at rest that a learned one is of,",
     )
+    require(
+        not (model.stepper == "gated" and model.kind == "fluid"),
+        "stepper",
+        model.stepper,
+        "'operator' with kind='fluid', whose graph is another in every frame: gates are those of the body at rest,",
+    )
     if model.n_nodes != "all":
         require(not isinstance(model.n_nodes, str), "n_nodes", model.n_nodes, "'all', or a whole number of at least 3")
         whole(3)("n_nodes", model.n_nodes)
@@ -46,7 +54,8 @@ def check_arguments(model: Any) -> None:
         whole(1 if name == "layers" else 0)(name, getattr(model, name))
     grid = whole(0)("grid", model.grid)
     require(grid != 1, "grid", model.grid, "0 for none, or at least 2 grid points along an axis")
-    require(model.grid == 0 or model.hidden % 4 == 0, "hidden", model.hidden, "a multiple of the 4 heads of the grid")
+    heads = model.grid and model.stepper == "operator"
+    require(not heads or model.hidden % 4 == 0, "hidden", model.hidden, "a multiple of the 4 heads of the grid")
     number("a number of at least 0", lambda x: x >= 0)("noise", model.noise)
     number("a number of at least 1", lambda x: x >= 1)("vary", model.vary)
     number("None or a positive number", lambda x: x > 0, optional=True)("radius", model.radius)

@@ -81,7 +81,10 @@ class Stepper(nn.Module):
         self.second = nn.ModuleList(Interaction(hidden, update_edges=i < count - 1, **options) for i in range(count))
         self.decode = MLP(hidden, dim, hidden, layers=1, norm=False)
 
-    def forward(self, batch: Window) -> Float[Tensor, "n dim"]:
+    def coefficients(self, batch: Window) -> None:
+        """Nothing here: what frames of the same bodies and nodes share, of steppers that have such."""
+
+    def forward(self, batch: Window, coefficients: None = None) -> Float[Tensor, "n dim"]:
         """The scaled acceleration of every node."""
         x, e = self.encode_points(self._points(batch)), self.encode_edges(self._edges(batch))
         for step in self.first:
@@ -96,9 +99,7 @@ class Stepper(nn.Module):
         dim, bodies = batch.places.shape[1], batch.mesh_index("point")
         columns = [batch.velocities / self.scales.velocity, batch.driven[:, :dim] / self.scales.velocity, batch.free]
         if self.walls:
-            box = ops.gather(batch.box, bodies)
-            distance = torch.cat([batch.places - box[:, :dim], box[:, dim:] - batch.places], 1)
-            columns.append((distance / self.scales.reach).clamp(-1, 1))
+            columns.append(wall_distances(batch, self.scales.reach))
         if self.kinds is not None:
             columns.append(self.kinds(batch.kinds))
         columns += [batch.point_inputs, ops.gather(batch.global_inputs, bodies)]
@@ -115,6 +116,13 @@ class Stepper(nn.Module):
         stretch = (length - before) / before.clamp(min=SMALLEST * scales.length)
         sizes = torch.cat([rest, before, now, length], 1) / scales.length
         return torch.cat([sizes, (now - rest) / scales.shift, stretch / scales.stretch], 1)
+
+
+def wall_distances(batch: Window, reach: float) -> Float[Tensor, "n sides"]:
+    """From the lower and the upper walls, in units of a reach, from which on walls are felt."""
+    dim, box = batch.places.shape[1], ops.gather(batch.box, batch.mesh_index("point"))
+    distance = torch.cat([batch.places - box[:, :dim], box[:, dim:] - batch.places], 1)
+    return (distance / reach).clamp(-1, 1)
 
 
 def offsets(places: Float[Tensor, "n dim"], graph: ops.Adjacency) -> Float[Tensor, "n_edges dim"]:

@@ -107,6 +107,9 @@ def roll_out(
     return Trajectory(mesh, times[: len(few)], global_data=diagnostics.series(), moving_points=moving)
 
 
+SHARED = ("solid",)  # kinds of which all frames have one graph, and with it the coefficients of a stepper
+
+
 @dataclass(frozen=True)
 class State:
     """Places and last displacements of the nodes, float64, and the sample they were stepped from."""
@@ -138,6 +141,7 @@ class March:
         known = self.start.known.index_select(1, self.nodes.index)
         model, dt = self.model, float(self.model.time_step_)
         sample: Window | None = None
+        coefficients: Any = None
         for step in range(steps + 1):
             places = known[-1]
             yield State(places, places - known[-2], sample)
@@ -149,7 +153,11 @@ class March:
                 aim = self.aim(self.start.time + (step + 1) * dt, self.rest_of_held)
                 moved[self.held] = aim - places.index_select(0, self.held)
             batch = model.normalizers_.normalise(narrowed(sample.replace(driven=moved), model.dtype, model.device))
-            acceleration = model.module_(batch).double().cpu() * model.scales_.acceleration + self.start.body.gravity
+            if coefficients is None or model.kind not in SHARED:
+                coefficients = model.module_.coefficients(batch)
+            acceleration = (
+                model.module_(batch, coefficients).double().cpu() * model.scales_.acceleration + self.start.body.gravity
+            )
             free = places - known[-2] + acceleration
             known = torch.cat([known[1:], (places + torch.where(sample.free > 0, free, moved))[None]])
 

@@ -92,11 +92,11 @@ def test_what_was_written_before_an_interruption_can_be_read(model, tmp_path, mo
     model.rollout(film, 2, out=out)  # an older film in its place
     original, seen = type(model.module_).forward, []
 
-    def cut(module, batch):
+    def cut(module, batch, *rest):
         seen.append(batch)
         if len(seen) == 4:
             raise KeyboardInterrupt
-        return original(module, batch)
+        return original(module, batch, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(type(model.module_), "forward", cut)
