@@ -237,7 +237,9 @@ def trained(options: argparse.Namespace, train: list[ml.Trajectory]) -> tuple[An
         return model, {"steps": model.history_[-1]["step"], "loss": model.history_[-1]["train_loss"]}
     settings: dict[str, Any] = {"n_nodes": options.nodes, "fixed": ["left"], "gravity": "gravity", "hidden": 48}
     settings |= {"gated": {"layers": 5}, "operator": {"grid": 5, "layers": 2}}[options.stepper]
-    model = ml.GIOROM(**settings, stepper=options.stepper, unroll=options.unroll, noise=options.noise, subsets=12)
+    model = ml.GIOROM(
+        **settings, stepper=options.stepper, unroll=options.unroll, noise=options.noise, subsets=12, vary=2.5
+    )
     begun, wall, cpu = time.time(), time.perf_counter(), time.process_time()
 
     def told(fit: Any) -> None:
@@ -292,7 +294,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--nodes", type=int, default=32)
     parser.add_argument("--stepper", default="gated", choices=["gated", "operator"])
-    parser.add_argument("--unroll", type=int, default=8)
+    parser.add_argument("--unroll", type=int, default=4)
     parser.add_argument("--noise", type=float, default=0.1)
     parser.add_argument("--test", type=int, default=8, help="trajectories of each test set")
     parser.add_argument("--parts", default="velocity,shape,speed,reconstruction")

@@ -36,6 +36,7 @@ from meshlearn.models.giorom.arguments import check_arguments
 from meshlearn.models.giorom.constants import settled
 from meshlearn.models.giorom.film import Film, Reading, kind_values
 from meshlearn.models.giorom.gated import GatedStepper
+from meshlearn.models.giorom.horizons import horizon_weights
 from meshlearn.models.giorom.learned_reconstruction.fit import learn_reconstruction
 from meshlearn.models.giorom.learned_reconstruction.learned import LearnedReconstruction
 from meshlearn.models.giorom.learned_reconstruction.stored import stored_reconstruction
@@ -93,7 +94,7 @@ class GIOROM(NetworkEstimator):
     grid          grid points of the neural-operator block along an axis; 0 without the block
     mlp_layers, activation   of every MLP
     noise         training noise: standard deviation of the last displacement, in units of the accelerations'
-    unroll        frames that are stepped in training, with gradients through all of them
+    unroll        frames that are stepped in training, with gradients through all of them; the k-th weighs k (k + 1)
     rotations     turn every training scene at random (without a box)
     optimizer     "muon" or "adamw"
     loss          "mse", "mae" or "huber" of normalised accelerations
@@ -291,8 +292,10 @@ class GIOROM(NetworkEstimator):
         self.scales_ = self._learning[1]
         self.time_step_, self.types_ = self._facts
         normalizer: Any = self.normalizers_.targets["point"]
-        for name, value in (("mean", 0.0), ("rest", 0.0), ("scale", self.scales_.acceleration), ("constant", False)):
+        for name, value in (("mean", 0.0), ("rest", 0.0), ("constant", False)):
             getattr(normalizer, name).fill_(value)
+        scales = self.scales_.acceleration / horizon_weights(self.unroll).sqrt()
+        normalizer.scale.copy_(scales.repeat_interleave(self.fields_.dim))
         if self.reconstruction == "learned":
             self.reconstruction_ = self._learned_reconstruction()
 
@@ -335,16 +338,17 @@ class GIOROM(NetworkEstimator):
         return turned(batch) if self.rotations else batch
 
     def network(self, module: Any, batch: Window) -> dict[str, Tensor]:  # type: ignore[override]
-        """Mean accelerations over 1, 2, … frames ahead, each stepped from the one before."""
+        """Mean accelerations over 1, 2, … frames ahead, each stepped from the one before, as they weigh in the loss."""
         dim, size = batch.places.shape[1], self.scales_.acceleration
         gravity = batch.gravity.index_select(0, batch.mesh_index("point"))
         coefficients = module.coefficients(batch)
+        weights = horizon_weights(self.unroll).sqrt().tolist()
         start, state, total, tables = batch.last_velocity, batch, torch.zeros_like(batch.places), []
         for k in range(1, self.unroll + 1):
             step = state.last_velocity + size * module(state, coefficients) + gravity
             step = torch.where(batch.free > 0, step, state.driven[:, :dim])
             total = total + step
-            tables.append(((total - k * start) / (k * (k + 1) / 2) - gravity) / size)
+            tables.append(weights[k - 1] / size * ((total - k * start) / (k * (k + 1) / 2) - gravity))
             if k < self.unroll:
                 state = state.moved(step)
                 state = state if self.kind == "solid" else state.reconnected()
